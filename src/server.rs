@@ -3,6 +3,8 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::{account::User, failure::Failure};
+
 /// One way to reach a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connection {
@@ -85,4 +87,18 @@ pub struct Entry {
     pub presence: Option<bool>,
     /// The v2 list named it. (A server that only v1 names is missing only where v1 was read too.)
     pub in_v2: bool,
+}
+
+/// What plex.tv answered to one refresh.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Lists {
+    /// `/api/v2/resources`; only with it is a list complete.
+    pub v2: Result<List, Failure>,
+    /// `/api/resources`.
+    pub v1: Result<List, Failure>,
+    /// `servers.xml`, asked only when neither of the others was read and none was refused: names
+    /// and addresses, no presence.
+    pub addresses: Option<List>,
+    /// `/api/v2/user`, asked only when a list said "bad token" and the other was not read.
+    pub user: Option<Result<User, Failure>>,
 }
