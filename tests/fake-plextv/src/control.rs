@@ -13,7 +13,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use crate::faults::{Document, ENDPOINTS, Fault};
-use crate::model::{Connection, PinState, Probe, Server, generated_servers};
+use crate::model::{PinState, Probe, Server, generated_servers};
 use crate::state::{App, State as Inner};
 use crate::{query, scenario, simulate};
 
@@ -382,11 +382,8 @@ fn put_server(app: &App, body: Value) -> Answer {
     if let Some(server) = state.server_mut(&id) {
         *server = overlaid(server, body)?;
     } else {
-        let mut server: Server = read(body)?;
-        if server.probe.is_some() && server.connections.is_empty() {
-            server.connections.push(Connection::default());
-        }
-        state.servers.push(server);
+        let server: Server = read(body)?;
+        state.servers.push(server.reachable());
     }
     Ok(json!({}))
 }
@@ -501,6 +498,11 @@ pub(crate) async fn show_state(State(app): State<Arc<App>>) -> Response {
 pub(crate) async fn show_log(State(app): State<Arc<App>>) -> Response {
     let state = app.lock();
     json_answer(StatusCode::OK, &json!(state.log))
+}
+
+/// `DELETE /fake/log`
+pub(crate) async fn clear_log(State(app): State<Arc<App>>) -> Response {
+    perform(&app, "clear-log", &Bytes::new()).await
 }
 
 /// `GET /fake/wait?endpoint=X&after=N&timeout_ms=T[&answered=1]`

@@ -59,6 +59,12 @@ pub(crate) enum Mode {
 pub(crate) struct Fault {
     /// Endpoint name, or `*`.
     pub(crate) endpoint: String,
+    /// Only requests whose path, query or body has this text.
+    #[serde(default)]
+    pub(crate) contains: Option<String>,
+    /// Only requests whose path, query and body have it not.
+    #[serde(default)]
+    pub(crate) lacks: Option<String>,
     /// How often; for ever if absent.
     #[serde(default)]
     pub(crate) times: Option<u64>,
@@ -143,7 +149,11 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let n = app.record(entry(&app, &parts, name, &body));
-    let fault = take_fault(&app, name);
+    let fault = take_fault(
+        &app,
+        name,
+        &format!("{}\n{}", parts.uri, String::from_utf8_lossy(&body)),
+    );
     let reset = parts.extensions.get::<Arc<Connections>>().cloned().zip(
         parts
             .extensions
@@ -229,13 +239,17 @@ fn entry(app: &App, parts: &request::Parts, endpoint: &'static str, body: &Bytes
     }
 }
 
-/// The first fault for this endpoint, used up once.
-fn take_fault(app: &App, endpoint: &str) -> Option<Fault> {
+/// The first fault for this request (path, query and body in `text`), used up once.
+fn take_fault(app: &App, endpoint: &str, text: &str) -> Option<Fault> {
     let mut state = app.lock();
-    let at = state
-        .faults
-        .iter()
-        .position(|fault| fault.endpoint == "*" || fault.endpoint == endpoint)?;
+    let at = state.faults.iter().position(|fault| {
+        (fault.endpoint == "*" || fault.endpoint == endpoint)
+            && fault
+                .contains
+                .as_ref()
+                .is_none_or(|part| text.contains(part))
+            && fault.lacks.as_ref().is_none_or(|part| !text.contains(part))
+    })?;
     let fault = state.faults[at].clone();
     match &mut state.faults[at].times {
         Some(times) if *times <= 1 => {

@@ -154,7 +154,10 @@ fn router(app: &Arc<App>) -> Router {
     let control = Router::new()
         .route("/fake/state", get(control::show_state))
         .route("/fake/wait", get(control::wait))
-        .route("/fake/log", get(control::show_log))
+        .route(
+            "/fake/log",
+            get(control::show_log).delete(control::clear_log),
+        )
         .route("/fake/{name}", post(control::post).delete(control::delete))
         .layer(DefaultBodyLimit::disable());
     Router::new()

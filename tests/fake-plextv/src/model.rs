@@ -215,6 +215,14 @@ impl Server {
         self.provides.split(',').any(|word| word == "server")
     }
 
+    /// Gives a simulated server the address that it is simulated on, unless it has others.
+    pub(crate) fn reachable(mut self) -> Self {
+        if self.probe.is_some() && self.connections.is_empty() {
+            self.connections.push(Connection::default());
+        }
+        self
+    }
+
     /// The token for this server: as given, else made of its id, for servers only.
     pub(crate) fn token(&self) -> Option<String> {
         match &self.access_token {
@@ -228,7 +236,8 @@ impl Server {
     }
 }
 
-/// The account that is served when no scenario says otherwise: three owned servers (one absent), one shared, a player
+/// The account that is served when no scenario says otherwise: three owned servers (one absent, one
+/// that v1 leaves out), one shared, a player
 /// and a browser. All connections are on this machine.
 pub(crate) fn default_servers() -> Vec<Server> {
     let local = Connection::default;
@@ -260,6 +269,7 @@ pub(crate) fn default_servers() -> Vec<Server> {
             name: "家のサーバー".into(),
             platform: "Windows".into(),
             platform_version: "10.0 (Build 19045)".into(),
+            in_v1: false,
             connections: vec![local()],
             probe: Some(Probe::Up),
             ..Server::default()

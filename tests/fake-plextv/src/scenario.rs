@@ -1,6 +1,7 @@
 //! The scenario file: what the account is, and what happens to it by itself, so that a demo or a manual test needs no
 //! second program.
 
+use std::io::{self, Write as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -162,10 +163,12 @@ async fn run(app: Arc<App>) {
             }
             tokio::time::sleep(step.after).await;
             for (name, body) in step.calls.each() {
-                match control::call(&app, name, body.clone()).await {
-                    Ok(_) => println!("step {}: {name} {body}", n + 1),
-                    Err(error) => eprintln!("step {}: {name} {body}: {}", n + 1, error.message),
-                }
+                let outcome = match control::call(&app, name, body.clone()).await {
+                    Ok(_) => String::new(),
+                    Err(refused) => format!(": not done: {}", refused.message),
+                };
+                // Whoever started us may have stopped reading.
+                let _ = writeln!(io::stdout(), "step {}: {name} {body}{outcome}", n + 1);
             }
             seen = app.last_n();
         }

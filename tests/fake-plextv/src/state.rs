@@ -107,11 +107,10 @@ impl App {
         let mut state = self.lock();
         let mut fresh = State {
             current_account: account.id,
-            servers: self
-                .scenario
-                .servers
-                .clone()
-                .unwrap_or_else(default_servers),
+            servers: match &self.scenario.servers {
+                Some(servers) => servers.iter().cloned().map(Server::reachable).collect(),
+                None => default_servers(),
+            },
             pin_lifetime: self.scenario.pins.expires_in,
             last_n: state.last_n,
             last_pin: state.last_pin,
