@@ -175,6 +175,7 @@ pub(crate) fn spaced_utc(unix: u64) -> String {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use super::*;
 

@@ -2,9 +2,9 @@
 //! the stand-in's own.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
+
 use std::sync::Arc;
-use std::task::{Context, Poll};
+
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
@@ -12,9 +12,10 @@ use axum::extract::{ConnectInfo, Request, State};
 use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-use http_body::{Body as HttpBody, Frame};
+
 use serde::{Deserialize, Serialize};
 
+use crate::body::{End, Misbehaving};
 use crate::net::Connections;
 use crate::plex;
 use crate::render::{self, Format};
@@ -344,59 +345,4 @@ async fn cut(response: Response, bytes: usize, end: End) -> Response {
     let head = whole.slice(..bytes.min(whole.len()));
     let head = (!head.is_empty()).then(|| Body::from(head));
     Response::from_parts(parts, Body::new(Misbehaving { head, then: end }))
-}
-
-/// How a body goes on after its beginning.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-enum End {
-    /// Lets what was sent reach the wire, then fails.
-    Flush,
-    /// Fails: the connection is closed.
-    Fail,
-    /// Never goes on.
-    Silence,
-    /// So many spaces, then the regular end.
-    Filler(u64),
-}
-
-/// A body that begins well.
-struct Misbehaving {
-    head: Option<Body>,
-    then: End,
-}
-
-static SPACES: [u8; 65_536] = [b' '; 65_536];
-
-impl HttpBody for Misbehaving {
-    type Data = Bytes;
-    type Error = axum::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, axum::Error>>> {
-        if let Some(head) = &mut self.head {
-            match Pin::new(head).poll_frame(context) {
-                Poll::Ready(None) => self.head = None,
-                other => return other,
-            }
-        }
-        match self.then {
-            End::Flush => {
-                self.then = End::Fail;
-                context.waker().wake_by_ref();
-                Poll::Pending
-            }
-            End::Fail => Poll::Ready(Some(Err(axum::Error::new("ordered by the test")))),
-            End::Silence => Poll::Pending,
-            End::Filler(0) => Poll::Ready(None),
-            End::Filler(left) => {
-                let now = left.min(SPACES.len() as u64);
-                self.then = End::Filler(left - now);
-                let chunk =
-                    Bytes::from_static(&SPACES[..usize::try_from(now).unwrap_or(SPACES.len())]);
-                Poll::Ready(Some(Ok(Frame::data(chunk))))
-            }
-        }
-    }
 }

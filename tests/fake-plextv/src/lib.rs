@@ -3,22 +3,26 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `model` | accounts, servers, PINs: the vocabulary |
+//! | `model`, `demo` | accounts, servers, PINs: the vocabulary; the account served by default |
 //! | `state` | everything remembered, behind one lock |
-//! | `plex`, `render`, `doc`, `query` | the endpoints, and the documents they answer with |
+//! | `plex`, `render`, `lists`, `doc`, `query` | the endpoints, and the documents they answer with |
 //! | `pages` | what a person sees in a browser |
-//! | `faults` | request log, faults and replaced documents, in front of every endpoint |
-//! | `control`, `scenario` | orders from tests, and from a file |
+//! | `faults`, `body` | request log, faults and replaced documents, in front of every endpoint |
+//! | `control`, `orders`, `scenario` | what a test can order, over HTTP and from a file |
 //! | `simulate` | the account's servers on loopback ports |
 //! | `net`, `certs`, `cli` | listeners, certificates, command line |
 
+mod body;
 mod certs;
 mod cli;
 mod control;
+mod demo;
 mod doc;
 mod faults;
+mod lists;
 mod model;
 mod net;
+mod orders;
 mod pages;
 mod plex;
 mod query;
@@ -141,9 +145,11 @@ fn announce(urls: &[String], ready_file: Option<&Path>) -> io::Result<()> {
         begun.push(".new");
         fs::write(
             &begun,
-            urls.iter()
-                .map(|url| format!("{url}\n"))
-                .collect::<String>(),
+            urls.join(
+                "
+",
+            ) + "
+",
         )?;
         fs::rename(&begun, file)?;
     }
@@ -152,13 +158,10 @@ fn announce(urls: &[String], ready_file: Option<&Path>) -> io::Result<()> {
 
 fn router(app: &Arc<App>) -> Router {
     let control = Router::new()
-        .route("/fake/state", get(control::show_state))
-        .route("/fake/wait", get(control::wait))
-        .route(
-            "/fake/log",
-            get(control::show_log).delete(control::clear_log),
-        )
-        .route("/fake/{name}", post(control::post).delete(control::delete))
+        .route("/fake/state", get(orders::show_state))
+        .route("/fake/wait", get(orders::wait))
+        .route("/fake/log", get(orders::show_log).delete(orders::clear_log))
+        .route("/fake/{name}", post(orders::post).delete(orders::delete))
         .layer(DefaultBodyLimit::disable());
     Router::new()
         .route("/api/v2/pins", post(plex::create_pin))

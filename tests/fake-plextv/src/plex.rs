@@ -8,9 +8,10 @@ use axum::extract::{Path, RawQuery, State};
 use axum::http::{HeaderMap, StatusCode, Uri, header};
 use axum::response::{IntoResponse, Response};
 
+use crate::lists::{self, Include};
 use crate::model::{Device, PinState};
 use crate::query::{self, Pairs};
-use crate::render::{self, Format, Include};
+use crate::render::{self, Format};
 use crate::state::App;
 
 /// Which notation the caller wants: a suffix in the path, else `Accept`, else XML.
@@ -326,7 +327,7 @@ pub(crate) async fn resources_v2(
     let own = state.own_row(&token);
     document(
         caller.format,
-        render::v2(caller.format, state.listed(own.as_ref()), include),
+        lists::v2(caller.format, state.listed(own.as_ref()), include),
     )
 }
 
@@ -347,9 +348,9 @@ pub(crate) async fn old_list(
     let own = state.own_row(&token);
     let rows = state.listed(own.as_ref());
     let body = match uri.path() {
-        "/api/resources" => render::v1(rows, caller.on("includeHttps")),
-        "/devices.xml" => render::devices(rows),
-        _ => render::servers_xml(rows),
+        "/api/resources" => lists::v1(rows, caller.on("includeHttps")),
+        "/devices.xml" => lists::devices(rows),
+        _ => lists::servers_xml(rows),
     };
     document(Format::Xml, body)
 }

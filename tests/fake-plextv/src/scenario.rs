@@ -181,8 +181,18 @@ async fn run(app: Arc<App>) {
 }
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, reason = "a test that can't go on fails")]
 mod tests {
     use super::Scenario;
+
+    #[test]
+    fn the_example_is_a_scenario() {
+        let example = Scenario::parse(include_str!("../demo.toml")).unwrap();
+        assert_eq!(
+            (example.steps.len(), example.account.username.as_str()),
+            (3, "demo")
+        );
+    }
 
     #[test]
     fn mistakes_are_told() {

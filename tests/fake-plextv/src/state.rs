@@ -8,9 +8,11 @@ use std::time::Instant;
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::demo::default_servers;
 use crate::faults::{Document, Fault};
-use crate::model::{Account, Device, Pin, PinState, Server, Token, default_servers, unix_now};
-use crate::render::{Listed, own_device};
+use crate::lists::Listed;
+use crate::model::{Account, Device, Pin, PinState, Server, Token, unix_now};
+use crate::render::own_device;
 use crate::scenario::{Running, Scenario};
 use crate::simulate::Simulated;
 
@@ -82,7 +84,8 @@ pub(crate) struct State {
     pub(crate) documents: HashMap<String, Document>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: VecDeque<Logged>,
-    last_n: u64,
+    /// The number of the latest request.
+    pub(crate) last_n: u64,
     last_pin: u64,
 }
 
