@@ -13,6 +13,7 @@ pub mod logging;
 pub mod notices;
 pub mod plex;
 pub mod presence;
+pub mod random;
 pub mod secret;
 pub mod server;
 pub mod view;
