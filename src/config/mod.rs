@@ -170,10 +170,10 @@ impl Default for Config {
                 landing_page: true,
             },
             refresh: Refresh {
-                interval: Duration::from_mins(5),
+                interval: Duration::from_secs(300),
             },
             presence: Presence {
-                grace: Duration::from_mins(1),
+                grace: Duration::from_secs(60),
                 probe: true,
                 probe_timeout: Duration::from_secs(5),
             },
@@ -241,7 +241,7 @@ impl Config {
             Ok(bytes) => {
                 let text = String::from_utf8(bytes).map_err(|e| {
                     let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
-                    let line = before.iter().filter(|&&b| b == b'\n').count() + 1;
+                    let line = before.split(|b| *b == b'\n').count();
                     failed(&format!(
                         "line {line} is not UTF-8 text, which a TOML file has to be"
                     ))

@@ -54,7 +54,7 @@ impl Wrong {
 
     /// Line and column, both from 1, the column in characters.
     pub(super) fn place(&self, text: &str) -> (usize, usize) {
-        let before = &text[..text.floor_char_boundary(self.at)];
+        let before = text.get(..self.at).unwrap_or(text);
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
         let line = before.matches('\n').count() + 1;
         let column = before[line_start..].chars().count() + 1;
