@@ -18,6 +18,7 @@ pub mod notice;
 pub mod notices;
 pub mod plex;
 pub mod presence;
+pub mod random;
 pub mod refresh;
 pub mod secret;
 pub mod server;
