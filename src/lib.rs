@@ -10,6 +10,7 @@ pub mod custody;
 pub mod dbus;
 pub mod failure;
 pub mod logging;
+pub mod notice;
 pub mod notices;
 pub mod plex;
 pub mod presence;
