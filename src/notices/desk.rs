@@ -9,7 +9,7 @@ use tokio::time::timeout;
 use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
-use zbus::names::BusName;
+use zbus::names::{BusName, MemberName};
 use zbus::{Connection, MatchRule, MessageStream, Variant};
 
 use super::Order;
@@ -161,7 +161,7 @@ async fn heard(desk: Option<&mut Desk>) -> Event {
         Some(Ok(signal)) => {
             let said = signal.recv_position();
             let body = signal.body();
-            match signal.header().member().map(|m| m.as_str()) {
+            match signal.header().member().map(MemberName::as_str) {
                 Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
                     Ok((id, _reason)) => Event::Closed(id, said),
                     Err(_) => Event::Other,

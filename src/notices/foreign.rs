@@ -101,7 +101,7 @@ mod tests {
     #[test]
     fn names_are_cut_and_cleaned() {
         assert_eq!(
-            isolated("a\u{0}b\nc\u{85}"),
+            isolated("\ta\u{0}b\nc\u{9f}\n"),
             "\u{2068}a\u{fffd}b\u{fffd}c\u{fffd}\u{2069}"
         );
         let long = isolated(&"é".repeat(10_000));

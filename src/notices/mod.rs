@@ -21,6 +21,7 @@ mod text;
 
 use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::AbortHandle;
 use tracing::debug;
 
 use crate::notice::Notice;
@@ -42,8 +43,9 @@ enum Order {
 pub struct Notices {
     /// Another bus than the session's.
     address: Option<String>,
-    /// The way to the task, while there is one.
+    /// The way to the task, once there has been one.
     orders: Option<mpsc::Sender<Order>>,
+    task: Option<AbortHandle>,
 }
 
 impl Notices {
@@ -59,6 +61,7 @@ impl Notices {
         Self {
             address: Some(address.into()),
             orders: None,
+            task: None,
         }
     }
 
@@ -112,6 +115,14 @@ impl Notices {
         // A new channel has room.
         let _ = orders.try_send(first);
         self.orders = Some(orders);
-        tokio::spawn(desk::work(self.address.clone(), receiver));
+        self.task = Some(tokio::spawn(desk::work(self.address.clone(), receiver)).abort_handle());
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
     }
 }

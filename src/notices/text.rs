@@ -28,22 +28,20 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
     Some(match notice {
         Notice::LoginSucceeded { name, kept: true } => text(
             "Signed in to Plex",
-            match name.is_empty() {
-                true => "plex-accountd now keeps your sign-in for this computer.".to_owned(),
-                false => format!(
-                    "plex-accountd now keeps the sign-in of {} for this computer.",
-                    isolated(name)
-                ),
+            if name.is_empty() {
+                "plex-accountd now keeps your sign-in for this computer.".to_owned()
+            } else {
+                let name = isolated(name);
+                format!("plex-accountd now keeps the sign-in of {name} for this computer.")
             },
         ),
         Notice::LoginSucceeded { name, kept: false } => text(
             "Signed in to Plex until the next restart",
-            match name.is_empty() {
-                true => "plex-accountd could not save your sign-in.".to_owned(),
-                false => format!(
-                    "plex-accountd could not save the sign-in of {}.",
-                    isolated(name)
-                ),
+            if name.is_empty() {
+                "plex-accountd could not save your sign-in.".to_owned()
+            } else {
+                let name = isolated(name);
+                format!("plex-accountd could not save the sign-in of {name}.")
             },
         ),
         Notice::LoginFailed { expired, message } => {
