@@ -1,0 +1,128 @@
+//! Desktop notifications, told to whatever owns `org.freedesktop.Notifications`.
+//!
+//! notify-rust makes the message; it does not send it, for these reasons (version 4.19):
+//!
+//! - its `show_async` opens a connection for each notification. GNOME Shell files the
+//!   notifications of one application under the first sender, and withdraws them all when that
+//!   sender leaves the bus; it tells `NotificationClosed` to the connection that sent the first
+//!   `Notify` and to no other, so one that replaces an offline notice would never hear of its end;
+//! - its `wait_for_action_async` subscribes after the notification is up and subscribes anew after
+//!   each signal, so a close in between is lost and the handle never ends; and it panics when the
+//!   bus goes away meanwhile, which here would be an abort.
+//!
+//! So there is one connection of our own for all notifications, apart from the one that carries
+//! `org.plexaccountd.Account1`. It is opened for the first notice and left after the last has
+//! closed; in between it is silent. No notification server is a normal condition.
+
+mod board;
+mod desk;
+mod foreign;
+mod text;
+
+use tokio::sync::mpsc;
+use tokio::sync::mpsc::error::TrySendError;
+use tokio::task::AbortHandle;
+use tracing::debug;
+
+use crate::notice::Notice;
+
+/// Notices that wait for a slow notification server; more are dropped.
+const WAITING: usize = 64;
+
+/// What the task is asked to do.
+#[derive(Debug)]
+enum Order {
+    Tell(Notice),
+    WithdrawAccount,
+    WithdrawServers,
+}
+
+/// The way to tell people something. Nothing is opened before the first notice, and nothing is
+/// left open after the last one has closed. Dropping it ends everything.
+#[derive(Debug, Default)]
+pub struct Notices {
+    /// Another bus than the session's.
+    address: Option<String>,
+    /// The way to the task, once there has been one.
+    orders: Option<mpsc::Sender<Order>>,
+    task: Option<AbortHandle>,
+}
+
+impl Notices {
+    /// Notices go to the session bus. Opens nothing yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Notices go to the bus at this D-Bus address. Opens nothing yet.
+    #[must_use]
+    pub fn at(address: impl Into<String>) -> Self {
+        Self {
+            address: Some(address.into()),
+            orders: None,
+            task: None,
+        }
+    }
+
+    /// Tells people something, after all that was told before. Returns at once and never fails:
+    /// what can't be shown is told to the log at `debug`.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn tell(&mut self, notice: Notice) {
+        if let Some(orders) = &self.orders {
+            match orders.try_send(Order::Tell(notice)) {
+                Ok(()) => {}
+                Err(TrySendError::Full(_)) => {
+                    debug!("the notification server is too slow: one notice dropped");
+                }
+                Err(TrySendError::Closed(order)) => self.start(order),
+            }
+        } else {
+            self.start(Order::Tell(notice));
+        }
+    }
+
+    /// Takes away what is said of the account, after a new login that is not told for example.
+    pub fn withdraw_account(&mut self) {
+        self.withdraw(Order::WithdrawAccount);
+    }
+
+    /// Takes away what is said of servers, after a sign-out for example.
+    pub fn withdraw_servers(&mut self) {
+        self.withdraw(Order::WithdrawServers);
+    }
+
+    /// Whether anything is open: a task and, as a rule, a connection.
+    #[must_use]
+    pub fn is_active(&self) -> bool {
+        self.orders.as_ref().is_some_and(|o| !o.is_closed())
+    }
+
+    fn withdraw(&self, order: Order) {
+        // No task: nothing is shown.
+        if let Some(orders) = &self.orders
+            && orders
+                .try_send(order)
+                .is_err_and(|e| matches!(e, TrySendError::Full(_)))
+        {
+            debug!("the notification server is too slow: one notice stays");
+        }
+    }
+
+    fn start(&mut self, first: Order) {
+        let (orders, receiver) = mpsc::channel(WAITING);
+        // A new channel has room.
+        let _ = orders.try_send(first);
+        self.orders = Some(orders);
+        self.task = Some(tokio::spawn(desk::work(self.address.clone(), receiver)).abort_handle());
+    }
+}
+
+impl Drop for Notices {
+    fn drop(&mut self) {
+        if let Some(task) = &self.task {
+            task.abort();
+        }
+    }
+}

@@ -1,0 +1,231 @@
+//! Every sentence of a notification, in one place, so that a translation has one place to go.
+//! Sentences are whole, with names put in; none is glued together from pieces.
+
+use super::foreign::{isolated, sentence};
+use crate::notice::Notice;
+
+/// How many names a list shows before it counts the rest.
+const NAMED: usize = 5;
+
+/// What a notification says. Neither part carries markup.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Text {
+    /// One line.
+    pub(super) summary: String,
+    /// One sentence; some desktops don't show it.
+    pub(super) body: String,
+}
+
+fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
+    Text {
+        summary: summary.into(),
+        body: body.into(),
+    }
+}
+
+/// The text of a notice about the account; `None` for one about servers.
+pub(super) fn account(notice: &Notice) -> Option<Text> {
+    Some(match notice {
+        Notice::LoginSucceeded { name, kept: true } => text(
+            "Signed in to Plex",
+            if name.is_empty() {
+                "plex-accountd now keeps your sign-in for this computer.".to_owned()
+            } else {
+                let name = isolated(name);
+                format!("plex-accountd now keeps the sign-in of {name} for this computer.")
+            },
+        ),
+        Notice::LoginSucceeded { name, kept: false } => text(
+            "Signed in to Plex until the next restart",
+            if name.is_empty() {
+                "plex-accountd could not save your sign-in.".to_owned()
+            } else {
+                let name = isolated(name);
+                format!("plex-accountd could not save the sign-in of {name}.")
+            },
+        ),
+        Notice::LoginFailed { expired, message } => {
+            let (summary, usual) = if *expired {
+                (
+                    "The Plex sign-in ran out of time",
+                    "The code was not used in time; “plexctl login” gets a new one.",
+                )
+            } else {
+                (
+                    "The Plex sign-in did not succeed",
+                    "Try again with “plexctl login”.",
+                )
+            };
+            text(summary, sentence(message, usual))
+        }
+        Notice::AccountDamaged { message } => text(
+            "Please sign in to Plex again",
+            sentence(
+                message,
+                "The saved sign-in was damaged and has been put aside; “plexctl login” makes a new one.",
+            ),
+        ),
+        Notice::Rejected => text(
+            "Please sign in to Plex again",
+            "Plex no longer accepts this computer's sign-in; “plexctl login” makes a new one.",
+        ),
+        Notice::ServerOffline { .. }
+        | Notice::ServerBack { .. }
+        | Notice::ManyOffline { .. }
+        | Notice::ManyBack { .. } => return None,
+    })
+}
+
+/// The text of a notice about servers: the names of those that are back, and of those that are
+/// offline (still offline, where any is back).
+pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
+    match (back, offline) {
+        ([], [name]) => text(
+            format!("{} is offline", server(name)),
+            "Plex has lost contact with this server.",
+        ),
+        ([], names) => text(
+            format!("{} Plex servers are offline", names.len()),
+            format!("Plex has lost contact with {}.", list(names)),
+        ),
+        ([name], []) => text(
+            format!("{} is back", server(name)),
+            "Plex is in contact with this server again.",
+        ),
+        (names, []) => text(
+            format!("{} Plex servers are back", names.len()),
+            format!("Plex is in contact with {} again.", list(names)),
+        ),
+        ([name], [still]) => text(
+            format!("{} is back", server(name)),
+            format!("{} is still offline.", server(still)),
+        ),
+        ([name], still) => text(
+            format!("{} is back", server(name)),
+            format!("{} are still offline.", list(still)),
+        ),
+        (names, [still]) => text(
+            format!("{} Plex servers are back", names.len()),
+            format!(
+                "Plex is in contact with {} again; {} is still offline.",
+                list(names),
+                server(still)
+            ),
+        ),
+        (names, still) => text(
+            format!("{} Plex servers are back", names.len()),
+            format!(
+                "Plex is in contact with {} again; {} are still offline.",
+                list(names),
+                list(still)
+            ),
+        ),
+    }
+}
+
+fn server(name: &str) -> String {
+    if name.trim().is_empty() {
+        "A server without a name".to_owned()
+    } else {
+        isolated(name)
+    }
+}
+
+/// “A, B and C”, or “A, B, C, D, E and 4 more”.
+fn list(names: &[&str]) -> String {
+    let mut shown: Vec<String> = names.iter().take(NAMED).map(|n| server(n)).collect();
+    let more = names.len().saturating_sub(NAMED);
+    if more > 0 {
+        shown.push(format!("{more} more"));
+    }
+    match shown.split_last() {
+        Some((last, [])) => last.clone(),
+        Some((last, first)) => format!("{} and {last}", first.join(", ")),
+        None => String::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// As people see it: without the isolates.
+    fn seen(text: &Text) -> (String, String) {
+        let plain = |s: &str| s.replace(['\u{2068}', '\u{2069}'], "");
+        (plain(&text.summary), plain(&text.body))
+    }
+
+    #[test]
+    fn servers_are_told_in_whole_sentences() {
+        for (back, offline, summary, body) in [
+            (
+                &[][..],
+                &["Attic"][..],
+                "Attic is offline",
+                "Plex has lost contact with this server.",
+            ),
+            (
+                &[],
+                &["A", "B", "C"],
+                "3 Plex servers are offline",
+                "Plex has lost contact with A, B and C.",
+            ),
+            (
+                &[],
+                &["A", "B", "C", "D", "E", "F", "G"],
+                "7 Plex servers are offline",
+                "Plex has lost contact with A, B, C, D, E and 2 more.",
+            ),
+            (
+                &["Attic"],
+                &[],
+                "Attic is back",
+                "Plex is in contact with this server again.",
+            ),
+            (
+                &["A"],
+                &["B", "C"],
+                "A is back",
+                "B and C are still offline.",
+            ),
+            (
+                &["A", "B"],
+                &["C"],
+                "2 Plex servers are back",
+                "Plex is in contact with A and B again; C is still offline.",
+            ),
+            (
+                &[],
+                &[" "],
+                "A server without a name is offline",
+                "Plex has lost contact with this server.",
+            ),
+        ] {
+            let got = servers(back, offline);
+            assert_eq!(seen(&got), (summary.to_owned(), body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn the_account_is_named_where_the_name_is_known() {
+        let say = |name: &str, kept| {
+            let notice = Notice::LoginSucceeded {
+                name: name.to_owned(),
+                kept,
+            };
+            seen(&account(&notice).unwrap())
+        };
+        assert_eq!(
+            say("demo", true).1,
+            "plex-accountd now keeps the sign-in of demo for this computer."
+        );
+        assert_eq!(
+            say("", true).1,
+            "plex-accountd now keeps your sign-in for this computer."
+        );
+        assert_eq!(
+            say("demo", false).0,
+            "Signed in to Plex until the next restart"
+        );
+    }
+}

@@ -1,0 +1,393 @@
+//! Notifications as a desktop gets them: `Notices` at one end of a bus of the test's own, a
+//! notification server at the other.
+
+#[path = "support/notifications.rs"]
+mod notifications;
+mod support;
+
+use notifications::{Manner, Server, gone, on_bus, soon};
+use plex_accountd::notice::Notice;
+use plex_accountd::notices::Notices;
+use support::PrivateBus;
+
+fn offline(id: &str, name: &str) -> Notice {
+    Notice::ServerOffline {
+        id: id.into(),
+        name: name.into(),
+    }
+}
+
+fn back(id: &str, name: &str) -> Notice {
+    Notice::ServerBack {
+        id: id.into(),
+        name: name.into(),
+    }
+}
+
+fn three() -> Vec<(String, String)> {
+    ["Attic", "Cellar", "Loft"]
+        .map(|n| (n.to_lowercase(), n.to_owned()))
+        .into()
+}
+
+/// Until the task has heard of what happened and ended.
+async fn idle(notices: &Notices) {
+    soon("the notices to rest", async {
+        while notices.is_active() {
+            tokio::task::yield_now().await;
+            tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_server_that_comes_back_replaces_its_own_notice() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+
+    notices.tell(offline("a", "Attic"));
+    notices.tell(offline("c", "Cellar"));
+    let attic = server.told().await;
+    let cellar = server.told().await;
+    assert_eq!(attic.seen().0, "Attic is offline");
+    assert_eq!(attic.urgency(), Some(1));
+    assert_eq!(attic.hint("category"), Some("network.disconnected"));
+    assert_ne!(attic.id, cellar.id);
+
+    notices.tell(back("a", "Attic"));
+    let again = server.told().await;
+    assert_eq!(again.seen().0, "Attic is back");
+    assert_eq!(again.replaces, attic.id);
+    assert_eq!(again.urgency(), Some(0));
+    assert_eq!(again.hint("category"), Some("network.connected"));
+
+    // Gone again: still the same place, not a contradiction beside it.
+    notices.tell(offline("a", "Attic"));
+    assert_eq!(server.told().await.replaces, attic.id);
+
+    // The user put the notice away: the next is a new one.
+    server.close(cellar.id).await;
+    notices.tell(back("c", "Cellar"));
+    let new = server.told().await;
+    assert_eq!((new.replaces, new.seen().0.as_str()), (0, "Cellar is back"));
+}
+
+#[tokio::test]
+async fn every_notice_names_us_and_none_is_critical() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    let servers = three();
+    for (notice, urgency) in [
+        (
+            Notice::LoginSucceeded {
+                name: "demo".into(),
+                kept: true,
+            },
+            0,
+        ),
+        (
+            Notice::LoginFailed {
+                expired: true,
+                message: String::new(),
+            },
+            0,
+        ),
+        (
+            Notice::AccountDamaged {
+                message: "The file is damaged.".into(),
+            },
+            1,
+        ),
+        (Notice::Rejected, 1),
+        (offline("x", "X"), 1),
+        (back("x", "X"), 0),
+        (
+            Notice::ManyOffline {
+                servers: servers.clone(),
+            },
+            1,
+        ),
+        (Notice::ManyBack { servers }, 0),
+    ] {
+        notices.tell(notice.clone());
+        let told = server.told().await;
+        assert_eq!(told.urgency(), Some(urgency), "{notice:?}");
+        assert_eq!(
+            told.hint("desktop-entry"),
+            Some("org.plexaccountd.Account1")
+        );
+        assert_eq!(told.icon, "org.plexaccountd.Account1");
+        assert_eq!(told.timeout, -1, "the desktop's own");
+        assert!(told.actions.is_empty());
+        assert!(
+            !told.summary.is_empty() && told.body.ends_with('.'),
+            "{told:?}"
+        );
+    }
+}
+
+#[tokio::test]
+async fn names_are_escaped_where_markup_is_read_and_only_there() {
+    let name = "<b>Tom & \"Jerry\"</b>\u{202e}\u{2069}";
+    for (manner, body) in [
+        (
+            Manner::Markup,
+            "\u{2068}&lt;b&gt;Tom &amp; &quot;Jerry&quot;&lt;/b&gt;\u{202e}\u{2069}",
+        ),
+        (
+            Manner::Plain,
+            "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069}",
+        ),
+    ] {
+        let bus = PrivateBus::start();
+        let mut server = Server::start(&bus, manner).await;
+        let mut notices = Notices::at(bus.address());
+        notices.tell(Notice::LoginSucceeded {
+            name: name.into(),
+            kept: true,
+        });
+        let told = server.told().await;
+        assert!(told.body.contains(body), "{:?}", told.body);
+
+        // No server reads markup in a summary.
+        notices.tell(offline("x", name));
+        let told = server.told().await;
+        assert_eq!(
+            told.summary,
+            "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069} is offline"
+        );
+    }
+}
+
+#[tokio::test]
+async fn a_name_of_ten_kilobytes_is_cut() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("x", &"&\n\u{0}".repeat(3_500)));
+    let told = server.told().await;
+    assert!(told.summary.chars().count() < 100);
+    assert!(!told.summary.contains(['\n', '\0']));
+}
+
+#[tokio::test]
+async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
+    // GNOME Shell's manners: a close is told to the first sender only.
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Unicast).await;
+    let mut notices = Notices::at(bus.address());
+    assert!(!notices.is_active());
+
+    notices.tell(offline("a", "Attic"));
+    notices.tell(offline("c", "Cellar"));
+    let attic = server.told().await;
+    let cellar = server.told().await;
+    notices.tell(back("c", "Cellar"));
+    let cellar_back = server.told().await;
+    assert_eq!(cellar_back.id, cellar.id);
+    // One sender for all: that of the first must not go before the last.
+    assert_eq!(attic.sender, cellar.sender);
+    assert_eq!(attic.sender, cellar_back.sender);
+
+    server.close(attic.id).await;
+    // The close has been heard once a new notice for Attic replaces nothing.
+    notices.tell(back("a", "Attic"));
+    let attic_back = server.told().await;
+    assert_eq!(attic_back.replaces, 0);
+    assert!(on_bus(&watcher, &attic.sender).await);
+
+    server.close(attic_back.id).await;
+    server.close(cellar.id).await;
+    gone(&watcher, &attic.sender).await;
+    idle(&notices).await;
+
+    // And it all works again.
+    notices.tell(offline("a", "Attic"));
+    assert_ne!(server.told().await.sender, attic.sender);
+}
+
+#[tokio::test]
+async fn many_closes_at_once_are_all_heard() {
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    let mut told = Vec::new();
+    for i in 0..30 {
+        notices.tell(offline(&i.to_string(), "S"));
+        told.push(server.told().await);
+    }
+    for t in &told {
+        server.close(t.id).await;
+    }
+    gone(&watcher, &told[0].sender).await;
+}
+
+#[tokio::test]
+async fn a_notification_server_that_vanishes_ends_its_notices() {
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("a", "Attic"));
+    notices.tell(Notice::Rejected);
+    let told = server.told().await;
+    server.told().await;
+    server.vanish().await;
+    gone(&watcher, &told.sender).await;
+    idle(&notices).await;
+
+    // The next one may read no markup, and its numbers start anew.
+    let mut server = Server::start(&bus, Manner::Plain).await;
+    notices.tell(back("a", "Attic"));
+    assert_eq!(server.told().await.replaces, 0);
+}
+
+#[tokio::test]
+async fn no_notification_server_and_no_bus_are_fine() {
+    let mut bus = PrivateBus::start();
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("a", "Attic"));
+    idle(&notices).await;
+
+    bus.kill();
+    notices.tell(offline("a", "Attic"));
+    notices.withdraw_account();
+    idle(&notices).await;
+}
+
+#[tokio::test]
+async fn a_bus_that_goes_away_ends_everything() {
+    let mut bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("a", "Attic"));
+    server.told().await;
+    bus.kill();
+    idle(&notices).await;
+}
+
+#[tokio::test]
+async fn servers_that_go_together_are_one_notice_that_stays_true() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    for notice in Notice::offline(three()) {
+        notices.tell(notice);
+    }
+    let many = server.told().await;
+    assert_eq!(
+        many.seen(),
+        (
+            "3 Plex servers are offline".into(),
+            "Plex has lost contact with Attic, Cellar and Loft.".into()
+        )
+    );
+
+    notices.tell(back("cellar", "Cellar"));
+    let told = server.told().await;
+    assert_eq!(told.replaces, many.id);
+    assert_eq!(
+        told.seen(),
+        (
+            "Cellar is back".into(),
+            "Attic and Loft are still offline.".into()
+        )
+    );
+    for notice in Notice::back(vec![
+        ("attic".into(), "Attic".into()),
+        ("loft".into(), "Loft".into()),
+        ("new".into(), "New".into()),
+    ]) {
+        notices.tell(notice);
+    }
+    let told = server.told().await;
+    assert_eq!(told.replaces, many.id);
+    assert_eq!(told.seen().0, "3 Plex servers are back");
+    let told = server.told().await;
+    assert_eq!((told.replaces, told.seen().0.as_str()), (0, "New is back"));
+}
+
+#[tokio::test]
+async fn servers_told_one_by_one_and_then_together_are_told_once() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("attic", "Attic"));
+    notices.tell(offline("loft", "Loft"));
+    let attic = server.told().await;
+    let loft = server.told().await;
+    notices.tell(Notice::ManyOffline { servers: three() });
+    assert_eq!(server.asked_to_close().await, attic.id);
+    assert_eq!(server.told().await.replaces, loft.id);
+}
+
+#[tokio::test]
+async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let mut notices = Notices::at(bus.address());
+    // Nothing is shown, so nothing is opened for this.
+    notices.withdraw_account();
+    assert!(!notices.is_active());
+
+    notices.tell(Notice::Rejected);
+    let rejected = server.told().await;
+    notices.tell(Notice::LoginSucceeded {
+        name: "demo".into(),
+        kept: true,
+    });
+    assert_eq!(server.told().await.replaces, rejected.id);
+
+    notices.tell(offline("a", "Attic"));
+    let attic = server.told().await;
+    notices.withdraw_account();
+    assert_eq!(server.asked_to_close().await, rejected.id);
+    notices.withdraw_servers();
+    assert_eq!(server.asked_to_close().await, attic.id);
+    gone(&watcher, &attic.sender).await;
+}
+
+#[tokio::test]
+async fn a_hanging_notification_server_is_given_up() {
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Hanging).await;
+    let mut notices = Notices::at(bus.address());
+    notices.tell(offline("a", "Attic"));
+    let told = server.told().await;
+    assert!(on_bus(&watcher, &told.sender).await);
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_secs(6)).await;
+    tokio::time::resume();
+    gone(&watcher, &told.sender).await;
+    idle(&notices).await;
+}
+
+#[tokio::test]
+async fn notices_do_not_pile_up_before_a_hanging_server() {
+    let bus = PrivateBus::start();
+    let watcher = bus.connect().await;
+    let mut server = Server::start(&bus, Manner::Hanging).await;
+    let mut notices = Notices::at(bus.address());
+    let tasks = || {
+        tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks()
+    };
+    let before = tasks();
+    for i in 0..10_000 {
+        notices.tell(offline(&i.to_string(), "S"));
+    }
+    assert_eq!(tasks(), before + 1);
+    // Dropped with all that waits.
+    let told = server.told().await;
+    drop(notices);
+    gone(&watcher, &told.sender).await;
+    assert!(server.pending().is_none());
+}

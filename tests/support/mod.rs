@@ -1,0 +1,98 @@
+//! What tests need of a desktop, without one: a session bus of their own.
+
+#![allow(dead_code, unreachable_pub)] // each test crate uses a part
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::missing_panics_doc)]
+
+use std::io::{BufRead, BufReader};
+use std::process::{Child, Command, Stdio};
+
+/// A `dbus-daemon` as a session bus, in a folder of its own; ends with this value.
+#[derive(Debug)]
+pub struct PrivateBus {
+    daemon: Child,
+    address: String,
+    folder: tempfile::TempDir,
+}
+
+impl PrivateBus {
+    /// Starts a bus that activates nothing.
+    #[must_use]
+    pub fn start() -> Self {
+        let folder = tempfile::tempdir().expect("a folder for the bus");
+        let config = folder.path().join("bus.conf");
+        std::fs::write(
+            &config,
+            format!(
+                r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
+ "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
+<busconfig>
+  <type>session</type>
+  <listen>unix:path={}/bus</listen>
+  <auth>EXTERNAL</auth>
+  <policy context="default">
+    <allow send_destination="*" eavesdrop="true"/>
+    <allow eavesdrop="true"/>
+    <allow own="*"/>
+  </policy>
+</busconfig>
+"#,
+                folder.path().display()
+            ),
+        )
+        .expect("the bus's configuration");
+        let mut daemon = Command::new("dbus-daemon")
+            .arg("--config-file")
+            .arg(&config)
+            .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("dbus-daemon (package dbus) starts");
+        // The address is printed once the bus listens.
+        let mut address = String::new();
+        BufReader::new(daemon.stdout.take().expect("piped"))
+            .read_line(&mut address)
+            .expect("the bus's address");
+        let address = address.trim().to_owned();
+        assert!(!address.is_empty(), "dbus-daemon did not start");
+        Self {
+            daemon,
+            address,
+            folder,
+        }
+    }
+
+    /// For `DBUS_SESSION_BUS_ADDRESS`.
+    #[must_use]
+    pub fn address(&self) -> &str {
+        &self.address
+    }
+
+    /// A folder that ends with the bus.
+    #[must_use]
+    pub fn folder(&self) -> &std::path::Path {
+        self.folder.path()
+    }
+
+    /// A connection to this bus.
+    pub async fn connect(&self) -> zbus::Connection {
+        self.builder().build().await.expect("the bus takes us")
+    }
+
+    /// A connection to this bus, yet to be made.
+    pub fn builder(&self) -> zbus::connection::Builder<'_> {
+        zbus::connection::Builder::address(self.address())
+    }
+
+    /// Ends the bus.
+    pub fn kill(&mut self) {
+        let _ = self.daemon.kill();
+        let _ = self.daemon.wait();
+    }
+}
+
+impl Drop for PrivateBus {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
