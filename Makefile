@@ -143,8 +143,9 @@ $(TOOLS)/cargo-deb-$(CARGO_DEB) $(TOOLS)/cargo-deny-$(CARGO_DENY):
 deny: $(TOOLS)/cargo-deny-$(CARGO_DENY)
 	$(TOOLS)/bin/cargo-deny --all-features check bans licenses sources
 
-# The package holds what `make install` makes, no more and no less.
+# The package holds what `make install` makes, less the licence texts: Debian has them.
 deb: $(BINARIES) $(TOOLS)/cargo-deb-$(CARGO_DEB)
 	rm -rf target/packaging
 	$(MAKE) --no-print-directory install PREFIX=/usr DESTDIR=target/packaging
+	rm target/packaging/usr/share/doc/plex-accountd/LICENSE-*
 	$(TOOLS)/bin/cargo-deb --no-build --locked
