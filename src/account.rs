@@ -1,0 +1,72 @@
+//! Sign-in as a state machine.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Token;
+
+/// The person that a token belongs to, as `GET /api/v2/user` names them. Strings are cleaned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // plex.tv's own names
+pub struct User {
+    pub id: u64,
+    pub username: String,
+    pub title: String,
+    pub email: String,
+    pub thumb: String,
+}
+
+/// All that custody keeps of an account: the token and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The account token as it was issued, never replaced by one out of the user document.
+    pub token: Token,
+    /// The client identifier that it was issued to.
+    pub client_id: String,
+    /// Whose it is; `None` until plex.tv has told.
+    pub user: Option<User>,
+    /// Unix seconds.
+    pub signed_in_at: u64,
+}
+
+/// Which of the two PINs of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinKind {
+    /// Four characters, typed at `plex.tv/link`.
+    Short,
+    /// Long, inside the link for a browser on this machine.
+    Strong,
+}
+
+/// The number that a PIN is asked after by. With the client identifier it redeems the token, so
+/// it is never shown.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct PinId(pub u64);
+
+impl fmt::Debug for PinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinId([redacted])")
+    }
+}
+
+/// A PIN that plex.tv granted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// What to poll.
+    pub id: PinId,
+    /// What the person types (short) or the link carries (strong).
+    pub code: String,
+    /// Where the person goes with it, ready to open.
+    pub url: String,
+    /// Life time from plex.tv's answer on, clamped to 60…3600 s.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin")
+            .field("expires_in", &self.expires_in)
+            .finish_non_exhaustive()
+    }
+}

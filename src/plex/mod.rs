@@ -1,0 +1,1 @@
+//! plex.tv and the servers.
