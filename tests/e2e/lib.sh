@@ -28,15 +28,20 @@ export BED_SHARE=$OUT/share # /bed in there
 root() { "$BED/boot-systemd.sh" root "$@"; }
 user() { "$BED/boot-systemd.sh" user "$@"; }
 
-# A fresh system with the package installed; its bus traffic is recorded from now on.
+# A fresh system with the package installed; what goes over its session bus is recorded.
 boot() {
+  boot_bare
+  cp target/debian/plex-accountd_*.deb "$BED_SHARE/plex-accountd.deb"
+  ok 'the package installs' root dpkg --install /bed/plex-accountd.deb
+}
+
+# The same without the package.
+boot_bare() {
   rm -rf "$OUT"
   mkdir -p "$BED_SHARE"
-  cp target/debian/plex-accountd_*.deb "$BED_SHARE/plex-accountd.deb"
   cp "$BED/desktop.sh" "$BED/fake-dns-tls.sh" target/debug/fake-plextv "$BED_SHARE/"
   trap finish EXIT
   ok 'a real systemd boots to a user manager' "$BED/boot-systemd.sh" start
-  ok 'the package installs' root dpkg --install /bed/plex-accountd.deb
   record
 }
 
@@ -121,6 +126,14 @@ has() {
   [[ $got == *"$want"* ]] || { echo "wanted '$want' in: $got"; return 1; }
 }
 
+# matches PATTERN COMMAND...: a line of the output of COMMAND matches.
+matches() {
+  local pattern=$1 got
+  shift
+  got=$("$@" 2>&1) || :
+  grep -Eq "$pattern" <<< "$got" || { echo "wanted /$pattern/ in: $got"; return 1; }
+}
+
 # fails STATUS WANT COMMAND...: COMMAND ends with STATUS and says WANT.
 fails() {
   local status=$1 want=$2 got actual=0
@@ -148,6 +161,15 @@ server() {
     '.[0][] | select(.name.data == $name) | .[$key].data'
 }
 
+# names METHOD: the sorted names in the answer of ListServers or ListSharedServers.
+names() { account "$1" | jq -c '[.[0][].name.data] | sort'; }
+
+# refreshed NAME KEY WANT: refreshes, then looks whether the server has WANT there. To be used with
+# `within`: a call soon after an answer gets that same answer.
+refreshed() {
+  account Refresh && equals "$3" server "$1" "$2"
+}
+
 # unit PROPERTY: of the unit, as systemd knows it.
 unit() { user systemctl --user show $UNIT --property="$1" --value; }
 pid() { unit MainPID; }
@@ -172,29 +194,26 @@ sign_in() {
 
 # --- the bus -------------------------------------------------------------------------------
 
-# on_bus FILTER: the recorded messages for which the jq FILTER is true; fails if there are none.
-on_bus() { jq -ce --unbuffered "select($1)" "$OUT/bus.json" | grep .; }
-
-# signal MEMBER ARGUMENT...: we sent this signal with (at least) these first arguments.
-signal() {
+# signalled MEMBER ARGUMENT...: the daemon sent this signal, with (at least) these first arguments.
+signalled() {
   local member=$1
   shift
   jq -ne --arg member "$member" '[inputs | select(.type == "signal" and .member == $member)
     | .payload.data[:$ARGS.positional | length] == $ARGS.positional] | any' \
-    "$OUT/bus.json" --args "$@"
+    --args "$@" < "$OUT/bus.json"
 }
 
-# notices: title and text of each notice sent to the notification server, with what it replaces.
+# notices: each notice that the notification server was sent, as JSON, one a line.
 notices() {
   jq -c 'select(.type == "method_call" and .member == "Notify") | .payload.data
     | {replaces: .[1], icon: .[2], title: .[3], text: .[4], urgency: .[6].urgency.data,
        desktop: .[6]["desktop-entry"].data}' "$OUT/bus.json"
 }
 
-# noticed PATTERN: a notice was sent whose title and text match.
-noticed() { notices | jq -r '"\(.title)\n\(.text)"' | grep -E "$1"; }
+# noticed PATTERN: prints the notices whose title and text match; fails if there are none.
+noticed() { notices | jq -r '"\(.title) / \(.text)" | gsub("\n"; " ")' | grep -E "$1"; }
 
-# shot FILE: a picture of the screen, which must show a notification.
+# shot FILE: a picture of the screen, on which there must be a notification.
 shot() {
   within 5 user env DISPLAY=:5 xdotool search --onlyvisible --class xfce4-notifyd
   user /bed/desktop.sh shot "/tmp/$1"
