@@ -1,5 +1,6 @@
 #!/bin/bash
 # `make install` by a user, without root, into a home: the session finds what it put there.
+# shellcheck disable=SC2016,SC2119 # $ is for the shell in there; arguments may be left out
 # shellcheck source=tests/e2e/lib.sh
 . "$(dirname "$0")/lib.sh"
 

@@ -1,4 +1,5 @@
 # shellcheck shell=bash
+# shellcheck disable=SC2119,SC2120 # functions with arguments that may be left out
 # What the end-to-end tests share. A test is a script that is run by tests/e2e/run:
 #
 #   . "$(dirname "$0")/lib.sh"
@@ -56,8 +57,8 @@ finish() {
   trap - EXIT
   user journalctl --user --output=short-precise --no-pager > "$OUT/journal.txt" 2>&1 || :
   if [ $status != 0 ]; then
-    echo "--- the end of $OUT/journal.txt:"
-    tail -25 "$OUT/journal.txt" || :
+    echo "--- the daemon's last words; the whole journal is in $OUT/journal.txt:"
+    user journalctl --user --user-unit=$UNIT --output=short-precise --no-pager --lines=20 || :
   fi
   "$BED/boot-systemd.sh" stop > /dev/null 2>&1 || :
   rm -rf "$BED_SHARE"
@@ -69,7 +70,7 @@ fake_plextv() {
   "$BED/fake-dns-tls.sh" certs "$BED_SHARE/tls"
   root /bed/fake-dns-tls.sh bed /bed/tls
   root systemd-run --quiet --unit=fake-plextv /bed/fake-plextv "$@" \
-    --listen 127.0.0.1:443 --tls-cert /bed/tls/plex.pem --tls-key /bed/tls/plex.pem
+    --listen https://127.0.0.1:443 --cert /bed/tls/plex.crt --key /bed/tls/plex.key
   ok 'a stand-in answers at https://plex.tv' within 10 fake state
 }
 
@@ -177,8 +178,8 @@ pid() { unit MainPID; }
 # One field of /proc/PID/status.
 status_field() { root sed -n "s/^$1:[[:space:]]*//p" "/proc/$(pid)/status"; }
 
-# journal [OPTION...]: what the daemon logged, as JSON, one entry a line.
-journal() { user journalctl --user --user-unit=$UNIT --output=json --no-pager "$@"; }
+# journal [OPTION...]: what the daemon itself logged, as JSON, one entry a line.
+journal() { user journalctl --user --output=json --no-pager _SYSTEMD_USER_UNIT=$UNIT "$@"; }
 
 # config TEXT: writes the configuration file.
 config() {
@@ -217,7 +218,8 @@ noticed() { notices | jq -r '"\(.title) / \(.text)" | gsub("\n"; " ")' | grep -E
 shot() {
   within 5 user env DISPLAY=:5 xdotool search --onlyvisible --class xfce4-notifyd
   user /bed/desktop.sh shot "/tmp/$1"
-  root cat "/tmp/$1" > "$OUT/$1"
+  # servers show notifications in this corner
+  root convert "/tmp/$1" -gravity NorthEast -crop 480x240+0+0 +repage png:- > "$OUT/$1"
   [ -s "$OUT/$1" ]
 }
 
@@ -231,3 +233,8 @@ fake() {
     root curl --fail --silent --show-error --json "$2" "https://plex.tv/fake/$1"
   fi
 }
+
+# absent ID, present ID: a server goes, so that plex.tv lists it as not present and its own
+# address doesn't answer; and comes back.
+absent() { fake presence "{\"id\": \"$1\", \"present\": false, \"probe\": \"down\"}"; }
+present() { fake presence "{\"id\": \"$1\", \"present\": true, \"probe\": \"up\"}"; }
