@@ -60,6 +60,8 @@ packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
 packaging/$(ID).metainfo.xml 644 $(DATADIR)/metainfo/$(ID).metainfo.xml
 packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
+packaging/man/plex-accountd.1 644 $(DATADIR)/man/man1/plex-accountd.1
+packaging/man/plexctl.1 644 $(DATADIR)/man/man1/plexctl.1
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
@@ -131,6 +133,7 @@ check:
 	desktop-file-validate packaging/$(ID).desktop
 	appstreamcli validate --no-net packaging/$(ID).metainfo.xml
 	xmllint --noout packaging/*.svg
+	mandoc -T lint -W warning packaging/man/*.1
 	for f in dbus/*.xml; do
 	  [ ! -e "$$f" ] || xmllint --noout --nonet --dtdvalid /usr/share/xml/dbus-1/introspect.dtd "$$f"
 	done

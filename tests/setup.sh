@@ -13,14 +13,14 @@ group() {
   demo) echo dbus-daemon systemd curl ;;
   test) echo dbus-daemon libxml2-utils libdbus-1-dev openssl curl python3-venv ;;
   e2e)
-    echo dbus-user-session libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
+    echo dbus-user-session dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
       ca-certificates libxml2-utils libglib2.0-bin lintian make
     # the desktop: see a notification as a person does
-    echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd libnotify-bin \
+    echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
-  check) echo shellcheck desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
+  check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac
 }

@@ -14,7 +14,7 @@ count_devices() {
   fake log | jq '[.[].headers["x-plex-client-identifier"] | select(.)] | unique | length'
 }
 journal_has_fields() {
-  journal | jq -se 'all(has("PRIORITY") and has("SYSLOG_IDENTIFIER")) and any(has("TARGET"))'
+  journal | jq -se 'all(has("PRIORITY") and has("SYSLOG_IDENTIFIER")) and any(keys[] | startswith("PLEX_"))'
 }
 # What the daemon itself wrote, without what systemd adds (its numbers may look like a PIN).
 logged() { journal | jq -r 'to_entries[] | select(.key | startswith("_") | not) | .value'; }

@@ -72,11 +72,14 @@ user systemctl --user daemon-reload
 ok 'it starts under it' user systemctl --user restart $UNIT
 ok 'the account is still there' equals signed-in login_state
 ok 'plex.tv is reached' account Refresh
-ok 'home is out of its hands' not root nsenter --target "$(pid)" --mount touch /home/tester/x
+ok 'home is out of its hands' \
+  has 'Read-only file system' root nsenter --target "$(pid)" --mount touch /home/tester/x
 ok 'the account can be written' account SignOut
 ok 'and is' equals signed-out login_state
 
-# --- gone
+# --- the package
 
-ok 'the package goes' root dpkg --remove plex-accountd
+ok 'lintian finds no error in it' lintian --fail-on error target/debian/*.deb
+
+ok 'it can be removed' root dpkg --remove plex-accountd
 ok 'and leaves no file' equals '' root sh -c 'dpkg -L plex-accountd 2> /dev/null | grep -v / || :'

@@ -48,8 +48,12 @@ boot_bare() {
 
 # Writes every message on the session bus to bus.json, one a line.
 record() {
-  user busctl --user --json=short monitor > "$OUT/bus.json" 2> "$OUT/bus.err" &
-  within 5 grep -q Monitoring "$OUT/bus.err"
+  user stdbuf --output=L busctl --user --json=short monitor > "$OUT/bus.json" 2> "$OUT/bus.err" &
+  within 5 recording
+}
+recording() {
+  user busctl --user call org.freedesktop.DBus / org.freedesktop.DBus.Peer Ping
+  [ -s "$OUT/bus.json" ]
 }
 
 finish() {
