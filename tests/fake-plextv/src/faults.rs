@@ -101,7 +101,13 @@ pub(crate) fn endpoint(method: &Method, path: &str) -> &'static str {
     match (method.as_str(), path) {
         ("POST", "/api/v2/pins") => "pins-create",
         ("PUT", "/api/v2/pins/link") => "pins-link",
-        ("GET", path) if path.starts_with("/api/v2/pins/") => "pin",
+        ("GET", path)
+            if path
+                .strip_prefix("/api/v2/pins/")
+                .is_some_and(|id| !id.contains('/')) =>
+        {
+            "pin"
+        }
         ("GET", "/api/v2/user") => "user",
         ("GET", "/api/v2/ping") => "ping",
         ("DELETE", "/api/v2/users/signout") => "signout",
