@@ -60,10 +60,10 @@ pub(crate) enum Mode {
 pub(crate) struct Fault {
     /// Endpoint name, or `*`.
     pub(crate) endpoint: String,
-    /// Only requests whose path, query or body has this text.
+    /// Only requests whose host, path, query or body has this text.
     #[serde(default)]
     pub(crate) contains: Option<String>,
-    /// Only requests whose path, query and body have it not.
+    /// Only requests whose host, path, query and body have it not.
     #[serde(default)]
     pub(crate) lacks: Option<String>,
     /// How often; for ever if absent.
@@ -101,7 +101,13 @@ pub(crate) fn endpoint(method: &Method, path: &str) -> &'static str {
     match (method.as_str(), path) {
         ("POST", "/api/v2/pins") => "pins-create",
         ("PUT", "/api/v2/pins/link") => "pins-link",
-        ("GET", path) if path.starts_with("/api/v2/pins/") => "pin",
+        ("GET", path)
+            if path
+                .strip_prefix("/api/v2/pins/")
+                .is_some_and(|id| !id.contains('/')) =>
+        {
+            "pin"
+        }
         ("GET", "/api/v2/user") => "user",
         ("GET", "/api/v2/ping") => "ping",
         ("DELETE", "/api/v2/users/signout") => "signout",
@@ -150,11 +156,17 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
     };
     let n = app.record(entry(&app, &parts, name, &body));
-    let fault = take_fault(
-        &app,
-        name,
-        &format!("{}\n{}", parts.uri, String::from_utf8_lossy(&body)),
+    let text = format!(
+        "{} {}\n{}",
+        parts
+            .headers
+            .get(header::HOST)
+            .and_then(|host| host.to_str().ok())
+            .unwrap_or_default(),
+        parts.uri,
+        String::from_utf8_lossy(&body)
     );
+    let fault = take_fault(&app, name, &text);
     let reset = parts.extensions.get::<Arc<Connections>>().cloned().zip(
         parts
             .extensions
@@ -240,7 +252,7 @@ fn entry(app: &App, parts: &request::Parts, endpoint: &'static str, body: &Bytes
     }
 }
 
-/// The first fault for this request (path, query and body in `text`), used up once.
+/// The first fault for this request (host, path, query and body in `text`), used up once.
 fn take_fault(app: &App, endpoint: &str, text: &str) -> Option<Fault> {
     let mut state = app.lock();
     let at = state.faults.iter().position(|fault| {

@@ -82,7 +82,7 @@ fn plexapi() -> Option<PathBuf> {
             "install",
             "--quiet",
             "--disable-pip-version-check",
-            "plexapi",
+            "plexapi>=4.17,<5",
             "--target",
         ])
         .arg(&fresh)
