@@ -22,7 +22,7 @@ const PATH: &str = "/org/freedesktop/Notifications";
 /// Our desktop entry and icon; the application's name for people is in the entry, this one is for
 /// desktops that don't read it.
 const ENTRY: &str = "org.plexaccountd.Account1";
-const APP_NAME: &str = "Plex account";
+const APP_NAME: &str = "Plex Account";
 
 /// For everything that is done with one order. The first call may start the notification server.
 const PATIENCE: Duration = Duration::from_secs(5);
