@@ -190,12 +190,7 @@ impl Rows<'_> {
             self.list.broken += 1;
             return None;
         }
-        let is_server = self.kind == Kind::Addresses
-            || fields
-                .provides
-                .text()
-                .split(',')
-                .any(|word| word.trim() == "server");
+        let is_server = self.kind == Kind::Addresses || provides_server(&fields.provides.text());
         if !is_server || id == self.own_id {
             return None;
         }
@@ -234,6 +229,11 @@ impl Rows<'_> {
         json.end()
             .map_err(|_| Wrong("something follows the document"))
     }
+}
+
+/// Whether a list of words like `client,player` has the word `server`.
+fn provides_server(words: &str) -> bool {
+    words == "server" || words.split(',').any(|word| word.trim() == "server")
 }
 
 /// Drops connections that an earlier one repeats exactly.

@@ -44,10 +44,12 @@ impl Scalar<'_> {
 
     /// The value as text, cleaned and cut to `limit` characters.
     pub(super) fn cleaned(&self, limit: usize) -> String {
-        if let Self::Nothing = self {
-            return String::new();
+        match self {
+            Self::Nothing => String::new(),
+            // What most values are.
+            Self::Attribute(raw) if raw.len() <= limit && is_plain(raw) => (*raw).to_owned(),
+            _ => clean(&self.text(), limit),
         }
-        clean(&self.text(), limit)
     }
 
     /// The value as a flag; `None` where it says nothing that a flag could be.
@@ -84,6 +86,13 @@ impl Scalar<'_> {
             .and_then(|number| u16::try_from(number).ok())
             .unwrap_or(0)
     }
+}
+
+/// Visible ASCII and spaces without a reference. No early exit: so it takes 16 bytes at a time.
+fn is_plain(raw: &str) -> bool {
+    raw.bytes().fold(true, |plain, byte| {
+        plain & (0x20..0x7f).contains(&byte) & (byte != b'&')
+    })
 }
 
 impl<'de> Deserialize<'de> for Scalar<'de> {

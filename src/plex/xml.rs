@@ -208,20 +208,42 @@ impl<'a> Iterator for Attributes<'a> {
 
 /// Splits `name="value" rest`.
 fn split_attribute(text: &str) -> Option<((&str, &str), &str)> {
-    let equals = text.bytes().position(|byte| byte == b'=')?;
+    let equals = find(text.as_bytes(), b'=')?;
     let name = text[..equals].trim_ascii_end();
     let value = text[equals + 1..].trim_ascii_start();
-    let quote = value.chars().next().filter(|c| matches!(c, '"' | '\''))?;
+    let quote = *value.as_bytes().first()?;
+    if !matches!(quote, b'"' | b'\'') {
+        return None;
+    }
     let value = &value[1..];
-    let end = value.find(quote)?;
+    let end = find(value.as_bytes(), quote)?;
     (!name.is_empty()).then_some(((name, &value[..end]), &value[end + 1..]))
+}
+
+/// Where `byte` first stands. Names and values are too short for the usual search, which takes
+/// longer to begin than this to end: eight bytes at a time, found by the borrow that subtracting
+/// one from a zero byte makes.
+fn find(bytes: &[u8], byte: u8) -> Option<usize> {
+    const ONES: u64 = u64::MAX / 0xff;
+    let pattern = ONES * u64::from(byte);
+    let mut at = 0;
+    while let Some(eight) = bytes[at..].first_chunk() {
+        let differences = u64::from_le_bytes(*eight) ^ pattern;
+        let zeros = differences.wrapping_sub(ONES) & !differences & (ONES << 7);
+        if zeros != 0 {
+            return Some(at + zeros.trailing_zeros() as usize / 8);
+        }
+        at += 8;
+    }
+    let last = bytes[at..].iter().position(|b| *b == byte)?;
+    Some(at + last)
 }
 
 /// An attribute's value with its references replaced. What is not one of the five names of XML or
 /// the number of a character stays as it stands: nothing here expands.
 pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
-    let special = |c| matches!(c, '&' | '\t' | '\n' | '\r');
-    let Some(first) = raw.find(special) else {
+    let special = |byte| matches!(byte, b'&' | b'\t' | b'\n' | b'\r');
+    let Some(first) = raw.bytes().position(special) else {
         return Cow::Borrowed(raw);
     };
     let mut text = String::with_capacity(raw.len());
@@ -230,7 +252,7 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         if c != '&' {
             // White space in an attribute counts as a space.
-            text.push(if special(c) { ' ' } else { c });
+            text.push(if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c });
             rest = &rest[c.len_utf8()..];
             continue;
         }
