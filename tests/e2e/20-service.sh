@@ -62,6 +62,9 @@ ok 'the account is still there' equals signed-in login_state
 ok 'SIGABRT, as by the watchdog' user systemctl --user kill --signal=ABRT $UNIT
 ok 'systemd starts it again' within 20 equals 1 unit NRestarts
 ok 'the account is still there' equals signed-in login_state
+ok 'the session bus is restarted' user systemctl --user restart dbus.service
+ok 'the daemon leaves and systemd starts it again' within 20 equals 2 unit NRestarts
+ok 'the account is still there' within 20 equals signed-in login_state
 
 # --- the optional hardening
 
