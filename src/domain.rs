@@ -216,6 +216,7 @@ impl Domain {
             Change::SignedOut => {
                 self.refresh.stop(turn);
                 self.presence.clear();
+                turn.push(Effect::WithdrawServerNotices);
             }
             Change::SignedIn { other_account } => {
                 if other_account {

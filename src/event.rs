@@ -167,6 +167,8 @@ pub enum Effect {
     Tell(Notice),
     /// Take back what was told of the account: it is no longer true.
     WithdrawAccountNotices,
+    /// Take back what was told of servers: the account they belong to is gone.
+    WithdrawServerNotices,
 }
 
 /// What a call returns.

@@ -23,6 +23,7 @@ use std::{
     },
 };
 
+pub use crate::event::Found;
 use crate::{account::Record, presence::Remembered, view::Storage};
 pub use directories::Directories;
 use disk::{Disk, RealDisk};
@@ -34,28 +35,6 @@ pub enum StoreError {
     /// The disk, in one sentence that says what to do about it.
     #[error("{0}")]
     Disk(String),
-}
-
-/// What a start, or another look, found.
-#[derive(Debug)]
-pub enum Found {
-    /// There is no account, and that is certain.
-    Nothing,
-    /// An account.
-    Account {
-        /// The token and whose it is.
-        record: Record,
-        /// Where it was.
-        storage: Storage,
-        /// Unix seconds since when plex.tv is known to refuse the token.
-        rejected_since: Option<u64>,
-    },
-    /// There was an account, and it is lost; the sentence tells what happened. What was left of it
-    /// is put aside, so that the next start finds [`Found::Nothing`].
-    Damaged(String),
-    /// It can't be told whether there is an account; the sentence tells why. Nothing was touched:
-    /// try [`Custody::read_again`] later.
-    Unreadable(String),
 }
 
 /// All that [`Custody::open`] found.
