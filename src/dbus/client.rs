@@ -348,7 +348,8 @@ impl From<zbus::Error> for CallFailure {
     fn from(error: zbus::Error) -> Self {
         match &error {
             zbus::Error::MethodError(name, message, _) => {
-                let ours = (name.as_str().strip_prefix(ERROR_PREFIX)).and_then(ErrorName::from_word);
+                let ours =
+                    (name.as_str().strip_prefix(ERROR_PREFIX)).and_then(ErrorName::from_word);
                 let message = message.clone().unwrap_or_else(|| name.to_string());
                 match ours {
                     Some(ours) => Self::Account(ours, message),

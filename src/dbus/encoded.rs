@@ -48,9 +48,7 @@ impl Rows {
         owned: bool,
         call: &Header<'_>,
     ) -> Result<Self, CallError> {
-        if list.body(owned).len() > MAX_ARRAY {
-            return Err(too_large());
-        }
+        list.fits_a_message()?;
         let native = call.primary().endian_sig() == EndianSig::from(NATIVE_ENDIAN);
         let cached = native && faithful(&FAITHFUL, &list, owned);
         Ok(Self {
@@ -59,13 +57,6 @@ impl Rows {
             cached,
         })
     }
-}
-
-/// The answer where a message can't hold the list.
-pub(super) fn too_large() -> CallError {
-    CallError::LimitsExceeded(
-        "The list is larger than a D-Bus message can be; read the servers one by one.".to_owned(),
-    )
 }
 
 impl Type for Rows {
@@ -87,6 +78,19 @@ impl Serialize for Rows {
 }
 
 impl List {
+    /// Fails if an array of all servers could be larger than a message may have it. The estimate
+    /// is never too small, and twice too large at most.
+    pub(super) fn fits_a_message(&self) -> Result<(), CallError> {
+        if self.entries.iter().map(|entry| entry.size).sum::<usize>() <= MAX_ARRAY {
+            return Ok(());
+        }
+        Err(CallError::LimitsExceeded(
+            "All servers together are more than a D-Bus message can hold; read the objects that \
+             InterfacesAdded names one by one."
+                .to_owned(),
+        ))
+    }
+
     fn rows(&self, owned: bool) -> impl Iterator<Item = &Arc<Entry>> {
         (self.entries.iter()).filter(move |entry| entry.view.server.owned == owned)
     }
@@ -169,4 +173,188 @@ fn faithful(known: &OnceLock<bool>, list: &Arc<List>, owned: bool) -> bool {
 
 fn native() -> Context {
     Context::new(NATIVE_ENDIAN, 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::{collection::vec, prelude::*};
+
+    use super::*;
+    use crate::{
+        server::{Connection, Server},
+        view::{Reason, Route, ServerView, State},
+    };
+
+    /// A list, put together anew of these servers.
+    fn list(servers: Vec<ServerView>) -> Arc<List> {
+        let servers: Vec<_> = servers.into_iter().map(Arc::new).collect();
+        let made = List::default().next(&servers);
+        Arc::new(made.map(|(list, _)| list).unwrap_or_default())
+    }
+
+    fn bytes(list: &Arc<List>, owned: bool, cached: bool) -> Vec<u8> {
+        let rows = Rows {
+            list: Arc::clone(list),
+            owned,
+            cached,
+        };
+        to_bytes(native(), &rows).unwrap().to_vec()
+    }
+
+    fn connection() -> impl Strategy<Value = Connection> {
+        (any::<[String; 3]>(), any::<u16>(), any::<[bool; 3]>()).prop_map(
+            |([uri, protocol, address], port, [local, relay, ipv6])| Connection {
+                uri,
+                protocol,
+                address,
+                port,
+                local,
+                relay,
+                ipv6,
+            },
+        )
+    }
+
+    fn server() -> impl Strategy<Value = ServerView> {
+        let connections = vec(connection(), 0..5);
+        (
+            any::<[String; 8]>(),
+            any::<[bool; 3]>(),
+            any::<[u64; 3]>(),
+            connections,
+        )
+            .prop_map(
+                |(
+                    texts,
+                    [owned, presence, https_required],
+                    [since, last_seen, muted_until],
+                    connections,
+                )| {
+                    let [
+                        id,
+                        name,
+                        source_title,
+                        product_version,
+                        platform,
+                        public_address,
+                        best_uri,
+                        word,
+                    ] = texts;
+                    let pick = word.len();
+                    ServerView {
+                        server: Arc::new(Server {
+                            id,
+                            name,
+                            owned,
+                            source_title,
+                            product_version,
+                            platform,
+                            public_address,
+                            https_required,
+                            public_address_matches: false,
+                            connections,
+                        }),
+                        presence,
+                        state: State::ALL[pick % State::ALL.len()],
+                        reason: Reason::ALL[pick % Reason::ALL.len()],
+                        since,
+                        last_seen,
+                        route: Route::ALL[pick % Route::ALL.len()],
+                        best_uri,
+                        muted_until,
+                    }
+                },
+            )
+    }
+
+    proptest! {
+        #[test]
+        fn cached_replies_are_the_plain_ones(servers in vec(server(), 0..6)) {
+            let list = list(servers);
+            for owned in [true, false] {
+                prop_assert_eq!(bytes(&list, owned, true), bytes(&list, owned, false));
+            }
+        }
+
+        #[test]
+        fn no_string_with_a_nul_is_left(servers in vec(server(), 1..3)) {
+            let mut servers = servers;
+            for view in &mut servers {
+                Arc::make_mut(&mut view.server).name.push('\0');
+                view.best_uri.insert(0, '\0');
+            }
+            for entry in &list(servers).entries {
+                let (view, server) = (&entry.view, &entry.view.server);
+                let has_nul = view.best_uri.contains('\0') || server.name.contains('\0');
+                prop_assert!(!has_nul);
+            }
+        }
+    }
+
+    #[test]
+    fn rows_of_servers_that_did_not_change_are_not_made_again() {
+        let view = |id: &str, name: &str| {
+            let server = Server {
+                id: id.to_owned(),
+                name: name.to_owned(),
+                owned: true,
+                ..Server::default()
+            };
+            Arc::new(ServerView {
+                server: Arc::new(server),
+                presence: false,
+                state: State::Unknown,
+                reason: Reason::NotRefreshed,
+                since: 0,
+                last_seen: 0,
+                route: Route::NotTried,
+                best_uri: String::new(),
+                muted_until: 0,
+            })
+        };
+        let (a, b) = (view("a", "Attic"), view("b", "Barn"));
+        let first = List::default().next(&[Arc::clone(&a), b]).unwrap().0;
+        let before = first.body(true).to_vec();
+        let second = first.next(&[a, view("b", "Boat")]).unwrap().0;
+        assert!(second.entries[0].row.get().is_some());
+        assert!(second.entries[1].row.get().is_none());
+        assert_ne!(second.body(true), before);
+    }
+
+    #[test]
+    fn bytes_that_differ_from_a_plain_encoding_are_not_used() {
+        let list = list(vec![ServerView {
+            server: Arc::new(Server {
+                id: "a".to_owned(),
+                owned: true,
+                ..Server::default()
+            }),
+            presence: false,
+            state: State::Unknown,
+            reason: Reason::NotRefreshed,
+            since: 0,
+            last_seen: 0,
+            route: Route::NotTried,
+            best_uri: String::new(),
+            muted_until: 0,
+        }]);
+        // An empty list teaches nothing.
+        let known = OnceLock::new();
+        assert!(faithful(&known, &list, false));
+        assert_eq!(known.get(), None);
+        // As it is.
+        assert!(faithful(&known, &list, true));
+        assert_eq!(known.get(), Some(&true));
+        // As if zbus wrote something else: the row is not what a plain encoding has.
+        let entry = &list.entries[0];
+        let wrong = OnceLock::from(vec![0; entry.row().len()].into_boxed_slice());
+        let broken = Arc::new(List {
+            entries: vec![Arc::new(entry.with_row(wrong))],
+            ..List::default()
+        });
+        let known = OnceLock::new();
+        assert!(!faithful(&known, &broken, true));
+        // Once found out, no list uses cached bytes.
+        assert!(!faithful(&known, &list, true));
+    }
 }

@@ -11,7 +11,7 @@ use super::{
     state::{List, Shared, Snapshot},
     wire::{DICTIONARY, ServerProperties},
 };
-use crate::view::ServerView;
+use crate::{command::CallError, view::ServerView};
 
 /// Tells which objects there are.
 pub(super) struct Manager {
@@ -24,8 +24,10 @@ pub(super) struct Manager {
 )]
 impl Manager {
     #[zbus(out_args("objpath_interfaces_and_properties"))]
-    fn get_managed_objects(&self) -> Objects {
-        Objects(Arc::clone(&self.snapshot.get().list))
+    fn get_managed_objects(&self) -> Result<Objects, CallError> {
+        let list = Arc::clone(&self.snapshot.get().list);
+        list.fits_a_message()?;
+        Ok(Objects(list))
     }
 
     #[zbus(signal)]

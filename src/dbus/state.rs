@@ -62,6 +62,8 @@ pub(super) struct Entry {
     pub(super) view: Arc<ServerView>,
     /// Its object.
     pub(super) object: Arc<Object>,
+    /// No fewer bytes than it takes in a message.
+    pub(super) size: usize,
     /// Its row of `ListServers` in this machine's byte order, made when it is first needed.
     pub(super) row: OnceLock<Box<[u8]>>,
 }
@@ -92,18 +94,33 @@ impl Entry {
                 path: server_path(&source.server.id),
                 view: Shared::new(Arc::clone(&view)),
             }),
+            size: size_of_message(&view),
             view,
             row: OnceLock::new(),
         })
     }
 
     fn changed(&self, source: &Arc<ServerView>) -> Arc<Self> {
+        let view = sendable(source);
         Arc::new(Self {
             source: Arc::clone(source),
-            view: sendable(source),
+            size: size_of_message(&view),
+            view,
             object: Arc::clone(&self.object),
             row: OnceLock::new(),
         })
+    }
+
+    /// The same with other bytes for its row.
+    #[cfg(test)]
+    pub(super) fn with_row(&self, row: OnceLock<Box<[u8]>>) -> Self {
+        Self {
+            source: Arc::clone(&self.source),
+            view: Arc::clone(&self.view),
+            object: Arc::clone(&self.object),
+            size: self.size,
+            row,
+        }
     }
 
     fn is(&self, source: &Arc<ServerView>) -> bool {
@@ -200,6 +217,30 @@ fn sendable(source: &Arc<ServerView>) -> Arc<ServerView> {
     }
     view.server = Arc::new(server);
     Arc::new(view)
+}
+
+/// What a server takes in a message, rather too much than too little.
+fn size_of_message(view: &ServerView) -> usize {
+    // Key, signature, alignment and a number or the length of a string.
+    const ENTRY: usize = 56;
+    let server = &view.server;
+    let texts = [
+        &view.best_uri,
+        &server.name,
+        &server.source_title,
+        &server.product_version,
+        &server.platform,
+        &server.public_address,
+    ];
+    let connections: usize = (server.connections.iter())
+        .map(|connection| {
+            let texts = connection.uri.len() + connection.protocol.len() + connection.address.len();
+            8 * ENTRY + texts
+        })
+        .sum();
+    // The id is there twice, once escaped.
+    let texts: usize = texts.into_iter().map(String::len).sum();
+    20 * ENTRY + 4 * server.id.len() + texts + connections
 }
 
 /// `account` as D-Bus can carry it.
