@@ -1,4 +1,5 @@
-//! Sign-in as a state machine.
+//! The words of the account: the token's record, its user, the PINs of a login. Plain data that
+//! the domain, the plex.tv client and custody share.
 
 use std::{fmt, time::Duration};
 

@@ -4,16 +4,25 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod clock;
 pub mod command;
 pub mod config;
 pub mod custody;
+pub mod daemon;
 pub mod dbus;
+pub mod domain;
+pub mod event;
 pub mod failure;
 pub mod logging;
+pub mod login;
 pub mod notice;
 pub mod notices;
 pub mod plex;
 pub mod presence;
+pub mod random;
+pub mod refresh;
 pub mod secret;
 pub mod server;
+pub mod sign_in;
+pub mod timer;
 pub mod view;

@@ -1,8 +1,21 @@
-//! What is known of each server, and the state that follows from it.
+//! What is known of each server, and the state that follows from it: `online` and `offline` on
+//! evidence only, else `unknown` with the reason. A state machine without clock or I/O.
+//!
+//! Evidence holds until the refresh after it was due plus the grace time. An absence needs more:
+//! a complete list that says so, the grace time, and one more complete list that says it again.
+
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use crate::server::Server;
+use crate::{
+    clock::Boot,
+    command::CallError,
+    event::Turn,
+    notice::Notice,
+    server::{Entry, Server},
+    view::{ErrorName, Reason, ServerView, State},
+};
 
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -37,4 +50,453 @@ pub struct RememberedServer {
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
+}
+
+/// The servers' part of the domain.
+#[derive(Debug, Default)]
+pub struct Presence {
+    servers: Vec<Known>,
+    /// Why missing news is missing, going by the latest refresh.
+    no_news: Reason,
+    /// The views have changed since [`Presence::take_changed`] was last asked.
+    changed: bool,
+}
+
+/// One server and the evidence of it.
+#[derive(Debug)]
+struct Known {
+    view: Arc<ServerView>,
+    in_v2: bool,
+    /// Unix seconds of the last look that found it online.
+    seen_at: u64,
+    /// Until when the evidence for its state holds without news.
+    good_until: Option<Boot>,
+    absence: Option<Absence>,
+    /// Complete lists in a row that lacked it.
+    missing: u8,
+    was_online: Option<bool>,
+    told_offline: bool,
+}
+
+/// plex.tv said "not present" in a complete list.
+#[derive(Clone, Copy, Debug)]
+struct Absence {
+    /// When one more list is to confirm it.
+    confirm_at: Boot,
+    /// That list was not complete: the next complete one decides at once.
+    overdue: bool,
+}
+
+/// What a refresh brought.
+#[derive(Clone, Copy, Debug)]
+pub struct Look {
+    /// One of the lists was read whole.
+    pub good: bool,
+    /// v2 was read whole.
+    pub complete: bool,
+    /// v1 was read whole.
+    pub v1_whole: bool,
+    /// When it was asked for.
+    pub started: Boot,
+    /// When the next regular refresh is due.
+    pub next_due: Boot,
+}
+
+impl Look {
+    fn no_news(self) -> Reason {
+        if self.good {
+            Reason::IncompleteList
+        } else {
+            Reason::PlexTvUnreachable
+        }
+    }
+}
+
+impl Presence {
+    /// Begins with what was known when the daemon last ran.
+    #[must_use]
+    pub fn new(remembered: Remembered, reason: Reason, now_unix: u64) -> Self {
+        let servers = remembered.servers.into_iter().map(|r| Known {
+            view: Arc::new(ServerView {
+                server: Arc::new(r.server),
+                presence: r.presence,
+                state: State::Unknown,
+                reason,
+                since: now_unix,
+                last_seen: r.seen_at,
+                route: crate::view::Route::NotTried,
+                best_uri: String::new(),
+                muted_until: if r.muted_until > now_unix {
+                    r.muted_until
+                } else {
+                    0
+                },
+            }),
+            in_v2: r.in_v2,
+            seen_at: r.seen_at,
+            good_until: None,
+            absence: None,
+            missing: 0,
+            was_online: r.was_online,
+            told_offline: r.told_offline,
+        });
+        Self {
+            servers: servers.collect(),
+            no_news: reason,
+            changed: true,
+        }
+    }
+
+    /// What to keep on disk.
+    #[must_use]
+    pub fn remembered(&self, last_refresh: u64) -> Remembered {
+        let servers = self.servers.iter().map(|known| RememberedServer {
+            server: (*known.view.server).clone(),
+            in_v2: known.in_v2,
+            presence: known.view.presence,
+            seen_at: known.seen_at,
+            was_online: known.was_online,
+            told_offline: known.told_offline,
+            muted_until: known.view.muted_until,
+        });
+        Remembered {
+            last_refresh,
+            servers: servers.collect(),
+        }
+    }
+
+    /// What to show.
+    #[must_use]
+    pub fn views(&self) -> Vec<Arc<ServerView>> {
+        self.servers
+            .iter()
+            .map(|known| Arc::clone(&known.view))
+            .collect()
+    }
+
+    /// Whether [`views`](Self::views) changed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Forgets every server.
+    pub fn clear(&mut self) {
+        self.changed |= !self.servers.is_empty();
+        self.servers.clear();
+    }
+
+    /// Nothing can be known of any server, from now on and until new evidence comes.
+    pub fn lose_sight(&mut self, reason: Reason, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.absence = None;
+            known.good_until = None;
+            self.changed |= known.set(State::Unknown, reason, turn.now.unix);
+        }
+    }
+
+    /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
+    /// whole it was.
+    pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &Turn<'_>) {
+        self.no_news = look.no_news();
+        let mut index = None;
+        let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
+        let mut old: Vec<Option<Known>> = std::mem::take(&mut self.servers)
+            .into_iter()
+            .map(Some)
+            .collect();
+        for (position, entry) in entries.into_iter().enumerate() {
+            let known = take_known(&mut old, position, &entry.server.id, &mut index);
+            self.changed |= known.is_none();
+            let mut known = known.unwrap_or_else(|| Known::new(&entry, turn.now.unix, look));
+            self.changed |= known.describe(entry, look, turn);
+            next.push(known);
+        }
+        for mut known in old.into_iter().flatten() {
+            let is_missing = look.complete && (known.in_v2 || look.v1_whole);
+            if is_missing {
+                known.missing += 1;
+                known.absence = None;
+                known.good_until = None;
+                self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
+            }
+            if known.missing < 2 {
+                next.push(known);
+            } else {
+                self.changed = true;
+            }
+        }
+        self.servers = next;
+        for known in &mut self.servers {
+            self.changed |= known.give_up_confirming(look, turn);
+        }
+    }
+
+    /// Time has passed: evidence that is too old makes `unknown`, mutes end. Not to be called
+    /// while an answer is on its way that may renew the evidence.
+    pub fn tick(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            if known.absence.is_none()
+                && known.good_until.is_some_and(|until| until <= turn.now.boot)
+            {
+                known.good_until = None;
+                self.changed |= known.set(State::Unknown, self.no_news, turn.now.unix);
+            }
+        }
+        self.end_mutes(turn.now.unix);
+    }
+
+    fn end_mutes(&mut self, now_unix: u64) {
+        for known in &mut self.servers {
+            if known.view.muted_until != 0 && known.view.muted_until <= now_unix {
+                Arc::make_mut(&mut known.view).muted_until = 0;
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Whether an absence waits for a list that was asked for now or later.
+    #[must_use]
+    pub fn wants_confirmation(&self, now: Boot) -> bool {
+        self.confirmations().any(|at| at <= now)
+    }
+
+    fn confirmations(&self) -> impl Iterator<Item = Boot> {
+        self.servers.iter().filter_map(|known| match known.absence {
+            Some(Absence {
+                confirm_at,
+                overdue: false,
+            }) => Some(confirm_at),
+            _ => None,
+        })
+    }
+
+    /// No list can be had to confirm the absences whose grace time is over.
+    pub fn cannot_confirm(&mut self, turn: &Turn<'_>) {
+        let look = Look {
+            good: false,
+            complete: false,
+            v1_whole: false,
+            started: turn.now.boot,
+            next_due: turn.now.boot,
+        };
+        for known in &mut self.servers {
+            self.changed |= known.give_up_confirming(look, turn);
+        }
+    }
+
+    /// When the next absence is to be confirmed.
+    #[must_use]
+    pub fn next_confirmation(&self) -> Option<Boot> {
+        self.confirmations().min()
+    }
+
+    /// The next moment at which [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_wakeup(&self, turn: &Turn<'_>) -> Option<Boot> {
+        let expiry = self
+            .servers
+            .iter()
+            .filter(|known| known.absence.is_none())
+            .filter_map(|known| known.good_until);
+        let mutes = self
+            .servers
+            .iter()
+            .filter_map(|known| match known.view.muted_until {
+                0 | u64::MAX => None,
+                until => {
+                    let ahead = Duration::from_secs(until.saturating_sub(turn.now.unix));
+                    Some(turn.now.boot + ahead)
+                }
+            });
+        expiry.chain(mutes).min()
+    }
+
+    /// What is to be told of the states as they are now, after what was told before.
+    pub fn news(&mut self, turn: &Turn<'_>) -> News {
+        let settings = turn.settings;
+        let (mut gone, mut back) = (Vec::new(), Vec::new());
+        let mut learned = false;
+        for known in &mut self.servers {
+            let view = &known.view;
+            let is_online = match view.state {
+                State::Online => true,
+                State::Offline => false,
+                State::Unknown => continue,
+            };
+            let was_online = known.was_online.replace(is_online);
+            learned |= was_online != known.was_online;
+            let wanted = (view.server.owned || settings.notify_shared)
+                && view.muted_until == 0
+                && !settings.silent_servers.contains(&view.server.id);
+            let named = || (view.server.id.clone(), view.server.name.clone());
+            if is_online && std::mem::take(&mut known.told_offline) {
+                learned = true;
+                if wanted && settings.notify_online {
+                    back.push(named());
+                }
+            } else if !is_online && was_online == Some(true) && wanted && settings.notify_offline {
+                known.told_offline = true;
+                gone.push(named());
+            }
+        }
+        let mut notices = Notice::offline(gone);
+        notices.extend(Notice::back(back));
+        News { notices, learned }
+    }
+
+    /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
+    pub fn mute(&mut self, id: &str, until: u64, turn: &Turn<'_>) -> Result<(), CallError> {
+        if until != 0 && until <= turn.now.unix {
+            let message = "The time is past; give unix seconds in the future.";
+            return Err(CallError::InvalidArgs(message.into()));
+        }
+        let Some(known) = self
+            .servers
+            .iter_mut()
+            .find(|known| known.view.server.id == id)
+        else {
+            let message = "The account has no server with this id; ListServers names those it has.";
+            return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
+        };
+        if known.view.muted_until != until {
+            Arc::make_mut(&mut known.view).muted_until = until;
+            self.changed = true;
+        }
+        Ok(())
+    }
+}
+
+/// What there is to tell of the servers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct News {
+    /// To be told in this order.
+    pub notices: Vec<Notice>,
+    /// A word became known that must be on disk before anything is told.
+    pub learned: bool,
+}
+
+/// Finds the entry's server among the known ones. Lists mostly keep their order, so the same
+/// place is looked at first; the index by id is made only where that fails.
+fn take_known(
+    old: &mut [Option<Known>],
+    position: usize,
+    id: &str,
+    index: &mut Option<HashMap<String, usize>>,
+) -> Option<Known> {
+    let is_it = |known: &Option<Known>| known.as_ref().is_some_and(|k| k.view.server.id == id);
+    if old.get(position).is_some_and(is_it) {
+        return old[position].take();
+    }
+    let index = index.get_or_insert_with(|| {
+        let ids = old.iter().enumerate();
+        ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i)))
+            .collect()
+    });
+    old.get_mut(*index.get(id)?)?.take()
+}
+
+impl Known {
+    fn new(entry: &Entry, now_unix: u64, look: Look) -> Self {
+        let reason = match entry.presence {
+            Some(false) if look.complete => Reason::Absent,
+            _ => Reason::IncompleteList,
+        };
+        Self {
+            view: Arc::new(ServerView {
+                server: Arc::new(entry.server.clone()),
+                presence: false,
+                state: State::Unknown,
+                reason,
+                since: now_unix,
+                last_seen: 0,
+                route: crate::view::Route::NotTried,
+                best_uri: String::new(),
+                muted_until: 0,
+            }),
+            in_v2: false,
+            seen_at: 0,
+            good_until: None,
+            absence: None,
+            missing: 0,
+            was_online: None,
+            told_offline: false,
+        }
+    }
+
+    /// Takes in a row that names this server. Returns whether anything to be seen changed.
+    fn describe(&mut self, entry: Entry, look: Look, turn: &Turn<'_>) -> bool {
+        let mut changed = false;
+        if *self.view.server != entry.server {
+            Arc::make_mut(&mut self.view).server = Arc::new(entry.server);
+            changed = true;
+        }
+        if let Some(presence) = entry.presence
+            && self.view.presence != presence
+        {
+            Arc::make_mut(&mut self.view).presence = presence;
+            changed = true;
+        }
+        self.in_v2 |= entry.in_v2;
+        self.missing = 0;
+        let grace = turn.settings.grace;
+        match entry.presence {
+            Some(true) => {
+                self.absence = None;
+                self.seen_at = turn.now.unix;
+                self.good_until = Some(look.next_due + grace);
+                changed |= self.set(State::Online, Reason::PlexTv, turn.now.unix);
+            }
+            Some(false) if look.complete => {
+                let confirmed = self
+                    .absence
+                    .is_some_and(|absence| absence.overdue || look.started >= absence.confirm_at);
+                if confirmed || self.view.state == State::Offline {
+                    self.absence = None;
+                    self.good_until = Some(look.next_due + grace);
+                    changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
+                } else if self.absence.is_none() {
+                    let confirm_at = turn.now.boot + grace;
+                    self.absence = Some(Absence {
+                        confirm_at,
+                        overdue: false,
+                    });
+                }
+            }
+            Some(false) | None => {}
+        }
+        changed
+    }
+
+    /// The list that was to confirm an absence was not complete.
+    fn give_up_confirming(&mut self, look: Look, turn: &Turn<'_>) -> bool {
+        let Some(absence) = &mut self.absence else {
+            return false;
+        };
+        if look.complete || look.started < absence.confirm_at {
+            return false;
+        }
+        absence.overdue = true;
+        self.good_until = None;
+        self.set(State::Unknown, look.no_news(), turn.now.unix)
+    }
+
+    /// Sets state and reason. Returns whether either changed.
+    fn set(&mut self, state: State, reason: Reason, now_unix: u64) -> bool {
+        if self.view.state == state && self.view.reason == reason {
+            return false;
+        }
+        let seen_at = self.seen_at;
+        let view = Arc::make_mut(&mut self.view);
+        view.reason = reason;
+        if view.state != state {
+            view.state = state;
+            view.since = view.since.max(now_unix);
+            view.last_seen = if state == State::Online {
+                view.since
+            } else {
+                seen_at
+            };
+        }
+        true
+    }
 }

@@ -1,10 +1,21 @@
 //! A server of the account, as plex.tv's lists describe it. What is *known* of it (online,
 //! offline) is `presence`'s business.
 
+use std::collections::HashMap;
+use std::collections::hash_map::Entry as Slot;
+
 use serde::{Deserialize, Serialize};
 
+use crate::account::User;
+use crate::failure::Failure;
+
+/// Most characters of a name that are kept.
+pub const NAME_LIMIT: usize = 256;
+/// Most characters of any other foreign string that are kept.
+pub const TEXT_LIMIT: usize = 2048;
+
 /// One way to reach a server.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub struct Connection {
     /// The address to use as it stands, `https://192-0-2-7.<hash>.plex.direct:32400` for example;
     /// `""` where plex.tv gave none.
@@ -85,4 +96,155 @@ pub struct Entry {
     pub presence: Option<bool>,
     /// The v2 list named it. (A server that only v1 names is missing only where v1 was read too.)
     pub in_v2: bool,
+}
+
+/// What one look at plex.tv brought.
+#[derive(Clone, Debug)]
+pub struct Lists {
+    /// `/api/v2/resources`. The look was complete if this was read.
+    pub v2: Result<List, Failure>,
+    /// `/api/resources`.
+    pub v1: Result<List, Failure>,
+    /// The `servers.xml` fall-back, asked for only where neither list was read and neither was
+    /// refused. It names servers and addresses and says nothing of presence.
+    pub addresses: Option<List>,
+    /// The account, asked for only where a list said "bad token" and the other was not answered
+    /// with 200: whether plex.tv's own account page says the same.
+    pub user: Option<Result<User, Failure>>,
+}
+
+/// A foreign string as it may be shown and sent on: control characters (C0 with NUL, DEL, C1)
+/// become U+FFFD, and what is longer than `limit` characters is cut.
+#[must_use]
+pub fn clean(text: &str, limit: usize) -> String {
+    if text.len() <= limit && is_plain(text) {
+        return text.to_owned();
+    }
+    text.chars()
+        .take(limit)
+        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
+        .collect()
+}
+
+/// Visible ASCII and spaces only. No early exit: this way it is a few instructions for 16 bytes.
+fn is_plain(text: &str) -> bool {
+    text.bytes()
+        .fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte))
+}
+
+/// The union of the lists by id, in v2's order, then what only v1 names in v1's order.
+///
+/// v2's attributes count, and v1's where v2 has none; connections are v2's, and v1's only for a
+/// server that v2 does not name; present if either says so. Where one list names an id twice the
+/// first row counts.
+#[must_use]
+pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<Entry> {
+    let mut v2 = v2.map(|list| list.rows).unwrap_or_default();
+    let v1 = v1.map(|list| list.rows).unwrap_or_default();
+    let (kept, places) = places(&v2, &v1);
+
+    let mut new = Vec::new();
+    for (row, place) in v1.into_iter().zip(places) {
+        match place {
+            Place::Into(index) => v2[index].complete_with(row),
+            Place::New => new.push(row.into_entry(false)),
+            Place::Repetition => {}
+        }
+    }
+    let mut entries = Vec::with_capacity(v2.len() + new.len());
+    entries.extend(
+        v2.into_iter()
+            .zip(kept)
+            .filter(|(_, kept)| *kept)
+            .map(|(row, _)| row.into_entry(true)),
+    );
+    entries.append(&mut new);
+    entries
+}
+
+/// Where a row of v1 goes.
+enum Place {
+    /// Its id is that of v2's row of this index.
+    Into(usize),
+    /// v2 does not name it.
+    New,
+    /// An earlier row of v1 has its id.
+    Repetition,
+}
+
+/// Which of v2's rows are the first of their id, and where each of v1's rows goes.
+fn places(v2: &[Row], v1: &[Row]) -> (Vec<bool>, Vec<Place>) {
+    let mut seen: HashMap<&str, Option<usize>> = HashMap::with_capacity(v2.len() + v1.len());
+    let kept = v2
+        .iter()
+        .enumerate()
+        .map(|(index, row)| match seen.entry(&row.id) {
+            Slot::Vacant(slot) => {
+                slot.insert(Some(index));
+                true
+            }
+            Slot::Occupied(_) => false,
+        })
+        .collect();
+    let places = v1
+        .iter()
+        .map(|row| match seen.entry(&row.id) {
+            Slot::Vacant(slot) => {
+                slot.insert(None);
+                Place::New
+            }
+            Slot::Occupied(mut slot) => {
+                slot.get_mut().take().map_or(Place::Repetition, Place::Into)
+            }
+        })
+        .collect();
+    (kept, places)
+}
+
+impl Row {
+    /// Takes from `other` what this row does not say.
+    fn complete_with(&mut self, other: Self) {
+        for (mine, others) in [
+            (&mut self.name, other.name),
+            (&mut self.source_title, other.source_title),
+            (&mut self.product_version, other.product_version),
+            (&mut self.platform, other.platform),
+            (&mut self.public_address, other.public_address),
+        ] {
+            if mine.is_empty() {
+                *mine = others;
+            }
+        }
+        self.owned = self.owned.or(other.owned);
+        self.https_required = self.https_required.or(other.https_required);
+        self.public_address_matches = self.public_address_matches.or(other.public_address_matches);
+        self.presence = match (self.presence, other.presence) {
+            (Some(a), Some(b)) => Some(a || b),
+            (a, b) => a.or(b),
+        };
+    }
+
+    fn into_entry(self, in_v2: bool) -> Entry {
+        let owned = self.owned.unwrap_or(false);
+        Entry {
+            server: Server {
+                id: self.id,
+                name: self.name,
+                owned,
+                source_title: if owned {
+                    String::new()
+                } else {
+                    self.source_title
+                },
+                product_version: self.product_version,
+                platform: self.platform,
+                public_address: self.public_address,
+                https_required: self.https_required.unwrap_or(false),
+                public_address_matches: self.public_address_matches.unwrap_or(false),
+                connections: self.connections,
+            },
+            presence: self.presence,
+            in_v2,
+        }
+    }
 }

@@ -1,1 +1,18 @@
-//! The session bus.
+//! The session bus: what programs see of the account, and how they ask.
+//!
+//! [`Service`] shows a [`View`](crate::view::View) as D-Bus objects and turns calls that change
+//! something into [`Command`](crate::command::Command)s; it decides nothing itself. [`client`] is
+//! the other end, for programs in Rust. [`wire`] has the dictionaries that both agree on.
+
+mod account;
+pub mod client;
+mod encoded;
+mod error;
+mod manager;
+pub mod names;
+mod server;
+mod service;
+mod state;
+pub mod wire;
+
+pub use service::{NameError, Service};

@@ -1,0 +1,157 @@
+//! Single values of the config file: each reader says what would have been right.
+
+use std::{ops::RangeInclusive, time::Duration};
+
+use toml::de::DeValue;
+use url::{Host, Url};
+
+/// Longest product or device name, in characters.
+const MAX_NAME: usize = 128;
+
+/// A value, or what would have been right in its place.
+pub(super) type Value<T> = Result<T, String>;
+
+/// Whether a URL leads to this machine: 127.0.0.0/8, `[::1]` or `localhost`.
+#[must_use]
+pub fn is_loopback(url: &Url) -> bool {
+    match url.host() {
+        Some(Host::Ipv4(address)) => address.is_loopback(),
+        Some(Host::Ipv6(address)) => address.is_loopback(),
+        Some(Host::Domain(name)) => name == "localhost",
+        None => false,
+    }
+}
+
+pub(super) fn boolean(value: &DeValue<'_>) -> Value<bool> {
+    value
+        .as_bool()
+        .ok_or_else(|| format!("must be true or false, not {}", kind(value)))
+}
+
+pub(super) fn string<'v>(value: &'v DeValue<'_>, example: &str) -> Value<&'v str> {
+    value.as_str().ok_or_else(|| {
+        format!(
+            "must be a text in quotes, like \"{example}\", not {}",
+            kind(value)
+        )
+    })
+}
+
+/// A service's address, which paths are added to.
+pub(super) fn service_url(value: &DeValue<'_>, example: &str) -> Value<Url> {
+    let url = page_url(value, example)?;
+    if url.query().is_some() {
+        return Err("must be a URL without \"?…\"".into());
+    }
+    Ok(url)
+}
+
+/// The address of a page. What stands in it is not repeated: it could be a password.
+pub(super) fn page_url(value: &DeValue<'_>, example: &str) -> Value<Url> {
+    let text = string(value, example)?;
+    let url = Url::parse(text).map_err(|e| format!("must be a URL, like \"{example}\": {e}"))?;
+    match url.scheme() {
+        "https" => {}
+        "http" if is_loopback(&url) => {}
+        "http" => {
+            return Err(format!(
+                "must begin with https://, like \"{example}\"; http:// is for 127.0.0.0/8, [::1] \
+                 and localhost only, because the token would cross the network in the clear"
+            ));
+        }
+        _ => return Err(format!("must begin with https://, like \"{example}\"")),
+    }
+    if !url.username().is_empty() || url.password().is_some() {
+        return Err("must be a URL without user name and password".into());
+    }
+    if url.fragment().is_some() {
+        return Err("must be a URL without \"#…\"".into());
+    }
+    Ok(url)
+}
+
+/// A name that plex.tv shows.
+pub(super) fn name(value: &DeValue<'_>, example: &str) -> Value<String> {
+    let text = string(value, example)?;
+    if text.trim().is_empty() {
+        return Err("must not be empty; leave the key out for the default".into());
+    }
+    if text.chars().count() > MAX_NAME {
+        return Err(format!("must have at most {MAX_NAME} characters"));
+    }
+    if text.chars().any(char::is_control) {
+        return Err("must have no control characters, line breaks or tabs".into());
+    }
+    Ok(text.to_owned())
+}
+
+/// One of several words.
+pub(super) fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Value<T> {
+    let text = value.as_str();
+    words
+        .iter()
+        .find(|(word, _)| Some(*word) == text)
+        .map(|(_, meaning)| *meaning)
+        .ok_or_else(|| {
+            let all: Vec<_> = words
+                .iter()
+                .map(|(word, _)| format!("\"{word}\""))
+                .collect();
+            format!("must be one of {}, not {}", all.join(", "), kind(value))
+        })
+}
+
+/// A length of time within a range.
+pub(super) fn duration(value: &DeValue<'_>, range: &RangeInclusive<Duration>) -> Value<Duration> {
+    let right = || {
+        format!(
+            "must be a whole number and ms, s, m or h in quotes, from \"{}\" to \"{}\"",
+            show(*range.start()),
+            show(*range.end())
+        )
+    };
+    let parsed = value.as_str().and_then(parse_duration);
+    match parsed {
+        Some(time) if range.contains(&time) => Ok(time),
+        _ => Err(format!("{}, not {}", right(), kind(value))),
+    }
+}
+
+fn parse_duration(text: &str) -> Option<Duration> {
+    let digits = text.bytes().take_while(u8::is_ascii_digit).count();
+    let (number, unit) = text.split_at(digits);
+    let number: u64 = number.parse().ok()?;
+    match unit {
+        "ms" => Some(Duration::from_millis(number)),
+        "s" => Some(Duration::from_secs(number)),
+        "m" => number.checked_mul(60).map(Duration::from_secs),
+        "h" => number.checked_mul(3600).map(Duration::from_secs),
+        _ => None,
+    }
+}
+
+/// A duration as the file would have it.
+fn show(time: Duration) -> String {
+    let (seconds, millis) = (time.as_secs(), time.subsec_millis());
+    match seconds {
+        _ if millis != 0 => format!("{}ms", time.as_millis()),
+        0 => "0s".into(),
+        s if s % 3600 == 0 => format!("{}h", s / 3600),
+        s if s % 60 == 0 => format!("{}m", s / 60),
+        s => format!("{s}s"),
+    }
+}
+
+/// What stands in the file, short enough for a message.
+fn kind(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) if text.chars().count() <= 40 => format!("{text:?}"),
+        DeValue::String(_) => "a long text".into(),
+        DeValue::Integer(number) if number.as_str().len() <= 40 => number.as_str().into(),
+        DeValue::Integer(_) | DeValue::Float(_) => "a number".into(),
+        DeValue::Boolean(value) => value.to_string(),
+        DeValue::Datetime(_) => "a date or time".into(),
+        DeValue::Array(_) => "a list".into(),
+        DeValue::Table(_) => "a table".into(),
+    }
+}

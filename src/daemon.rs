@@ -1,0 +1,567 @@
+//! The owner of all state: feeds events to the domain, publishes what may be seen, performs what
+//! the domain wants done. One task, no locks; what takes time is done elsewhere and comes back as
+//! an event.
+//!
+//! After each event the view is published *before* the effects are performed: a caller that gets
+//! its answer, or a signal that a login is over, finds properties and lists that tell it already.
+
+use std::{collections::HashMap, io, path::PathBuf, time::Duration};
+
+use signal_hook::consts::SIGHUP;
+use tokio::sync::mpsc;
+use tracing::{debug, error, info, warn};
+
+use crate::{
+    clock::{Boot, Now},
+    command::{CallError, Command, Reply},
+    config::{self, Config},
+    custody::{Custody, Opened, StoreError},
+    dbus::Service,
+    domain::Domain,
+    event::{Answer, CallId, Effect, Event, Settings},
+    logging,
+    notice::Notice,
+    notices::Notices,
+    plex::{self, Client},
+    presence::Remembered,
+    timer::{self, Timer},
+    view::{LoginOffer, LoginState, State, View},
+};
+
+/// Calls that may wait for the owner task; more are told `LimitsExceeded`.
+pub const CALLS: usize = 4096;
+/// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
+const JOBS: usize = 256;
+/// The watchdog hears from us this often while nothing happens …
+const WATCHDOG_AT_LATEST: Duration = Duration::from_secs(360);
+/// … and not more often than this while something does.
+const WATCHDOG_AT_MOST: Duration = Duration::from_secs(30);
+/// A stop waits this long for writes under way.
+const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// All that [`Daemon::new`] needs.
+#[derive(Debug)]
+pub struct Setup {
+    /// The settings.
+    pub config: Config,
+    /// Where to read them again.
+    pub config_path: Option<PathBuf>,
+    /// The file was named on the command line, so it must be there.
+    pub config_must_exist: bool,
+    /// What the state directory holds.
+    pub opened: Opened,
+    /// Changes the log's level.
+    pub log: logging::Handle,
+}
+
+/// Why the daemon ended.
+#[derive(Debug, thiserror::Error)]
+pub enum Ended {
+    /// SIGTERM or SIGINT.
+    #[error("asked to stop")]
+    Stopped,
+    /// The session bus closed the connection.
+    #[error("the session bus went away")]
+    BusGone,
+    /// A resource of the machine's failed.
+    #[error("the machine failed us: {0}")]
+    Machine(#[from] io::Error),
+}
+
+/// The daemon before it is on the bus.
+#[derive(Debug)]
+pub struct Daemon {
+    domain: Domain,
+    view: View,
+    /// What the domain wanted done at the start.
+    first: Vec<Effect>,
+    config: Config,
+    config_path: Option<PathBuf>,
+    config_must_exist: bool,
+    log: logging::Handle,
+    client_id: String,
+    client: Client,
+    custody: Custody,
+}
+
+/// What comes back to the owner task.
+enum Incoming {
+    Event(Event),
+    /// All that had to be on disk before this is told is there.
+    Tell(Notice),
+}
+
+/// A write, or a read, of the state directory. Done one after the other.
+enum Job {
+    Store(crate::account::Record),
+    Forget,
+    EndSignOut,
+    KeepRejected(Option<u64>),
+    Remember(Remembered, bool),
+    Read,
+    Tell(Notice),
+}
+
+enum Caller {
+    Offer(Reply<LoginOffer>),
+    Done(Reply<()>),
+}
+
+impl Daemon {
+    /// Puts the parts together. Nothing is asked or told yet.
+    #[must_use]
+    pub fn new(setup: Setup) -> Self {
+        let Setup { config, config_path, config_must_exist, opened, log } = setup;
+        let Opened { custody, client_id, found, remembered, complaints } = opened;
+        for complaint in complaints {
+            warn!("{complaint}");
+        }
+        let mut first = Vec::new();
+        let settings = settings(&config);
+        let domain =
+            Domain::new(settings, client_id.clone(), found, remembered, timer::now(), &mut first);
+        Self {
+            view: domain.view(),
+            domain,
+            first,
+            client: client(&config, &client_id),
+            config,
+            config_path,
+            config_must_exist,
+            log,
+            client_id,
+            custody,
+        }
+    }
+
+    /// What is to be served before the bus name is owned.
+    #[must_use]
+    pub fn view(&self) -> View {
+        self.view.clone()
+    }
+
+    /// Runs until a signal or the end of the bus says stop.
+    pub async fn run(
+        self,
+        bus: &zbus::Connection,
+        service: Service,
+        mut commands: mpsc::Receiver<Command>,
+        mut signals: mpsc::Receiver<i32>,
+    ) -> Ended {
+        let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
+        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
+        let mut owner = Owner {
+            domain: self.domain,
+            view: self.view,
+            service,
+            config: self.config,
+            config_path: self.config_path,
+            config_must_exist: self.config_must_exist,
+            log: self.log,
+            client_id: self.client_id,
+            client: self.client,
+            notices: Notices::new(),
+            incoming: incoming_sender,
+            jobs,
+            calls: HashMap::new(),
+            last_call: 0,
+            watchdog: Watchdog::new(),
+        };
+        let mut timer = match Timer::new() {
+            Ok(timer) => timer,
+            Err(error) => return error.into(),
+        };
+        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&status(&owner.view))]);
+        owner.perform(self.first).await;
+        let ended = loop {
+            let now = timer::now();
+            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
+            if let Err(error) = timer.set(wakeup.min()) {
+                break error.into();
+            }
+            tokio::select! {
+                biased;
+                signal = signals.recv() => match signal {
+                    Some(SIGHUP) => owner.reload().await,
+                    _ => break Ended::Stopped,
+                },
+                () = bus.closed() => break Ended::BusGone,
+                Some(command) = commands.recv() => owner.called(command).await,
+                Some(incoming) = incoming.recv() => match incoming {
+                    Incoming::Event(event) => owner.happened(event).await,
+                    Incoming::Tell(notice) => owner.notices.tell(notice),
+                },
+                rung = timer.rings() => match rung {
+                    Ok(()) => owner.happened(Event::Tick).await,
+                    Err(error) => break error.into(),
+                },
+            }
+        };
+        notify(&[sd_notify::NotifyState::Stopping]);
+        drop(owner); // and with it the way to the keeper, which ends when its work is done
+        if tokio::time::timeout(STOP_PATIENCE, keeper).await.is_err() {
+            warn!("stopped while the state directory did not answer");
+        }
+        ended
+    }
+}
+
+/// The daemon at work.
+struct Owner {
+    domain: Domain,
+    view: View,
+    service: Service,
+    config: Config,
+    config_path: Option<PathBuf>,
+    config_must_exist: bool,
+    log: logging::Handle,
+    client_id: String,
+    client: Client,
+    notices: Notices,
+    incoming: mpsc::UnboundedSender<Incoming>,
+    jobs: mpsc::Sender<Job>,
+    calls: HashMap<CallId, Caller>,
+    last_call: CallId,
+    watchdog: Watchdog,
+}
+
+impl Owner {
+    async fn called(&mut self, command: Command) {
+        self.last_call += 1;
+        let call = self.last_call;
+        let (caller, event) = match command {
+            Command::StartLogin(reply) => (Caller::Offer(reply), Event::StartLogin(call)),
+            Command::CancelLogin(reply) => (Caller::Done(reply), Event::CancelLogin(call)),
+            Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
+            Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
+            Command::Mute { id, until, reply } => {
+                (Caller::Done(reply), Event::Mute { call, id, until })
+            }
+        };
+        if self.calls.len() >= CALLS {
+            let busy = "Too many calls are waiting already; try again later.";
+            caller.answer(Err(CallError::LimitsExceeded(busy.into())));
+            return;
+        }
+        self.calls.insert(call, caller);
+        self.happened(event).await;
+    }
+
+    async fn happened(&mut self, event: Event) {
+        let now = timer::now();
+        self.watchdog.ping(now);
+        let mut effects = Vec::new();
+        self.domain.handle(event, now, &mut effects);
+        self.publish().await;
+        self.perform(effects).await;
+    }
+
+    async fn publish(&mut self) {
+        let view = self.domain.view();
+        if view == self.view {
+            return;
+        }
+        log_changes(&self.view, &view);
+        let line = status(&view);
+        if line != status(&self.view) {
+            notify(&[sd_notify::NotifyState::Status(&line)]);
+        }
+        self.view = view.clone();
+        if let Err(error) = self.service.publish(view).await {
+            warn!(error = %error, "a change could not be told on the bus");
+        }
+    }
+
+    async fn perform(&mut self, effects: Vec<Effect>) {
+        for effect in effects {
+            match effect {
+                Effect::Reply(call, answer) => {
+                    if let Some(caller) = self.calls.remove(&call) {
+                        caller.answer(answer);
+                    }
+                }
+                Effect::AskPin { login, kind } => self.ask(move |client| async move {
+                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
+                }),
+                Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
+                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+                }),
+                Effect::AskUser { session, token } => self.ask(move |client| async move {
+                    Event::UserAnswered { session, result: client.user(&token).await }
+                }),
+                Effect::AskLists { refresh, token } => self.ask(move |client| async move {
+                    Event::ListsAnswered { refresh, lists: client.lists(&token).await }
+                }),
+                Effect::Revoke(token) => self.ask(move |client| async move {
+                    Event::RevokeAnswered(client.sign_out(&token).await)
+                }),
+                Effect::Store(record) => self.job(Job::Store(record)).await,
+                Effect::Forget => self.job(Job::Forget).await,
+                Effect::EndSignOut => self.job(Job::EndSignOut).await,
+                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)).await,
+                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)).await,
+                Effect::ReadStore => self.job(Job::Read).await,
+                Effect::Tell(notice) => self.job(Job::Tell(notice)).await,
+                Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
+                Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
+                Effect::LoginFinished(outcome, message) => {
+                    info!(outcome = outcome.word(), "login finished");
+                    if let Err(error) = self.service.login_finished(outcome, &message).await {
+                        warn!(error = %error, "the end of the login could not be told on the bus");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks plex.tv; the answer comes back as an event.
+    fn ask<F>(&self, question: impl FnOnce(Client) -> F)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let answer = question(self.client.clone());
+        let incoming = self.incoming.clone();
+        tokio::spawn(async move {
+            let event = answer.await;
+            log_failures(&event);
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(event));
+        });
+    }
+
+    async fn job(&self, job: Job) {
+        // A disk that hangs may fill the queue, and then nothing may wait for it.
+        if self.jobs.try_send(job).is_err() {
+            warn!("the state directory does not answer; something was not written");
+        }
+    }
+
+    async fn reload(&mut self) {
+        let mut reloading = vec![sd_notify::NotifyState::Reloading];
+        reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
+        notify(&reloading);
+        let path = self.config_path.clone();
+        let read = path.as_deref().map_or(Ok(Config::default()), |path| {
+            Config::load(path, self.config_must_exist)
+        });
+        match read {
+            Err(error) => error!("the old settings stay in force: {error}"),
+            Ok(new) => {
+                for key in self.config.needs_restart(&new) {
+                    warn!(key, "changed in the settings; in force from the next start on");
+                }
+                self.log.set_level(new.log.level);
+                let device_changed = self.config.device != new.device;
+                self.config = Config {
+                    plextv: self.config.plextv.clone(),
+                    token: self.config.token.clone(),
+                    ..new
+                };
+                if device_changed {
+                    self.client = client(&self.config, &self.client_id);
+                }
+                self.happened(Event::Configured(settings(&self.config))).await;
+                info!("settings read again");
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+impl Caller {
+    fn answer(self, answer: Result<Answer, CallError>) {
+        // A caller that has gone needs no answer.
+        match (self, answer) {
+            (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
+            (Self::Offer(reply), Ok(Answer::Done)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
+            (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
+        }
+    }
+}
+
+/// Works on the state directory, one job after the other, until nobody has any more.
+async fn keep(
+    mut custody: Custody,
+    mut jobs: mpsc::Receiver<Job>,
+    incoming: mpsc::UnboundedSender<Incoming>,
+) {
+    while let Some(job) = jobs.recv().await {
+        let sentence = |error: StoreError| error.to_string();
+        let answer = match job {
+            Job::Store(record) => {
+                Incoming::Event(Event::Stored(custody.store(record).await.map_err(sentence)))
+            }
+            Job::Forget => Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence))),
+            Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
+            Job::Tell(notice) => Incoming::Tell(notice),
+            Job::EndSignOut => {
+                warn_of(custody.signed_out().await);
+                continue;
+            }
+            Job::KeepRejected(since) => {
+                warn_of(custody.set_rejected(since).await);
+                continue;
+            }
+            Job::Remember(list, durable) => {
+                warn_of(custody.remember(list, durable).await);
+                continue;
+            }
+        };
+        // Nobody listens any more: we are stopping, and finish what was begun.
+        let _ = incoming.send(answer);
+    }
+}
+
+fn warn_of(result: Result<(), StoreError>) {
+    if let Err(error) = result {
+        warn!("{error}");
+    }
+}
+
+/// systemd's watchdog, if it watches us.
+struct Watchdog {
+    interval: Option<Duration>,
+    last: Boot,
+}
+
+impl Watchdog {
+    fn new() -> Self {
+        let limit = sd_notify::watchdog_enabled();
+        let interval = limit.map(|limit| (limit * 2 / 5).min(WATCHDOG_AT_LATEST));
+        Self { interval, last: timer::now().boot }
+    }
+
+    fn due(&self, _: Now) -> Option<Boot> {
+        self.interval.map(|interval| self.last + interval)
+    }
+
+    /// Pings, since we are awake anyway.
+    fn ping(&mut self, now: Now) {
+        if let Some(interval) = self.interval
+            && now.boot.since(self.last) >= interval.min(WATCHDOG_AT_MOST)
+        {
+            notify(&[sd_notify::NotifyState::Watchdog]);
+            self.last = now.boot;
+        }
+    }
+}
+
+fn notify(states: &[sd_notify::NotifyState<'_>]) {
+    // No systemd, nobody to tell.
+    if let Err(error) = sd_notify::notify(states) {
+        debug!(error = %error, "systemd was not told");
+    }
+}
+
+fn client(config: &Config, client_id: &str) -> Client {
+    let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
+        config.plextv.clone();
+    let settings = plex::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    Client::new(
+        settings,
+        plex::Device {
+            client_id: client_id.into(),
+            product: config.device.product.clone(),
+            name: config.device.name.clone().unwrap_or_else(host),
+        },
+    )
+}
+
+fn settings(config: &Config) -> Settings {
+    Settings {
+        poll_interval: config.login.poll_interval,
+        refresh_interval: config.refresh.interval,
+        grace: config.presence.grace,
+        notify_login: config.notifications.login,
+        notify_offline: config.notifications.server_offline,
+        notify_online: config.notifications.server_online,
+        notify_shared: config.notifications.shared_servers,
+        silent_servers: config
+            .servers
+            .iter()
+            .filter(|(_, server)| !server.notify)
+            .map(|(id, _)| id.clone())
+            .collect(),
+    }
+}
+
+/// The line that `systemctl --user status` shows.
+fn status(view: &View) -> String {
+    let owned = || view.servers.iter().filter(|server| server.server.owned);
+    match view.account.login_state {
+        LoginState::Unknown => "Waiting for the token's store to answer".into(),
+        LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
+        LoginState::SignedOut => "Signed out; start a login with: plexctl login".into(),
+        LoginState::Waiting => "Waiting for the sign-in to be approved".into(),
+        LoginState::Rejected => "plex.tv refuses the token; sign in again with: plexctl login".into(),
+        LoginState::SignedIn => {
+            let with = |state| owned().filter(|server| server.state == state).count();
+            let mut line = format!("Signed in; servers: {} online", with(State::Online));
+            for state in [State::Offline, State::Unknown] {
+                match with(state) {
+                    0 => {}
+                    count => line += &format!(", {count} {state}"),
+                }
+            }
+            line
+        }
+    }
+}
+
+fn log_changes(old: &View, new: &View) {
+    if old.account.login_state != new.account.login_state {
+        info!(state = new.account.login_state.word(), "login state");
+    }
+    if old.account.username != new.account.username {
+        debug!(username = new.account.username, "account");
+    }
+    let before: HashMap<&str, &crate::view::ServerView> = if old.servers.is_empty() {
+        HashMap::new()
+    } else {
+        old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
+    };
+    for server in &new.servers {
+        let was = before.get(server.server.id.as_str());
+        if was.is_some_and(|was| was.state == server.state && was.reason == server.reason) {
+            continue;
+        }
+        info!(
+            server = server.server.name,
+            id = server.server.id,
+            state = server.state.word(),
+            reason = server.reason.word(),
+            "server state"
+        );
+    }
+}
+
+/// What plex.tv did not answer, for whoever wonders later why nothing happened.
+fn log_failures(event: &Event) {
+    let tell = |what: &str, failure: &crate::failure::Failure| {
+        let reason = failure.to_string();
+        warn!(what, reason, "no answer of use");
+    };
+    match event {
+        Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
+        Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
+        Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
+        Event::PinPolled { result: Err(failure), .. } => {
+            debug!(reason = %failure, "polling a PIN: no answer of use");
+        }
+        Event::ListsAnswered { lists, .. } => {
+            for (what, list) in [("v2 server list", &lists.v2), ("v1 server list", &lists.v1)] {
+                match list {
+                    Err(failure) => tell(what, failure),
+                    Ok(list) if list.broken > 0 => {
+                        warn!(what, broken = list.broken, "rows that can't be read were skipped");
+                    }
+                    Ok(_) => {}
+                }
+            }
+        }
+        _ => {}
+    }
+}

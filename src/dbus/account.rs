@@ -1,0 +1,174 @@
+//! `org.plexaccountd.Account1`.
+
+use std::sync::Arc;
+
+use serde::{Serialize, Serializer};
+use tokio::sync::{
+    mpsc::{self, error::TrySendError},
+    oneshot,
+};
+use zbus::{Signature, Type, message::Header, object_server::SignalEmitter};
+
+use super::{
+    encoded::Rows,
+    state::{Shared, Snapshot},
+    wire::{DICTIONARY, StatusDetails, VERSION},
+};
+use crate::{
+    command::{CallError, Command, Reply},
+    view::{ErrorName, LoginOffer},
+};
+
+/// Answers reads from the last snapshot, and hands the rest to the owner of the state.
+pub(super) struct Account {
+    pub(super) snapshot: Arc<Shared<Snapshot>>,
+    pub(super) commands: mpsc::Sender<Command>,
+}
+
+impl Account {
+    /// Sends a command and waits for its answer. Never waits for a place in the queue.
+    async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CallError> {
+        let (reply, answer) = oneshot::channel();
+        match self.commands.try_send(command(reply)) {
+            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
+            Err(TrySendError::Full(_)) => Err(CallError::LimitsExceeded(
+                "Too many calls are waiting for an answer; try again in a moment.".to_owned(),
+            )),
+            Err(TrySendError::Closed(_)) => Err(stopping()),
+        }
+    }
+}
+
+fn stopping() -> CallError {
+    CallError::Account(
+        ErrorName::Cancelled,
+        "plex-accountd is stopping and did not do this; call again.".to_owned(),
+    )
+}
+
+#[zbus::interface(name = "org.plexaccountd.Account1", introspection_docs = false)]
+impl Account {
+    #[zbus(out_args("code", "link_url", "auth_url", "expires_at"))]
+    async fn start_login(&self) -> Result<(String, String, String, u64), CallError> {
+        let LoginOffer {
+            code,
+            link_url,
+            auth_url,
+            expires_at,
+        } = self.ask(Command::StartLogin).await?;
+        Ok((code, link_url, auth_url, expires_at))
+    }
+
+    #[zbus(out_args("state", "details"))]
+    fn login_status(&self) -> (&'static str, Details) {
+        let snapshot = self.snapshot.get();
+        (snapshot.account.login_state.word(), Details(snapshot))
+    }
+
+    #[zbus(out_args("servers"))]
+    fn list_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, CallError> {
+        Rows::reply(Arc::clone(&self.snapshot.get().list), true, &call)
+    }
+
+    #[zbus(out_args("servers"))]
+    fn list_shared_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, CallError> {
+        Rows::reply(Arc::clone(&self.snapshot.get().list), false, &call)
+    }
+
+    async fn cancel_login(&self) -> Result<(), CallError> {
+        self.ask(Command::CancelLogin).await
+    }
+
+    async fn sign_out(&self) -> Result<(), CallError> {
+        self.ask(Command::SignOut).await
+    }
+
+    async fn refresh(&self) -> Result<(), CallError> {
+        self.ask(Command::Refresh).await
+    }
+
+    async fn mute_server(&self, id: String, until: u64) -> Result<(), CallError> {
+        // To the owner of the state, 0 is the word for "unmute".
+        if until == 0 {
+            return Err(CallError::InvalidArgs(
+                "`until` is a time that has passed; give a later one in unix seconds, or call UnmuteServer."
+                    .to_owned(),
+            ));
+        }
+        self.ask(|reply| Command::Mute { id, until, reply }).await
+    }
+
+    async fn unmute_server(&self, id: String) -> Result<(), CallError> {
+        let until = 0;
+        self.ask(|reply| Command::Mute { id, until, reply }).await
+    }
+
+    #[zbus(signal)]
+    pub(super) async fn login_finished(
+        emitter: &SignalEmitter<'_>,
+        outcome: &str,
+        message: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(signal)]
+    pub(super) async fn server_state_changed(
+        emitter: &SignalEmitter<'_>,
+        id: &str,
+        name: &str,
+        old_state: &str,
+        new_state: &str,
+    ) -> zbus::Result<()>;
+
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> &'static str {
+        VERSION
+    }
+
+    #[zbus(property)]
+    fn login_state(&self) -> &'static str {
+        self.snapshot.get().account.login_state.word()
+    }
+
+    #[zbus(property)]
+    fn signed_in(&self) -> bool {
+        self.snapshot.get().account.signed_in
+    }
+
+    #[zbus(property)]
+    fn username(&self) -> String {
+        self.snapshot.get().account.username.clone()
+    }
+
+    #[zbus(property)]
+    fn plex_tv(&self) -> &'static str {
+        self.snapshot.get().account.plex_tv.word()
+    }
+
+    #[zbus(property)]
+    fn last_refresh(&self) -> u64 {
+        self.snapshot.get().account.last_refresh
+    }
+
+    #[zbus(property)]
+    fn next_refresh(&self) -> u64 {
+        self.snapshot.get().account.next_refresh
+    }
+
+    #[zbus(property)]
+    fn stale(&self) -> bool {
+        self.snapshot.get().account.stale
+    }
+}
+
+/// The details of `LoginStatus`, written straight from the snapshot.
+struct Details(Arc<Snapshot>);
+
+impl Type for Details {
+    const SIGNATURE: &'static Signature = DICTIONARY;
+}
+
+impl Serialize for Details {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        StatusDetails::new(&self.0.account).serialize(serializer)
+    }
+}

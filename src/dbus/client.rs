@@ -1,0 +1,389 @@
+//! The other end of the bus, for programs in Rust: a proxy for each interface, and the
+//! dictionaries as plain data.
+//!
+//! ```no_run
+//! # async fn example() -> zbus::Result<()> {
+//! use plex_accountd::dbus::client::AccountProxy;
+//!
+//! let bus = zbus::Connection::session().await?;
+//! for server in AccountProxy::new(&bus).await?.list_servers().await? {
+//!     println!("{} is {}", server.name, server.state);
+//! }
+//! # Ok(())
+//! # }
+//! ```
+
+use std::{collections::HashMap, future::poll_fn, pin::Pin};
+
+use zbus::{
+    DBusError as _, DeserializeDict, OwnedObjectPath, Type, export::futures_core::Stream,
+    fdo::Error as BusError,
+};
+
+use super::names::ERROR_PREFIX;
+use crate::view::{ErrorName, State};
+
+/// The account.
+#[zbus::proxy(
+    interface = "org.plexaccountd.Account1",
+    default_service = "org.plexaccountd.Account1",
+    default_path = "/org/plexaccountd/Account1"
+)]
+pub trait Account {
+    /// Begins a login, or gives the one that is waiting again: the code, where to type it, the
+    /// link for a browser on this machine, and until when both are good (unix seconds). What plex.tv
+    /// did not grant is empty. Asks plex.tv; takes up to 15 s.
+    fn start_login(&self) -> zbus::Result<(String, String, String, u64)>;
+
+    /// The state word ([`LoginState`](crate::view::LoginState)) and what belongs to it.
+    fn login_status(&self) -> zbus::Result<(String, LoginDetails)>;
+
+    /// The account's own servers, as the daemon knows them at this moment.
+    fn list_servers(&self) -> zbus::Result<Vec<ServerInfo>>;
+
+    /// The servers that others share with the account.
+    fn list_shared_servers(&self) -> zbus::Result<Vec<ServerInfo>>;
+
+    /// Ends a waiting login; none waiting is no error.
+    fn cancel_login(&self) -> zbus::Result<()>;
+
+    /// Forgets the account here and revokes its token at plex.tv.
+    fn sign_out(&self) -> zbus::Result<()>;
+
+    /// Asks plex.tv now, and returns when the lists are in. Takes up to 18 s.
+    fn refresh(&self) -> zbus::Result<()>;
+
+    /// No notices for this server until then (unix seconds; `u64::MAX`: until unmuted).
+    fn mute_server(&self, id: &str, until: u64) -> zbus::Result<()>;
+
+    /// Ends a mute.
+    fn unmute_server(&self, id: &str) -> zbus::Result<()>;
+
+    /// A login ended; `outcome` is a word of [`Outcome`](crate::view::Outcome).
+    #[zbus(signal)]
+    fn login_finished(&self, outcome: String, message: String) -> zbus::Result<()>;
+
+    /// A server's state changed, after its `PropertiesChanged`.
+    #[zbus(signal)]
+    fn server_state_changed(
+        &self,
+        id: String,
+        name: String,
+        old_state: String,
+        new_state: String,
+    ) -> zbus::Result<()>;
+
+    /// The daemon's version.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn version(&self) -> zbus::Result<String>;
+
+    /// The state word of `LoginStatus`.
+    #[zbus(property)]
+    fn login_state(&self) -> zbus::Result<String>;
+
+    /// A token is held and not refused.
+    #[zbus(property)]
+    fn signed_in(&self) -> zbus::Result<bool>;
+
+    /// Empty while not known.
+    #[zbus(property)]
+    fn username(&self) -> zbus::Result<String>;
+
+    /// What plex.tv was like lately, a word of [`PlexTv`](crate::view::PlexTv).
+    #[zbus(property)]
+    fn plex_tv(&self) -> zbus::Result<String>;
+
+    /// Unix seconds of the last good list, 0 = never.
+    #[zbus(property)]
+    fn last_refresh(&self) -> zbus::Result<u64>;
+
+    /// Unix seconds of the next planned refresh, 0 = none planned.
+    #[zbus(property)]
+    fn next_refresh(&self) -> zbus::Result<u64>;
+
+    /// The list comes from the cache and is not confirmed since the daemon's start.
+    #[zbus(property)]
+    fn stale(&self) -> zbus::Result<bool>;
+}
+
+/// A server's object; its path is [`ServerInfo::path`].
+#[zbus::proxy(
+    interface = "org.plexaccountd.Server1",
+    default_service = "org.plexaccountd.Account1"
+)]
+pub trait Server {
+    /// The server's clientIdentifier.
+    #[zbus(property(emits_changed_signal = "const"))]
+    fn id(&self) -> zbus::Result<String>;
+
+    /// As the owner named it.
+    #[zbus(property)]
+    fn name(&self) -> zbus::Result<String>;
+
+    /// The account owns it.
+    #[zbus(property)]
+    fn owned(&self) -> zbus::Result<bool>;
+
+    /// The owner's name for a shared server, else empty.
+    #[zbus(property)]
+    fn source_title(&self) -> zbus::Result<String>;
+
+    /// A word of [`State`].
+    #[zbus(property)]
+    fn state(&self) -> zbus::Result<String>;
+
+    /// A word of [`Reason`](crate::view::Reason), or a later one.
+    #[zbus(property)]
+    fn reason(&self) -> zbus::Result<String>;
+
+    /// Unix seconds at which the state began.
+    #[zbus(property)]
+    fn since(&self) -> zbus::Result<u64>;
+
+    /// Unix seconds of the last look that found it online, 0 = never.
+    #[zbus(property)]
+    fn last_seen(&self) -> zbus::Result<u64>;
+
+    /// plex.tv's own word, a hint only.
+    #[zbus(property)]
+    fn presence(&self) -> zbus::Result<bool>;
+
+    /// A word of [`Route`](crate::view::Route).
+    #[zbus(property)]
+    fn route(&self) -> zbus::Result<String>;
+
+    /// The uri of the best connection that answered, or empty.
+    #[zbus(property)]
+    fn best_uri(&self) -> zbus::Result<String>;
+
+    /// Version of the Plex Media Server.
+    #[zbus(property)]
+    fn product_version(&self) -> zbus::Result<String>;
+
+    /// Its operating system.
+    #[zbus(property)]
+    fn platform(&self) -> zbus::Result<String>;
+
+    /// The address that plex.tv sees it at.
+    #[zbus(property)]
+    fn public_address(&self) -> zbus::Result<String>;
+
+    /// It takes no plain http.
+    #[zbus(property)]
+    fn https_required(&self) -> zbus::Result<bool>;
+
+    /// Unix seconds; 0 = not muted, `u64::MAX` = until unmuted.
+    #[zbus(property)]
+    fn muted_until(&self) -> zbus::Result<u64>;
+
+    /// The ways to reach it, in plex.tv's order.
+    #[zbus(property)]
+    fn connections(&self) -> zbus::Result<Vec<ConnectionInfo>>;
+}
+
+/// The properties of all servers' objects, by path and interface: what `GetManagedObjects` answers.
+pub type ManagedServers = HashMap<OwnedObjectPath, HashMap<String, ServerProperties>>;
+
+/// The details of `LoginStatus`: what of it there is depends on the state. Serializes as a plain
+/// map, for JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
+#[zbus(signature = "a{sv}")]
+#[serde(rename_all = "snake_case")]
+#[allow(missing_docs)] // the contract's names
+pub struct LoginDetails {
+    /// What to type, while a login is waiting.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Where to type it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub link_url: Option<String>,
+    /// The link for a browser on this machine.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub auth_url: Option<String>,
+    /// Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub expires_at: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub username: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub email: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub thumb: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub account_id: Option<u64>,
+    /// Unix seconds.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub signed_in_at: Option<u64>,
+    /// A word of [`Storage`](crate::view::Storage).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub storage: Option<String>,
+    /// Unix seconds at which plex.tv's refusal was confirmed.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<u64>,
+    /// A D-Bus error name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub error: Option<String>,
+    /// A sentence for people.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    /// A word of [`Outcome`](crate::view::Outcome).
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub last_login: Option<String>,
+    /// After a sign-out: plex.tv took the revocation.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub revoked: Option<bool>,
+}
+
+/// A server as `ListServers` tells it. Serializes as a plain map, for JSON.
+#[derive(Clone, Debug, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
+#[zbus(signature = "a{sv}")]
+pub struct ServerInfo {
+    /// The server's clientIdentifier, the only key.
+    pub id: String,
+    /// Its object.
+    pub path: OwnedObjectPath,
+    /// As the owner named it: foreign text.
+    pub name: String,
+    /// The account owns it.
+    pub owned: bool,
+    /// The owner's name for a shared server, else empty.
+    pub source_title: String,
+    /// A word of [`State`]; see [`ServerInfo::known_state`].
+    pub state: String,
+    /// A word of [`Reason`](crate::view::Reason), or a later one.
+    pub reason: String,
+    /// Unix seconds at which the state began.
+    pub since: u64,
+    /// Unix seconds of the last look that found it online, 0 = never.
+    pub last_seen: u64,
+    /// plex.tv's own word, a hint only.
+    pub presence: bool,
+    /// A word of [`Route`](crate::view::Route).
+    pub route: String,
+    /// The uri of the best connection that answered, or empty.
+    pub best_uri: String,
+    /// Version of the Plex Media Server.
+    pub product_version: String,
+    /// Its operating system.
+    pub platform: String,
+    /// The address that plex.tv sees it at.
+    pub public_address: String,
+    /// It takes no plain http.
+    pub https_required: bool,
+    /// Unix seconds; 0 = not muted, `u64::MAX` = until unmuted.
+    pub muted_until: u64,
+    /// The ways to reach it, in plex.tv's order.
+    pub connections: Vec<ConnectionInfo>,
+}
+
+impl ServerInfo {
+    /// The state, where a word that this version does not know is [`State::Unknown`].
+    #[must_use]
+    pub fn known_state(&self) -> State {
+        State::from_word(&self.state).unwrap_or_default()
+    }
+}
+
+/// One way to reach a server.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
+#[zbus(signature = "a{sv}")]
+pub struct ConnectionInfo {
+    /// The address to use as it stands, or empty.
+    pub uri: String,
+    /// `http` or `https`.
+    pub protocol: String,
+    /// IP address or name.
+    pub address: String,
+    /// 0 where plex.tv's made no sense.
+    pub port: u16,
+    /// Private on the server's side.
+    pub local: bool,
+    /// Through Plex's relay.
+    pub relay: bool,
+    /// The address is IPv6.
+    pub ipv6: bool,
+}
+
+/// Properties of a server, or those of them that changed. Serializes as a plain map, for JSON.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+#[allow(missing_docs)] // the same as in `ServerInfo`
+pub struct ServerProperties {
+    pub id: Option<String>,
+    pub name: Option<String>,
+    pub owned: Option<bool>,
+    pub source_title: Option<String>,
+    pub state: Option<String>,
+    pub reason: Option<String>,
+    pub since: Option<u64>,
+    pub last_seen: Option<u64>,
+    pub presence: Option<bool>,
+    pub route: Option<String>,
+    pub best_uri: Option<String>,
+    pub product_version: Option<String>,
+    pub platform: Option<String>,
+    pub public_address: Option<String>,
+    pub https_required: Option<bool>,
+    pub muted_until: Option<u64>,
+    pub connections: Option<Vec<ConnectionInfo>>,
+}
+
+/// Why a call failed, told apart by what a program does about it.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallFailure {
+    /// The daemon said no, by a name of its own, with a sentence for people.
+    #[error("{1}")]
+    Account(ErrorName, String),
+    /// There is no session bus, no daemon on it, or it is gone or silent.
+    #[error("{0}")]
+    Unreachable(String),
+    /// Anything else, a D-Bus error's message if it was one.
+    #[error("{0}")]
+    Other(String),
+}
+
+impl From<zbus::Error> for CallFailure {
+    fn from(error: zbus::Error) -> Self {
+        match &error {
+            zbus::Error::MethodError(name, message, _) => {
+                let ours = (name.as_str().strip_prefix(ERROR_PREFIX)).and_then(ErrorName::from_word);
+                let message = message.clone().unwrap_or_else(|| name.to_string());
+                match ours {
+                    Some(ours) => Self::Account(ours, message),
+                    None => Self::Other(message),
+                }
+            }
+            zbus::Error::FDO(bus) => {
+                let name = bus.name();
+                let message = bus.description().unwrap_or(name.as_str()).to_owned();
+                let no_daemon = matches!(
+                    **bus,
+                    BusError::ServiceUnknown(_)
+                        | BusError::NameHasNoOwner(_)
+                        | BusError::NoReply(_)
+                        | BusError::NoServer(_)
+                        | BusError::Disconnected(_)
+                        | BusError::Timeout(_)
+                        | BusError::TimedOut(_)
+                ) || name.starts_with("org.freedesktop.DBus.Error.Spawn.");
+                if no_daemon {
+                    Self::Unreachable(message)
+                } else {
+                    Self::Other(message)
+                }
+            }
+            zbus::Error::InputOutput(_)
+            | zbus::Error::Connection(..)
+            | zbus::Error::Address(_)
+            | zbus::Error::Handshake(_) => Self::Unreachable(error.to_string()),
+            _ => Self::Other(error.to_string()),
+        }
+    }
+}
+
+/// The next item of a stream of signals; `None` when the connection is gone.
+pub async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {
+    poll_fn(|context| Pin::new(&mut *stream).poll_next(context)).await
+}

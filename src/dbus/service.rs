@@ -1,0 +1,244 @@
+//! The service: puts a view on the bus and tells what changes in it.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+use tokio::sync::mpsc;
+use zbus::{
+    Connection, ObjectPath, Type,
+    fdo::RequestNameFlags,
+    names::BusName,
+    object_server::{Interface as _, SignalEmitter},
+};
+
+use super::{
+    account::Account,
+    manager::{Interfaces, Manager},
+    names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE},
+    server::Server,
+    state::{Changes, Entry, List, Shared, Snapshot, sendable_account},
+    wire::{AccountProperties, ServerProperties, without_nul},
+};
+use crate::{
+    command::Command,
+    view::{Outcome, View},
+};
+
+/// The objects of the account and its servers on one connection.
+///
+/// Reads answer from the view that was published last and never wait for the owner of the state.
+pub struct Service {
+    connection: Connection,
+    /// What reads answer from; written here only.
+    snapshot: Arc<Shared<Snapshot>>,
+}
+
+/// Why the bus name could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum NameError {
+    /// Another process owns it.
+    #[error("another plex-accountd owns {BUS_NAME} on this bus")]
+    Taken,
+    /// The bus failed.
+    #[error(transparent)]
+    Bus(zbus::Error),
+}
+
+impl Service {
+    /// Serves all objects of `view` on `connection`, the session bus's or one end of a socket
+    /// pair. What callers ask for goes to `commands`. The name is not owned by this.
+    ///
+    /// # Errors
+    ///
+    /// Fails if an object of the same path is served on the connection already.
+    pub async fn serve(
+        connection: &Connection,
+        commands: mpsc::Sender<Command>,
+        view: View,
+    ) -> zbus::Result<Self> {
+        let (list, changes) = List::default().next(&view.servers).unwrap_or_default();
+        let snapshot = Arc::new(Shared::new(Arc::new(Snapshot {
+            account: sendable_account(view.account),
+            list: Arc::new(list),
+        })));
+        let service = Self {
+            connection: connection.clone(),
+            snapshot: Arc::clone(&snapshot),
+        };
+
+        for entry in &changes.added {
+            service.add(entry).await?;
+        }
+        let objects = connection.object_server();
+        let manager = Manager {
+            snapshot: Arc::clone(&snapshot),
+        };
+        let account = Account { snapshot, commands };
+        let new = objects.at(ACCOUNT_PATH, manager).await?.is_none()
+            && objects.at(ACCOUNT_PATH, account).await?.is_none();
+        if new {
+            Ok(service)
+        } else {
+            Err(zbus::Error::Failure(format!(
+                "{ACCOUNT_PATH} is served on this connection already"
+            )))
+        }
+    }
+
+    /// Owns the bus name, or fails: it never waits for the name.
+    ///
+    /// # Errors
+    ///
+    /// [`NameError::Taken`] if another process has it, [`NameError::Bus`] if the bus is gone.
+    pub async fn own_name(&self) -> Result<(), NameError> {
+        let flags = RequestNameFlags::DO_NOT_QUEUE;
+        match (self.connection)
+            .request_name_with_flags(BUS_NAME, flags)
+            .await
+        {
+            Ok(_) => Ok(()),
+            Err(zbus::Error::NameTaken) => Err(NameError::Taken),
+            Err(error) => Err(NameError::Bus(error)),
+        }
+    }
+
+    /// Makes `view` what reads answer, then tells exactly what differs from the view before:
+    /// `InterfacesAdded` and `InterfacesRemoved`; for each server that changed one
+    /// `PropertiesChanged`, followed by `ServerStateChanged` if its state did; at last one
+    /// `PropertiesChanged` of the account.
+    ///
+    /// Costs a comparison of pointers for each server that did not change.
+    ///
+    /// # Errors
+    ///
+    /// The first failure to tell something. All is tried all the same, and `view` is what reads
+    /// answer in any case.
+    pub async fn publish(&mut self, view: View) -> zbus::Result<()> {
+        let old = self.snapshot.get();
+        let (list, changes) = match old.list.next(&view.servers) {
+            None => (Arc::clone(&old.list), Changes::default()),
+            Some((list, changes)) => (Arc::new(list), changes),
+        };
+        let new = Arc::new(Snapshot {
+            account: sendable_account(view.account),
+            list,
+        });
+
+        let mut told = Told::default();
+        for entry in &changes.added {
+            told.add(self.add(entry).await);
+        }
+        for (_, entry) in &changes.changed {
+            entry.object.view.set(Arc::clone(&entry.view));
+        }
+        self.snapshot.set(Arc::clone(&new));
+        for entry in &changes.removed {
+            let objects = self.connection.object_server();
+            told.add(
+                objects
+                    .remove::<Server, _>(&entry.object.path)
+                    .await
+                    .map(drop),
+            );
+        }
+
+        self.tell_servers(&changes, &mut told).await;
+        if let Some(changed) = AccountProperties::changed(&old.account, &new.account) {
+            let path = ObjectPath::from_static_str_unchecked(ACCOUNT_PATH);
+            told.add(
+                self.properties_changed(&path, ACCOUNT_INTERFACE, changed)
+                    .await,
+            );
+        }
+        told.0
+    }
+
+    /// Emits `LoginFinished`. To be called after the view that the login led to is published.
+    ///
+    /// # Errors
+    ///
+    /// Fails if the bus is gone.
+    pub async fn login_finished(&self, outcome: Outcome, message: &str) -> zbus::Result<()> {
+        Account::login_finished(&self.emitter(), outcome.word(), &without_nul(message)).await
+    }
+
+    async fn add(&self, entry: &Entry) -> zbus::Result<()> {
+        let server = Server(Arc::clone(&entry.object));
+        let objects = self.connection.object_server();
+        match objects.at(&entry.object.path, server).await? {
+            None => Ok(()),
+            Some(_) => Err(zbus::Error::Failure(format!(
+                "{} is served on this connection already",
+                entry.object.path
+            ))),
+        }
+    }
+
+    async fn tell_servers(&self, changes: &Changes, told: &mut Told) {
+        let emitter = self.emitter();
+        for entry in &changes.added {
+            let interfaces = Interfaces(&entry.view);
+            told.add(Manager::interfaces_added(&emitter, &entry.object.path, interfaces).await);
+        }
+        for entry in &changes.removed {
+            let interfaces = &[SERVER_INTERFACE];
+            told.add(Manager::interfaces_removed(&emitter, &entry.object.path, interfaces).await);
+        }
+        for (old, new) in &changes.changed {
+            let (was, now) = (&old.view, &new.view);
+            let Some(changed) = ServerProperties::changed(was, now) else {
+                continue;
+            };
+            let path = &new.object.path;
+            told.add(
+                self.properties_changed(path, SERVER_INTERFACE, changed)
+                    .await,
+            );
+            if was.state != now.state {
+                let (id, name) = (&now.server.id, &now.server.name);
+                let (was, now) = (was.state.word(), now.state.word());
+                told.add(Account::server_state_changed(&emitter, id, name, was, now).await);
+            }
+        }
+    }
+
+    async fn properties_changed(
+        &self,
+        path: &ObjectPath<'_>,
+        interface: &str,
+        changed: impl Serialize + Type,
+    ) -> zbus::Result<()> {
+        let invalidated: &[&str] = &[];
+        (self.connection)
+            .emit_signal(
+                None::<BusName<'_>>,
+                path,
+                zbus::fdo::Properties::name(),
+                "PropertiesChanged",
+                &(interface, changed, invalidated),
+            )
+            .await
+    }
+
+    fn emitter(&self) -> SignalEmitter<'static> {
+        let path = ObjectPath::from_static_str_unchecked(ACCOUNT_PATH);
+        SignalEmitter::from_parts(self.connection.clone(), path)
+    }
+}
+
+/// How telling went: the first failure, if there was one.
+struct Told(zbus::Result<()>);
+
+impl Default for Told {
+    fn default() -> Self {
+        Self(Ok(()))
+    }
+}
+
+impl Told {
+    fn add(&mut self, result: zbus::Result<()>) {
+        if self.0.is_ok() {
+            self.0 = result;
+        }
+    }
+}

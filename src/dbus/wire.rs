@@ -1,0 +1,325 @@
+//! The dictionaries on the wire, written from what the domain knows. Their keys are the
+//! contract's; what reads them again is in [`client`](super::client).
+
+use std::borrow::Cow;
+
+use serde::{Serialize, Serializer, ser::SerializeSeq};
+use zbus::{ObjectPath, SerializeDict, Signature, Type};
+
+use super::error::full_name;
+use crate::{
+    server::Connection,
+    view::{AccountView, LoginState, ServerView},
+};
+
+/// The version of the daemon: the property `Version`.
+pub const VERSION: &str = env!("CARGO_PKG_VERSION");
+
+/// `text` as D-Bus can carry it. A string with a NUL in it would have the bus throw us off, so
+/// one that got past the cleaning is mended here.
+#[must_use]
+pub fn without_nul(text: &str) -> Cow<'_, str> {
+    if text.contains('\0') {
+        Cow::Owned(text.replace('\0', "\u{fffd}"))
+    } else {
+        Cow::Borrowed(text)
+    }
+}
+
+/// A row of `ListServers`.
+#[derive(Debug, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub(super) struct ServerRow<'a> {
+    id: &'a str,
+    path: ObjectPath<'a>,
+    name: &'a str,
+    owned: bool,
+    source_title: &'a str,
+    state: &'a str,
+    reason: &'a str,
+    since: u64,
+    last_seen: u64,
+    presence: bool,
+    route: &'a str,
+    best_uri: &'a str,
+    product_version: &'a str,
+    platform: &'a str,
+    public_address: &'a str,
+    https_required: bool,
+    muted_until: u64,
+    connections: Connections<'a>,
+}
+
+impl<'a> ServerRow<'a> {
+    pub(super) fn new(view: &'a ServerView, path: &ObjectPath<'a>) -> Self {
+        let server = &*view.server;
+        Self {
+            id: &server.id,
+            path: path.clone(),
+            name: &server.name,
+            owned: server.owned,
+            source_title: &server.source_title,
+            state: view.state.word(),
+            reason: view.reason.word(),
+            since: view.since,
+            last_seen: view.last_seen,
+            presence: view.presence,
+            route: view.route.word(),
+            best_uri: &view.best_uri,
+            product_version: &server.product_version,
+            platform: &server.platform,
+            public_address: &server.public_address,
+            https_required: server.https_required,
+            muted_until: view.muted_until,
+            connections: Connections(&server.connections),
+        }
+    }
+}
+
+/// Properties of `Server1`: all of them, or those that changed.
+#[derive(Debug, Default, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub(super) struct ServerProperties<'a> {
+    id: Option<&'a str>,
+    name: Option<&'a str>,
+    owned: Option<bool>,
+    source_title: Option<&'a str>,
+    state: Option<&'a str>,
+    reason: Option<&'a str>,
+    since: Option<u64>,
+    last_seen: Option<u64>,
+    presence: Option<bool>,
+    route: Option<&'a str>,
+    best_uri: Option<&'a str>,
+    product_version: Option<&'a str>,
+    platform: Option<&'a str>,
+    public_address: Option<&'a str>,
+    https_required: Option<bool>,
+    muted_until: Option<u64>,
+    connections: Option<Connections<'a>>,
+}
+
+impl<'a> ServerProperties<'a> {
+    pub(super) fn all(view: &'a ServerView) -> Self {
+        let server = &*view.server;
+        Self {
+            id: Some(&server.id),
+            name: Some(&server.name),
+            owned: Some(server.owned),
+            source_title: Some(&server.source_title),
+            state: Some(view.state.word()),
+            reason: Some(view.reason.word()),
+            since: Some(view.since),
+            last_seen: Some(view.last_seen),
+            presence: Some(view.presence),
+            route: Some(view.route.word()),
+            best_uri: Some(&view.best_uri),
+            product_version: Some(&server.product_version),
+            platform: Some(&server.platform),
+            public_address: Some(&server.public_address),
+            https_required: Some(server.https_required),
+            muted_until: Some(view.muted_until),
+            connections: Some(Connections(&server.connections)),
+        }
+    }
+
+    /// What of `new` differs from `old`; `None` if no property does.
+    pub(super) fn changed(old: &ServerView, new: &'a ServerView) -> Option<Self> {
+        let (was, now) = (&*old.server, &*new.server);
+        let changed = Self {
+            id: None,
+            name: text(&was.name, &now.name),
+            owned: other(was.owned, now.owned),
+            source_title: text(&was.source_title, &now.source_title),
+            state: text(old.state.word(), new.state.word()),
+            reason: text(old.reason.word(), new.reason.word()),
+            since: other(old.since, new.since),
+            last_seen: other(old.last_seen, new.last_seen),
+            presence: other(old.presence, new.presence),
+            route: text(old.route.word(), new.route.word()),
+            best_uri: text(&old.best_uri, &new.best_uri),
+            product_version: text(&was.product_version, &now.product_version),
+            platform: text(&was.platform, &now.platform),
+            public_address: text(&was.public_address, &now.public_address),
+            https_required: other(was.https_required, now.https_required),
+            muted_until: other(old.muted_until, new.muted_until),
+            connections: (was.connections != now.connections)
+                .then_some(Connections(&now.connections)),
+        };
+        let any = changed.name.is_some()
+            || changed.owned.is_some()
+            || changed.source_title.is_some()
+            || changed.state.is_some()
+            || changed.reason.is_some()
+            || changed.since.is_some()
+            || changed.last_seen.is_some()
+            || changed.presence.is_some()
+            || changed.route.is_some()
+            || changed.best_uri.is_some()
+            || changed.product_version.is_some()
+            || changed.platform.is_some()
+            || changed.public_address.is_some()
+            || changed.https_required.is_some()
+            || changed.muted_until.is_some()
+            || changed.connections.is_some();
+        any.then_some(changed)
+    }
+}
+
+/// The properties of `Account1` that changed. `Version` never does.
+#[derive(Debug, Default, SerializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+pub(super) struct AccountProperties<'a> {
+    login_state: Option<&'a str>,
+    signed_in: Option<bool>,
+    username: Option<&'a str>,
+    plex_tv: Option<&'a str>,
+    last_refresh: Option<u64>,
+    next_refresh: Option<u64>,
+    stale: Option<bool>,
+}
+
+impl<'a> AccountProperties<'a> {
+    /// What of `new` differs from `old`; `None` if no property does.
+    pub(super) fn changed(old: &AccountView, new: &'a AccountView) -> Option<Self> {
+        let changed = Self {
+            login_state: text(old.login_state.word(), new.login_state.word()),
+            signed_in: other(old.signed_in, new.signed_in),
+            username: text(&old.username, &new.username),
+            plex_tv: text(old.plex_tv.word(), new.plex_tv.word()),
+            last_refresh: other(old.last_refresh, new.last_refresh),
+            next_refresh: other(old.next_refresh, new.next_refresh),
+            stale: other(old.stale, new.stale),
+        };
+        let any = changed.login_state.is_some()
+            || changed.signed_in.is_some()
+            || changed.username.is_some()
+            || changed.plex_tv.is_some()
+            || changed.last_refresh.is_some()
+            || changed.next_refresh.is_some()
+            || changed.stale.is_some();
+        any.then_some(changed)
+    }
+}
+
+/// `new` if it is another text than `old`.
+fn text<'a>(old: &str, new: &'a str) -> Option<&'a str> {
+    (old != new).then_some(new)
+}
+
+/// `new` if it is another value than `old`.
+fn other<T: PartialEq>(old: T, new: T) -> Option<T> {
+    (old != new).then_some(new)
+}
+
+/// The entry `connections`, the property `Connections`: `aa{sv}`.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Connections<'a>(pub(super) &'a [Connection]);
+
+impl Type for Connections<'_> {
+    const SIGNATURE: &'static Signature = DICTIONARIES;
+}
+
+impl Serialize for Connections<'_> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut array = serializer.serialize_seq(Some(self.0.len()))?;
+        for connection in self.0 {
+            array.serialize_element(&ConnectionRow {
+                uri: &connection.uri,
+                protocol: &connection.protocol,
+                address: &connection.address,
+                port: connection.port,
+                local: connection.local,
+                relay: connection.relay,
+                ipv6: connection.ipv6,
+            })?;
+        }
+        array.end()
+    }
+}
+
+#[derive(SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+struct ConnectionRow<'a> {
+    uri: &'a str,
+    protocol: &'a str,
+    address: &'a str,
+    port: u16,
+    local: bool,
+    relay: bool,
+    ipv6: bool,
+}
+
+/// The signature `aa{sv}`.
+pub(super) const DICTIONARIES: &Signature = &Signature::static_array(DICTIONARY);
+/// The signature `a{sv}`.
+pub(super) const DICTIONARY: &Signature =
+    &Signature::static_dict(&Signature::Str, &Signature::Variant);
+
+/// The details of `LoginStatus`.
+#[derive(Debug, Default, PartialEq, SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+pub(super) struct StatusDetails<'a> {
+    code: Option<&'a str>,
+    link_url: Option<&'a str>,
+    auth_url: Option<&'a str>,
+    expires_at: Option<u64>,
+    username: Option<&'a str>,
+    email: Option<&'a str>,
+    title: Option<&'a str>,
+    thumb: Option<&'a str>,
+    account_id: Option<u64>,
+    signed_in_at: Option<u64>,
+    storage: Option<&'a str>,
+    since: Option<u64>,
+    error: Option<String>,
+    message: Option<&'a str>,
+    last_login: Option<&'a str>,
+    revoked: Option<bool>,
+}
+
+impl<'a> StatusDetails<'a> {
+    /// The entries that the contract gives to this state. What is not known is left out.
+    pub(super) fn new(account: &'a AccountView) -> Self {
+        let state = account.login_state;
+        let view = &account.details;
+        let mut details = Self::default();
+        if state == LoginState::Waiting {
+            if let Some(login) = &view.login {
+                details.code = Some(&login.code);
+                details.link_url = Some(&login.link_url);
+                details.auth_url = Some(&login.auth_url);
+                details.expires_at = Some(login.expires_at);
+            }
+        } else {
+            details.last_login = view.last_login.map(|outcome| outcome.word());
+            if let Some((revoked, message)) = &view.revoked {
+                details.revoked = Some(*revoked);
+                details.message = known(message);
+            }
+            if let Some((error, message)) = &view.fault {
+                details.error = Some(full_name(*error));
+                details.message = known(message);
+            }
+        }
+        if let Some(user) = &view.account {
+            details.username = known(&user.username);
+            if matches!(state, LoginState::SignedIn | LoginState::Waiting) {
+                details.email = known(&user.email);
+                details.title = known(&user.title);
+                details.thumb = known(&user.thumb);
+                details.account_id = (user.account_id != 0).then_some(user.account_id);
+                details.signed_in_at = Some(user.signed_in_at);
+                details.storage = Some(user.storage.word());
+            }
+        }
+        if state == LoginState::Rejected {
+            details.since = view.rejected_since;
+        }
+        details
+    }
+}
+
+fn known(text: &str) -> Option<&str> {
+    (!text.is_empty()).then_some(text)
+}

@@ -1,0 +1,332 @@
+//! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
+//! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
+
+use std::sync::Arc;
+
+use crate::{
+    clock::{Boot, Now},
+    event::{CallId, Effect, Event, Found, Settings, Turn},
+    presence::{Look, Presence, Remembered},
+    refresh::{Finished, Refresh, Verdict},
+    server::{List, Lists, merge},
+    sign_in::{Change, SignIn},
+    view::{AccountView, Reason, ServerView, View},
+};
+
+/// All that the daemon knows.
+#[derive(Debug)]
+pub struct Domain {
+    settings: Settings,
+    sign_in: SignIn,
+    refresh: Refresh,
+    presence: Presence,
+    views: Vec<Arc<ServerView>>,
+}
+
+impl Domain {
+    /// Begins with what the disk holds.
+    pub fn new(
+        settings: Settings,
+        client_id: String,
+        found: Found,
+        remembered: Option<Remembered>,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let remembered = match found {
+            Found::Nothing | Found::Damaged(_) => Remembered::default(),
+            Found::Account { .. } | Found::Unreadable(_) => remembered.unwrap_or_default(),
+        };
+        let mut turn = Turn {
+            now,
+            settings: &settings,
+            effects,
+        };
+        let sign_in = SignIn::new(client_id, found, &mut turn);
+        let rejected_since = sign_in.rejected_since();
+        let mut refresh = Refresh::new(remembered.last_refresh);
+        if let Some(token) = sign_in.token() {
+            refresh.begin(rejected_since, token, &mut turn);
+        }
+        let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
+        let presence = Presence::new(remembered, reason, now.unix);
+        let views = presence.views();
+        Self {
+            settings,
+            sign_in,
+            refresh,
+            presence,
+            views,
+        }
+    }
+
+    /// Something happened. What is to be done about it is added to `effects`.
+    pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        if let Event::Configured(settings) = event {
+            self.settings = settings;
+            let turn = Turn {
+                now,
+                settings: &self.settings,
+                effects,
+            };
+            self.refresh
+                .reconfigured(self.sign_in.rejected_since().is_some(), &turn);
+            return;
+        }
+        let settings = self.settings.clone();
+        let turn = &mut Turn {
+            now,
+            settings: &settings,
+            effects,
+        };
+        let change = match event {
+            Event::StartLogin(call) => {
+                self.sign_in.start_login(call, turn);
+                Change::None
+            }
+            Event::CancelLogin(call) => self.sign_in.cancel_login(call, turn),
+            Event::SignOut(call) => self.sign_in.sign_out(call, turn),
+            Event::Refresh(call) => {
+                self.refresh_called(call, turn);
+                Change::None
+            }
+            Event::Mute { call, id, until } => {
+                self.mute(call, &id, until, turn);
+                Change::None
+            }
+            Event::PinAnswered {
+                login,
+                kind,
+                result,
+            } => {
+                self.sign_in.pin_answered(login, kind, result, turn);
+                Change::None
+            }
+            Event::PinPolled {
+                login,
+                kind,
+                result,
+            } => {
+                self.sign_in.pin_polled(login, kind, result, turn);
+                Change::None
+            }
+            Event::UserAnswered { session, result } => {
+                self.sign_in.user_answered(session, result, turn)
+            }
+            Event::ListsAnswered { refresh, lists } => {
+                if let Some(finished) = self.refresh.answered(refresh, lists, turn) {
+                    self.refreshed(finished, turn);
+                }
+                Change::None
+            }
+            Event::RevokeAnswered(result) => {
+                self.sign_in.revoke_answered(result, turn);
+                Change::None
+            }
+            Event::Stored(result) => self.sign_in.stored(result, turn),
+            Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
+            Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::Configured(_) | Event::Tick => Change::None,
+        };
+        self.follow(change, turn);
+        let change = self.sign_in.tick(turn);
+        self.follow(change, turn);
+        self.tick(turn);
+        if self.presence.take_changed() {
+            self.views = self.presence.views();
+        }
+    }
+
+    /// When [`Event::Tick`] is wanted, if nothing else happens.
+    #[must_use]
+    pub fn next_wakeup(&self, now: Now) -> Option<Boot> {
+        let turn = Turn {
+            now,
+            settings: &self.settings,
+            effects: &mut Vec::new(),
+        };
+        let presence = if self.refresh.is_running() {
+            None
+        } else {
+            let expiry = self.presence.next_wakeup(&turn);
+            expiry
+                .into_iter()
+                .chain(self.presence.next_confirmation())
+                .min()
+        };
+        [
+            self.sign_in.next_wakeup(),
+            self.refresh.next_wakeup(),
+            presence,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// What may be seen.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let state = self.sign_in.state();
+        let details = self.sign_in.details();
+        let username = details
+            .account
+            .as_ref()
+            .map(|a| a.username.clone())
+            .unwrap_or_default();
+        View {
+            account: AccountView {
+                login_state: state,
+                signed_in: details.account.is_some() && self.sign_in.rejected_since().is_none(),
+                username,
+                plex_tv: self.sign_in.plex_tv(),
+                last_refresh: self.refresh.last(),
+                next_refresh: self.refresh.next(),
+                stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
+                details,
+            },
+            servers: self.views.clone(),
+        }
+    }
+
+    fn refresh_called(&mut self, call: CallId, turn: &mut Turn<'_>) {
+        let rejected = self.sign_in.rejected_since().is_some();
+        match (self.sign_in.token(), self.sign_in.no_token()) {
+            (Some(token), _) => self.refresh.call(call, token, rejected, turn),
+            (None, error) => turn
+                .effects
+                .extend(error.map(|e| Effect::Reply(call, Err(e)))),
+        }
+    }
+
+    fn mute(&mut self, call: CallId, id: &str, until: u64, turn: &mut Turn<'_>) {
+        match self.presence.mute(id, until, turn) {
+            Ok(()) => {
+                self.remember(true, turn);
+                turn.done(call);
+            }
+            Err(error) => turn.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    /// Draws the consequences of a change of the account.
+    fn follow(&mut self, change: Change, turn: &mut Turn<'_>) {
+        match change {
+            Change::None => {}
+            Change::SignedOut => {
+                self.refresh.stop(turn);
+                self.presence.clear();
+                turn.push(Effect::WithdrawServerNotices);
+            }
+            Change::SignedIn { other_account } => {
+                if other_account {
+                    self.presence.clear();
+                }
+                let rejected_since = self.sign_in.rejected_since();
+                if rejected_since.is_some() {
+                    self.presence.lose_sight(Reason::TokenRejected, turn);
+                }
+                if let Some(token) = self.sign_in.token() {
+                    self.refresh.begin(rejected_since, token, turn);
+                }
+            }
+            Change::OtherAccount => {
+                self.presence.clear();
+                if let Some(token) = self.sign_in.token() {
+                    self.refresh.begin(None, token, turn);
+                }
+            }
+        }
+    }
+
+    /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
+    fn refreshed(&mut self, finished: Finished, turn: &mut Turn<'_>) {
+        self.sign_in.set_plex_tv(finished.word);
+        match finished.verdict {
+            Verdict::Accepted => self.sign_in.accept(turn),
+            Verdict::Rejected => self.sign_in.reject(turn),
+            Verdict::Nothing => {}
+        }
+        let rejected = self.sign_in.rejected_since().is_some();
+        let (next_due, answer) = self.refresh.settle(&finished, rejected, turn);
+        let Finished {
+            started,
+            lists,
+            callers,
+            ..
+        } = finished;
+        if rejected {
+            self.presence.lose_sight(Reason::TokenRejected, turn);
+        } else {
+            let look = Look {
+                good: lists.v2.is_ok() || lists.v1.is_ok(),
+                complete: lists.v2.is_ok(),
+                v1_whole: lists.v1.is_ok(),
+                started,
+                next_due,
+            };
+            self.presence.look(union(lists), look, turn);
+            if look.good {
+                self.sign_in.ask_missing_name(turn);
+            }
+            self.tell(look.good, turn);
+        }
+        self.refresh.show(turn.now);
+        for call in callers {
+            let answer = answer.clone().map(|()| crate::event::Answer::Done);
+            turn.push(Effect::Reply(call, answer));
+        }
+    }
+
+    /// Tells the news of the servers. What was told is on disk before it is told.
+    fn tell(&mut self, list_is_new: bool, turn: &mut Turn<'_>) {
+        let news = self.presence.news(turn);
+        if news.learned || list_is_new {
+            self.remember(news.learned, turn);
+        }
+        turn.effects
+            .extend(news.notices.into_iter().map(Effect::Tell));
+    }
+
+    fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
+        if self.sign_in.token().is_some() {
+            let list = self.presence.remembered(self.refresh.last());
+            turn.push(Effect::Remember { list, durable });
+        }
+    }
+
+    /// Time has passed, or something else happened that may have made things due.
+    fn tick(&mut self, turn: &mut Turn<'_>) {
+        let unrefused = self
+            .sign_in
+            .token()
+            .filter(|_| self.sign_in.rejected_since().is_none());
+        if let Some(token) = unrefused
+            && self.presence.wants_confirmation(turn.now.boot)
+            && !self.refresh.is_running()
+        {
+            if self.refresh.may_ask(turn.now) {
+                self.refresh.ask_now(token, turn);
+            } else {
+                self.presence.cannot_confirm(turn);
+            }
+        }
+        self.refresh.tick(self.sign_in.token(), turn);
+        if !self.refresh.is_running() {
+            self.presence.tick(turn);
+        }
+    }
+}
+
+/// The union of what the lists named; the fall-backs only where neither list was read.
+fn union(lists: Lists) -> Vec<crate::server::Entry> {
+    let Lists {
+        v2, v1, addresses, ..
+    } = lists;
+    let (v2, v1) = (v2.ok(), v1.ok());
+    if v2.is_none() && v1.is_none() {
+        let rows: Option<List> = addresses;
+        return merge(None, rows);
+    }
+    merge(v2, v1)
+}

@@ -1,0 +1,248 @@
+//! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
+//! with the time; [`Effect`]s go out and are performed in their order.
+
+use std::time::Duration;
+
+use crate::{
+    account::{Pin, PinId, PinKind, Record, User},
+    clock::Now,
+    command::CallError,
+    failure::Failure,
+    notice::Notice,
+    presence::Remembered,
+    secret::Token,
+    server::Lists,
+    view::{ErrorName, LoginOffer, Outcome, Storage},
+};
+
+/// Names a call that waits for an [`Effect::Reply`].
+pub type CallId = u64;
+
+/// A sentence that says what the store's trouble is and what to do.
+pub type StoreFault = String;
+
+/// What the store holds, as far as it can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is no token, and that is known.
+    Nothing,
+    /// There is one.
+    Account {
+        /// The token and what belongs to it.
+        record: Record,
+        /// Which store it came from.
+        storage: Storage,
+        /// Unix seconds at which plex.tv's refusal was confirmed.
+        rejected_since: Option<u64>,
+    },
+    /// There was one, but what is left of it can't be used and was put aside.
+    Damaged(StoreFault),
+    /// The store does not answer, so nothing is known.
+    Unreadable(StoreFault),
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// `StartLogin` was called.
+    StartLogin(CallId),
+    /// `CancelLogin` was called.
+    CancelLogin(CallId),
+    /// `SignOut` was called.
+    SignOut(CallId),
+    /// `Refresh` was called.
+    Refresh(CallId),
+    /// `MuteServer` was called, or `UnmuteServer` (`until` 0).
+    Mute {
+        /// The call.
+        call: CallId,
+        /// The server.
+        id: String,
+        /// Unix seconds.
+        until: u64,
+    },
+    /// The answer to [`Effect::AskPin`].
+    PinAnswered {
+        /// The login that asked.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// What plex.tv said.
+        result: Result<Pin, Failure>,
+    },
+    /// The answer to [`Effect::PollPin`]: the token once the PIN is claimed.
+    PinPolled {
+        /// The login that asked.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// What plex.tv said.
+        result: Result<Option<Token>, Failure>,
+    },
+    /// The answer to [`Effect::AskUser`].
+    UserAnswered {
+        /// The session that asked.
+        session: u64,
+        /// What plex.tv said.
+        result: Result<User, Failure>,
+    },
+    /// The answer to [`Effect::AskLists`].
+    ListsAnswered {
+        /// The refresh that asked.
+        refresh: u64,
+        /// What plex.tv said.
+        lists: Lists,
+    },
+    /// The answer to [`Effect::Revoke`].
+    RevokeAnswered(Result<(), Failure>),
+    /// The answer to [`Effect::Store`].
+    Stored(Result<Storage, StoreFault>),
+    /// The answer to [`Effect::Forget`].
+    Forgotten(Result<(), StoreFault>),
+    /// The answer to [`Effect::ReadStore`].
+    StoreRead(Found),
+    /// The settings were read again.
+    Configured(Settings),
+    /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
+    Tick,
+}
+
+/// Something to be done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Answer a call.
+    Reply(CallId, Result<Answer, CallError>),
+    /// Ask plex.tv for a PIN.
+    AskPin {
+        /// The login that asks.
+        login: u64,
+        /// Which PIN.
+        kind: PinKind,
+    },
+    /// Ask plex.tv whether a PIN is claimed.
+    PollPin {
+        /// The login that asks.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// The PIN.
+        id: PinId,
+    },
+    /// Ask plex.tv whose token this is.
+    AskUser {
+        /// Comes back with the answer.
+        session: u64,
+        /// The token to ask with.
+        token: Token,
+    },
+    /// Ask plex.tv for the server lists.
+    AskLists {
+        /// Comes back with the answer.
+        refresh: u64,
+        /// The token to ask with.
+        token: Token,
+    },
+    /// Tell plex.tv to revoke a token.
+    Revoke(Token),
+    /// Keep this account, in place of any other.
+    Store(Record),
+    /// Forget the account on disk; the note "signing out" stays until [`Effect::EndSignOut`].
+    Forget,
+    /// Remove the note "signing out".
+    EndSignOut,
+    /// Keep on disk that plex.tv refuses the token since then, or does no longer.
+    KeepRejected(Option<u64>),
+    /// Keep the server list.
+    Remember {
+        /// The list.
+        list: Remembered,
+        /// People were told something that must not be told again: sync it to the disk.
+        durable: bool,
+    },
+    /// Ask the store again what it holds.
+    ReadStore,
+    /// Raise the signal `LoginFinished`.
+    LoginFinished(Outcome, String),
+    /// Tell people.
+    Tell(Notice),
+    /// Take back what was told of the account: it is no longer true.
+    WithdrawAccountNotices,
+    /// Take back what was told of servers: the account they belong to is gone.
+    WithdrawServerNotices,
+}
+
+/// What a call returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing but success.
+    Done,
+    /// `StartLogin`'s.
+    Offer(LoginOffer),
+}
+
+/// The settings that the domain goes by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Time between two polls of a PIN, in the first minute.
+    pub poll_interval: Duration,
+    /// Time between two refreshes.
+    pub refresh_interval: Duration,
+    /// How long an absence must hold.
+    pub grace: Duration,
+    /// Tell when a login ends.
+    pub notify_login: bool,
+    /// Tell when a server goes offline.
+    pub notify_offline: bool,
+    /// Tell when it is back.
+    pub notify_online: bool,
+    /// Tell of shared servers too.
+    pub notify_shared: bool,
+    /// Servers that nobody wants to hear of, by id.
+    pub silent_servers: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(2),
+            refresh_interval: Duration::from_secs(300),
+            grace: Duration::from_secs(60),
+            notify_login: true,
+            notify_offline: true,
+            notify_online: true,
+            notify_shared: false,
+            silent_servers: Vec::new(),
+        }
+    }
+}
+
+/// One event on its way through the domain: the time, the settings, and what is to be done.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// When it happens.
+    pub now: Now,
+    /// What to go by.
+    pub settings: &'a Settings,
+    /// What is to be done, in this order.
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    /// Adds something to be done.
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Answers a call with success.
+    pub fn done(&mut self, call: CallId) {
+        self.push(Effect::Reply(call, Ok(Answer::Done)));
+    }
+
+    /// Answers a call with an error.
+    pub fn fail(&mut self, call: CallId, name: ErrorName, message: impl Into<String>) {
+        self.push(Effect::Reply(
+            call,
+            Err(CallError::Account(name, message.into())),
+        ));
+    }
+}

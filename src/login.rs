@@ -1,0 +1,397 @@
+//! One login: two PINs asked for at once, both polled, whichever is claimed first wins.
+//!
+//! A login is *asked for* until the first PIN has come, then it *waits* until a PIN is claimed,
+//! none is left, or its time is up. Both PINs live here side by side because neither code works
+//! in the other's place (a typed code on a phone, a link in a browser on this machine).
+
+use std::time::Duration;
+
+use crate::{
+    account::{Pin, PinKind},
+    clock::{Boot, Now},
+    command::CallError,
+    event::{CallId, Effect, Settings, Turn},
+    failure::Failure,
+    secret::Token,
+    view::{ErrorName, LoginOffer, Outcome, PlexTv},
+};
+
+/// After this long a request for a PIN is given up.
+const PIN_PATIENCE: Duration = Duration::from_secs(15);
+/// After this long without an approval polls become rarer.
+const EAGER: Duration = Duration::from_secs(60);
+/// The rarer poll interval, unless the configured one is longer.
+const RELAXED_INTERVAL: Duration = Duration::from_secs(5);
+
+const KINDS: [PinKind; 2] = [PinKind::Short, PinKind::Strong];
+
+/// A login under way.
+#[derive(Debug)]
+pub struct Login {
+    number: u64,
+    /// Calls of `StartLogin` that are not answered yet.
+    callers: Vec<CallId>,
+    asked_at: Boot,
+    /// When the first PIN came; from then on the state word is `waiting`.
+    waiting_since: Option<Boot>,
+    short: Slot,
+    strong: Slot,
+}
+
+/// Where one of the two PINs stands.
+#[derive(Debug)]
+enum Slot {
+    Asked,
+    NotGranted(Failure),
+    Granted(Granted),
+    Gone { refused: bool },
+}
+
+#[derive(Debug)]
+struct Granted {
+    pin: Pin,
+    expires: Boot,
+    expires_unix: u64,
+    poll: Poll,
+    /// What plex.tv was like at this PIN's latest poll.
+    word: PlexTv,
+}
+
+#[derive(Debug)]
+enum Poll {
+    Due(Boot),
+    UnderWay,
+}
+
+/// What became of a login when something happened to it.
+#[derive(Debug, PartialEq)]
+pub enum Progress {
+    /// It goes on.
+    Open,
+    /// `StartLogin` fails: no PIN came, so there was no login that anybody saw.
+    NotStarted(CallError),
+    /// A PIN was claimed.
+    Claimed(Token),
+    /// It ended without a token.
+    Ended(Outcome, &'static str),
+}
+
+impl Login {
+    /// Begins a login: both PINs are asked for.
+    pub fn start(number: u64, call: CallId, turn: &mut Turn<'_>) -> Self {
+        turn.effects.extend(KINDS.map(|kind| Effect::AskPin {
+            login: number,
+            kind,
+        }));
+        Self {
+            number,
+            callers: vec![call],
+            asked_at: turn.now.boot,
+            waiting_since: None,
+            short: Slot::Asked,
+            strong: Slot::Asked,
+        }
+    }
+
+    /// Answers that name another number belong to a login that is over.
+    #[must_use]
+    pub fn number(&self) -> u64 {
+        self.number
+    }
+
+    /// Whether a PIN has come, so that the login is there for all to see.
+    #[must_use]
+    pub fn is_waiting(&self) -> bool {
+        self.waiting_since.is_some()
+    }
+
+    /// What to show; `None` before the first PIN has come.
+    #[must_use]
+    pub fn offer(&self) -> Option<LoginOffer> {
+        self.waiting_since?;
+        let mut offer = LoginOffer {
+            expires_at: self.granted().map(|g| g.expires_unix).min().unwrap_or(0),
+            ..LoginOffer::default()
+        };
+        if let Slot::Granted(g) = &self.short {
+            offer.code.clone_from(&g.pin.code);
+            offer.link_url.clone_from(&g.pin.url);
+        }
+        if let Slot::Granted(g) = &self.strong {
+            offer.auth_url.clone_from(&g.pin.url);
+        }
+        Some(offer)
+    }
+
+    /// One more caller: it gets the same answer. `Some` if that stands already.
+    pub fn join(&mut self, call: CallId) -> Option<LoginOffer> {
+        if self.still_asking() {
+            self.callers.push(call);
+            return None;
+        }
+        self.offer()
+    }
+
+    /// The calls that wait for the PINs, to be answered now.
+    pub fn take_callers(&mut self) -> Vec<CallId> {
+        std::mem::take(&mut self.callers)
+    }
+
+    /// plex.tv granted a PIN, or did not.
+    pub fn pin_answered(
+        &mut self,
+        kind: PinKind,
+        result: Result<Pin, Failure>,
+        turn: &Turn<'_>,
+    ) -> Progress {
+        let now = turn.now;
+        if !matches!(self.slot(kind), Slot::Asked) {
+            return Progress::Open; // given up before the answer came
+        }
+        *self.slot(kind) = match result {
+            Ok(pin) => {
+                self.waiting_since.get_or_insert(now.boot);
+                let expires = now.boot + pin.expires_in;
+                Slot::Granted(Granted {
+                    expires,
+                    expires_unix: now.unix_at(expires),
+                    pin,
+                    poll: Poll::Due(now.boot + turn.settings.poll_interval),
+                    word: PlexTv::Ok,
+                })
+            }
+            Err(failure) => Slot::NotGranted(failure),
+        };
+        self.progress()
+    }
+
+    /// plex.tv told of a PIN. Returns what plex.tv was like, too.
+    pub fn pin_polled(
+        &mut self,
+        kind: PinKind,
+        result: Result<Option<Token>, Failure>,
+        turn: &Turn<'_>,
+    ) -> (Progress, Option<PlexTv>) {
+        let (now, settings) = (turn.now, turn.settings);
+        let interval = self.interval(now, settings);
+        let Slot::Granted(granted) = self.slot(kind) else {
+            return (Progress::Open, None);
+        };
+        let word = word_of(&result);
+        granted.word = word;
+        let mut again = |after: Duration| granted.poll = Poll::Due(now.boot + after);
+        let slow = RELAXED_INTERVAL.max(settings.poll_interval);
+        match result {
+            Ok(Some(token)) => return (Progress::Claimed(token), Some(PlexTv::Ok)),
+            Ok(None) => again(interval),
+            Err(Failure::RateLimited { retry_after }) => {
+                again(slow.max(retry_after.unwrap_or_default()));
+            }
+            Err(Failure::Unreachable(_) | Failure::NotPlexTv(_)) => again(slow),
+            Err(Failure::PinGone) => *self.slot(kind) = Slot::Gone { refused: false },
+            Err(Failure::Refused { .. }) => *self.slot(kind) = Slot::Gone { refused: true },
+        }
+        let word = self.granted().map(|g| g.word).fold(word, best);
+        (self.progress(), Some(word))
+    }
+
+    /// Time has passed: gives up PINs that do not come, ends the login when its time is up, polls
+    /// what is due.
+    pub fn tick(&mut self, turn: &mut Turn<'_>) -> Progress {
+        let now = turn.now;
+        if self.still_asking() && now.boot >= self.asked_at + PIN_PATIENCE {
+            for kind in KINDS {
+                let slot = self.slot(kind);
+                if matches!(slot, Slot::Asked) {
+                    *slot = Slot::NotGranted(Failure::Unreachable("no answer within 15 s".into()));
+                }
+            }
+        }
+        let progress = self.progress();
+        if progress != Progress::Open {
+            return progress;
+        }
+        if self.deadline().is_some_and(|deadline| now.boot >= deadline) {
+            return Progress::Ended(Outcome::Expired, EXPIRED);
+        }
+        let login = self.number;
+        for kind in KINDS {
+            if let Slot::Granted(granted) = self.slot(kind)
+                && let Poll::Due(at) = granted.poll
+                && at <= now.boot
+            {
+                granted.poll = Poll::UnderWay;
+                turn.push(Effect::PollPin {
+                    login,
+                    kind,
+                    id: granted.pin.id,
+                });
+            }
+        }
+        Progress::Open
+    }
+
+    /// The next moment at which [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Boot> {
+        let patience = self.still_asking().then(|| self.asked_at + PIN_PATIENCE);
+        let polls = self.granted().filter_map(|g| match g.poll {
+            Poll::Due(at) => Some(at),
+            Poll::UnderWay => None,
+        });
+        patience
+            .into_iter()
+            .chain(self.deadline())
+            .chain(polls)
+            .min()
+    }
+
+    /// How plex.tv was when it was asked for the PINs: the better of the two answers, once both
+    /// are there.
+    #[must_use]
+    pub fn word_at_start(&self) -> Option<PlexTv> {
+        let word = |slot: &Slot| match slot {
+            Slot::NotGranted(failure) => PlexTv::of(failure),
+            _ => PlexTv::Ok,
+        };
+        (!self.still_asking()).then(|| best(word(&self.short), word(&self.strong)))
+    }
+
+    /// Whether an answer to a request for a PIN is still out.
+    #[must_use]
+    pub fn still_asking(&self) -> bool {
+        matches!(self.short, Slot::Asked) || matches!(self.strong, Slot::Asked)
+    }
+
+    /// How long plex.tv asked us not to ask for PINs.
+    #[must_use]
+    pub fn asked_to_wait(&self) -> Option<Duration> {
+        [&self.short, &self.strong]
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::NotGranted(Failure::RateLimited { retry_after }) => *retry_after,
+                _ => None,
+            })
+            .max()
+    }
+
+    fn progress(&self) -> Progress {
+        match (&self.short, &self.strong) {
+            (Slot::NotGranted(a), Slot::NotGranted(b)) => {
+                Progress::NotStarted(not_started(if better(a, b) { a } else { b }))
+            }
+            (Slot::Gone { .. } | Slot::NotGranted(_), Slot::Gone { .. } | Slot::NotGranted(_)) => {
+                let expired = |slot: &Slot| matches!(slot, Slot::Gone { refused: false });
+                if expired(&self.short) || expired(&self.strong) {
+                    Progress::Ended(Outcome::Expired, EXPIRED)
+                } else {
+                    Progress::Ended(Outcome::Failed, FAILED)
+                }
+            }
+            _ => Progress::Open,
+        }
+    }
+
+    fn deadline(&self) -> Option<Boot> {
+        self.granted().map(|g| g.expires).min()
+    }
+
+    fn interval(&self, now: Now, settings: &Settings) -> Duration {
+        let eager = self
+            .waiting_since
+            .is_none_or(|since| now.boot.since(since) < EAGER);
+        if eager {
+            settings.poll_interval
+        } else {
+            RELAXED_INTERVAL.max(settings.poll_interval)
+        }
+    }
+
+    fn granted(&self) -> impl Iterator<Item = &Granted> {
+        [&self.short, &self.strong]
+            .into_iter()
+            .filter_map(|slot| match slot {
+                Slot::Granted(granted) => Some(granted),
+                _ => None,
+            })
+    }
+
+    fn slot(&mut self, kind: PinKind) -> &mut Slot {
+        match kind {
+            PinKind::Short => &mut self.short,
+            PinKind::Strong => &mut self.strong,
+        }
+    }
+}
+
+const EXPIRED: &str = "Nobody approved the sign-in in time; start a new one.";
+const FAILED: &str = "plex.tv refused the sign-in; start a new one.";
+
+impl PlexTv {
+    /// What plex.tv is like, going by one failure: any answer that is its own is "ok".
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        match failure {
+            Failure::Refused { .. } | Failure::PinGone => Self::Ok,
+            Failure::RateLimited { .. } => Self::RateLimited,
+            Failure::Unreachable(_) | Failure::NotPlexTv(_) => Self::Unreachable,
+        }
+    }
+}
+
+/// What plex.tv is like, going by one answer.
+#[must_use]
+pub fn word_of<T>(result: &Result<T, Failure>) -> PlexTv {
+    result.as_ref().err().map_or(PlexTv::Ok, PlexTv::of)
+}
+
+/// The better of two words.
+#[must_use]
+pub fn best(a: PlexTv, b: PlexTv) -> PlexTv {
+    let rank = |word| match word {
+        PlexTv::Ok => 3,
+        PlexTv::RateLimited => 2,
+        PlexTv::Unreachable => 1,
+        PlexTv::Unknown => 0,
+    };
+    if rank(b) > rank(a) { b } else { a }
+}
+
+/// Whether `a` says more than `b` about why plex.tv gave no PIN.
+fn better(a: &Failure, b: &Failure) -> bool {
+    best(PlexTv::of(b), PlexTv::of(a)) == PlexTv::of(a)
+}
+
+fn not_started(failure: &Failure) -> CallError {
+    match failure {
+        Failure::Refused { .. } | Failure::PinGone => CallError::Account(
+            ErrorName::PlexTvRefused,
+            format!("No sign-in could be started, since {failure}; try again later."),
+        ),
+        Failure::RateLimited {
+            retry_after: Some(wait),
+        } => CallError::rate_limited(*wait),
+        Failure::RateLimited { retry_after: None } => CallError::Account(
+            ErrorName::RateLimited,
+            "plex.tv asks for fewer requests; try again in a minute.".into(),
+        ),
+        Failure::Unreachable(_) | Failure::NotPlexTv(_) => CallError::Account(
+            ErrorName::PlexTvUnreachable,
+            format!(
+                "No sign-in could be started, since {failure}; check the network and try again."
+            ),
+        ),
+    }
+}
+
+impl CallError {
+    /// "Wait", with the seconds.
+    #[must_use]
+    pub fn rate_limited(wait: Duration) -> Self {
+        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+        Self::Account(
+            ErrorName::RateLimited,
+            format!("plex.tv asks for fewer requests; try again in {seconds} s."),
+        )
+    }
+}

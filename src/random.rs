@@ -1,0 +1,47 @@
+//! Random bytes from the kernel, for names that must not be guessed or met twice.
+
+use std::{
+    fs::File,
+    io::{self, Read},
+};
+
+/// `N` random bytes.
+pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+    let mut bytes = [0; N];
+    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    Ok(bytes)
+}
+
+/// A random UUID (RFC 9562, version 4) in its usual form.
+pub fn uuid() -> io::Result<String> {
+    let mut b = bytes::<16>()?;
+    b[6] = b[6] & 0x0f | 0x40;
+    b[8] = b[8] & 0x3f | 0x80;
+    let n = u128::from_be_bytes(b);
+    Ok(format!(
+        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+        n >> 96,
+        n >> 80 & 0xffff,
+        n >> 64 & 0xffff,
+        n >> 48 & 0xffff,
+        n & 0xffff_ffff_ffff
+    ))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_uuid_has_the_form_of_version_4_and_never_comes_twice() {
+        let (one, other) = (uuid().unwrap(), uuid().unwrap());
+        assert_ne!(one, other);
+        let parts: Vec<_> = one.split('-').collect();
+        assert_eq!(
+            parts.iter().map(|p| p.len()).collect::<Vec<_>>(),
+            [8, 4, 4, 4, 12]
+        );
+        assert!(parts[2].starts_with('4'), "{one}");
+        assert!(parts[3].starts_with(['8', '9', 'a', 'b']), "{one}");
+    }
+}

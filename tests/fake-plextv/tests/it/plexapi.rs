@@ -1,0 +1,115 @@
+//! A client we did not write: python-plexapi, unmodified, signs in by PIN over https and lists the servers.
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
+
+use serde_json::json;
+
+use crate::support::start_with;
+
+#[test]
+fn python_plexapi_signs_in_and_lists_the_servers() {
+    let Some(modules) = plexapi() else { return };
+    let dir = tempfile::tempdir().unwrap();
+    let certs = dir.path().to_str().unwrap();
+    let fake = start_with(
+        &[
+            "--listen",
+            "http://127.0.0.1:0",
+            "--listen",
+            "https://127.0.0.1:0",
+            "--make-certs",
+            certs,
+        ],
+        2,
+    );
+    let port = fake.urls[1].rsplit(':').next().unwrap();
+    let output = Command::new("python3")
+        .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/plexapi_client.py"))
+        .args([port, fake.authority()])
+        .env("PYTHONPATH", modules)
+        .env("REQUESTS_CA_BUNDLE", dir.path().join("ca.pem"))
+        .env("NO_PROXY", "*")
+        .env("HOME", dir.path())
+        .output()
+        .unwrap();
+    assert!(output.status.success(), "{}", said(&output));
+    let seen: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(seen["by_code"]["username"], "demo");
+    assert_eq!(
+        seen["by_code"]["servers"],
+        json!([
+            ["Attic", true, true],
+            ["Cellar", true, false],
+            ["media", false, true],
+            ["家のサーバー", true, true]
+        ])
+    );
+    assert_eq!(seen["by_link"], seen["by_code"]);
+    assert_eq!(seen["linked"], true);
+    assert_eq!(seen["ping"], true);
+    assert!(
+        seen["devices"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("Attic"))
+    );
+    assert_eq!(seen["reached"], "a".repeat(40));
+    assert_eq!(seen["after_sign_out"], "Unauthorized");
+    assert_eq!(seen["denied"], false);
+}
+
+/// Where python-plexapi can be imported from; fetched once into the target folder if need be.
+fn plexapi() -> Option<PathBuf> {
+    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plexapi");
+    let importable = || {
+        Command::new("python3")
+            .args(["-c", "import plexapi.myplex"])
+            .env("PYTHONPATH", &modules)
+            .output()
+    };
+    match importable() {
+        Ok(output) if output.status.success() => return Some(modules),
+        Ok(_) => {}
+        Err(error) => return skip(&format!("no python3: {error}")),
+    }
+    // Built beside and moved, so that an interrupted download is never taken for a whole one.
+    let fresh = modules.with_extension(format!("new-{}", std::process::id()));
+    let installed = Command::new("python3")
+        .args([
+            "-m",
+            "pip",
+            "install",
+            "--quiet",
+            "--disable-pip-version-check",
+            "plexapi>=4.17,<5",
+            "--target",
+        ])
+        .arg(&fresh)
+        .output();
+    let _ = std::fs::remove_dir_all(&modules);
+    let moved = std::fs::rename(&fresh, &modules);
+    match (installed, moved, importable()) {
+        (Ok(_), Ok(()), Ok(output)) if output.status.success() => Some(modules),
+        (Ok(output), ..) => skip(&format!(
+            "python-plexapi can't be installed: {}",
+            said(&output)
+        )),
+        (Err(error), ..) => skip(&format!("no pip: {error}")),
+    }
+}
+
+/// Skipping is for a developer's machine; where everything must be tried, it is a failure.
+fn skip(reason: &str) -> Option<PathBuf> {
+    assert!(std::env::var_os("PLEX_ACCOUNTD_CI").is_none(), "{reason}");
+    eprintln!("skipped: {reason}");
+    None
+}
+
+fn said(output: &Output) -> String {
+    format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    )
+}

@@ -1,0 +1,47 @@
+#!/bin/bash
+# Installs the Debian packages that a make target needs, and only those that are missing.
+#
+#   tests/setup.sh GROUP...      groups: build demo test e2e bench check
+#
+# Asks dpkg first, so that a machine that has them needs neither root nor network. Not
+# root: by sudo. No apt-get or no sudo: says what is missing and fails.
+set -euo pipefail
+
+group() {
+  case $1 in
+  build) echo gcc libc6-dev ca-certificates ;;
+  demo) echo dbus-daemon systemd curl ;;
+  test) echo dbus-daemon libxml2-utils libdbus-1-dev openssl curl python3-venv ;;
+  e2e)
+    echo dbus-user-session dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
+      ca-certificates libxml2-utils libglib2.0-bin lintian make
+    # the desktop: see a notification as a person does
+    echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
+      librsvg2-common fonts-dejavu-core
+    ;;
+  bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
+  check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
+  *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
+  esac
+}
+
+missing=()
+for name in "$@"; do
+  packages=$(group "$name")
+  for package in $packages; do
+    dpkg -s "$package" > /dev/null 2>&1 || missing+=("$package")
+  done
+done
+[ ${#missing[@]} -gt 0 ] || exit 0
+mapfile -t missing < <(printf '%s\n' "${missing[@]}" | sort -u)
+
+as_root=()
+[ "$(id -u)" = 0 ] || as_root=(sudo)
+if ! command -v apt-get > /dev/null || ! command -v "${as_root[0]:-true}" > /dev/null; then
+  echo "tests/setup.sh: these are missing (Debian's names): ${missing[*]}" >&2
+  exit 1
+fi
+echo "Installing: ${missing[*]}"
+"${as_root[@]}" apt-get update -q > /dev/null
+"${as_root[@]}" env DEBIAN_FRONTEND=noninteractive \
+  apt-get install -y -q --no-install-recommends "${missing[@]}" > /dev/null
