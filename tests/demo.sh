@@ -176,16 +176,20 @@ start notifications "$notifications"
 until_ok 10 'the notification server' grep -q 'are shown here' "$tmp/notifications.log"
 note "plex.tv is $url for the next minute."
 
-# order CALL JSON: tells the stand-in what happens, by HTTP without curl.
-order() {
-  local answer
+# ask CALL [JSON]: asks the stand-in for something, or with JSON tells it what happens; HTTP by
+# bash, so that nobody needs curl.
+ask() {
+  local answer method=GET json=${2:-}
+  [ $# = 1 ] || method=POST
   exec 3<> "/dev/tcp/127.0.0.1/${url##*:}"
-  printf 'POST /fake/%s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
-    "$1" ${#2} "$2" >&3
+  printf '%s /fake/%s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s' \
+    "$method" "$1" "${#json}" "$json" >&3
   answer=$(cat <&3)
   exec 3>&-
-  [[ $answer == HTTP/1.?\ 2* ]] || fail "the stand-in for plex.tv refused $1 $2: $answer"
+  [[ $answer == HTTP/1.?\ 2* ]] || fail "the stand-in for plex.tv refused $*: $answer"
+  printf '%s\n' "$answer"
 }
+order() { ask "$@" > /dev/null; }
 
 notice_has_come() {
   tail -n "+$((shown + 1))" "$tmp/notifications.log" | grep -F "│ $1 " > /dev/null &&
@@ -271,12 +275,15 @@ show servers || fail 'plexctl servers failed'
 say 'Attic comes back; the notification takes the place of the one before'
 order presence '{"id": "attic-5f1d3c", "present": true, "probe": "up"}'
 notice 'Attic is back'
+tail -n 5 "$tmp/notifications.log" | grep -F 'in place of the earlier one' > /dev/null ||
+  fail 'the notification stands beside the one that it should replace'
 servers_have Attic online || fail 'plexctl servers does not say that Attic is online'
 
 say 'Signing out: forgotten here, revoked there'
 show logout || fail 'plexctl logout failed'
 signed_out > /dev/null 2>&1 || fail 'plexctl status does not say that nobody is signed in'
 show status || :
+ask log | grep -F /api/v2/users/signout > /dev/null || fail 'plex.tv was not told of the sign-out'
 
 printf '\n%sThat is all of it, in %d seconds.%s For the real plex.tv: make install.\n' \
   "$bold" "$SECONDS" "$plain"
