@@ -1,5 +1,7 @@
 //! `plexctl` as a person or a script runs it, against the service on a private session bus.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Output, Stdio},
