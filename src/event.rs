@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::{
     account::{Pin, PinId, PinKind, Record, User},
+    call::CallError,
     clock::Now,
-    command::CallError,
     failure::Failure,
     notice::Notice,
     presence::Remembered,

@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::{
+    call::CallError,
     clock::{Boot, Now},
-    command::CallError,
     event::{CallId, Effect, Settings, Turn},
     failure::Failure,
     login::{best, word_of},

@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::{
     account::{Pin, PinKind, Record, User},
+    call::CallError,
     clock::Boot,
-    command::CallError,
     event::{Answer, CallId, Effect, Found, StoreFault, Turn},
     failure::Failure,
     login::{Login, Progress, word_of},
