@@ -335,13 +335,13 @@ impl Owner {
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
-                Effect::Store(record) => self.job(Job::Store(record)).await,
-                Effect::Forget => self.job(Job::Forget).await,
-                Effect::EndSignOut => self.job(Job::EndSignOut).await,
-                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)).await,
-                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)).await,
-                Effect::ReadStore => self.job(Job::Read).await,
-                Effect::Tell(notice) => self.job(Job::Tell(notice)).await,
+                Effect::Store(record) => self.job(Job::Store(record)),
+                Effect::Forget => self.job(Job::Forget),
+                Effect::EndSignOut => self.job(Job::EndSignOut),
+                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
+                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
+                Effect::ReadStore => self.job(Job::Read),
+                Effect::Tell(notice) => self.job(Job::Tell(notice)),
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
                 Effect::LoginFinished(outcome, message) => {
@@ -369,7 +369,7 @@ impl Owner {
         });
     }
 
-    async fn job(&self, job: Job) {
+    fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it.
         if self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
@@ -569,7 +569,7 @@ fn status(view: &View) -> String {
             for state in [State::Offline, State::Unknown] {
                 match with(state) {
                     0 => {}
-                    count => line += &format!(", {count} {state}"),
+                    count => line.extend([", ", &count.to_string(), " ", state.word()]),
                 }
             }
             line

@@ -52,10 +52,14 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
         } else {
             ""
         };
-        out.line(&format!(
-            "Servers:  list from {}{old}",
-            moment(last_refresh)
-        ))?;
+        if last_refresh == 0 {
+            out.line("Servers:  no list yet")?;
+        } else {
+            out.line(&format!(
+                "Servers:  list from {}{old}",
+                moment(last_refresh)
+            ))?;
+        }
         if next_refresh != 0 {
             out.line(&format!("Next:     {}", moment(next_refresh)))?;
         }
