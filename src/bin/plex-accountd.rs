@@ -13,7 +13,7 @@ use plex_accountd::{
 use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio::sync::mpsc;
-use tracing::{error, info, warn};
+use tracing::{debug, error, info};
 
 /// Owns your Plex account: one sign-in, one token, one server list for every program on the
 /// session bus.
@@ -59,7 +59,8 @@ fn main() -> ExitCode {
         maximum: Some(0),
     };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        warn!(error = %error, "core dumps stay on");
+        // The unit's sandbox refuses the call, and has LimitCORE=0 itself.
+        debug!(error = %error, "the limit of core dumps was left as it is");
     }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
