@@ -770,7 +770,7 @@ impl SignIn {
                 ..
             }) if *until <= now => match stored {
                 None => {
-                    self.store_fault = Some("The state directory does not answer.".into());
+                    self.store_fails("The state directory does not answer.".into(), turn);
                     self.ask_name(Storage::Memory, turn)
                 }
                 Some(_) => self.arrive(None, turn),
