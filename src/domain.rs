@@ -220,7 +220,7 @@ impl Domain {
             }
             Change::SignedIn { other_account } => {
                 if other_account {
-                    self.presence.clear();
+                    self.other_account(turn);
                 }
                 let rejected_since = self.sign_in.rejected_since();
                 if rejected_since.is_some() {
@@ -231,12 +231,20 @@ impl Domain {
                 }
             }
             Change::OtherAccount => {
-                self.presence.clear();
+                self.other_account(turn);
                 if let Some(token) = self.sign_in.token() {
                     self.refresh.begin(None, token, turn);
                 }
             }
         }
+    }
+
+    /// What was known and told of servers is another account's.
+    fn other_account(&mut self, turn: &mut Turn<'_>) {
+        self.presence.clear();
+        self.refresh.forget_last();
+        turn.push(Effect::WithdrawServerNotices);
+        self.remember(false, turn);
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
