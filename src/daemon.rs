@@ -111,15 +111,33 @@ impl Daemon {
     /// Puts the parts together. Nothing is asked or told yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, complaints } = opened;
+        let Setup {
+            config,
+            config_path,
+            config_must_exist,
+            opened,
+            log,
+        } = setup;
+        let Opened {
+            custody,
+            client_id,
+            found,
+            remembered,
+            complaints,
+        } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
         let mut first = Vec::new();
         let settings = settings(&config);
-        let domain =
-            Domain::new(settings, client_id.clone(), found, remembered, timer::now(), &mut first);
+        let domain = Domain::new(
+            settings,
+            client_id.clone(),
+            found,
+            remembered,
+            timer::now(),
+            &mut first,
+        );
         Self {
             view: domain.view(),
             domain,
@@ -172,11 +190,18 @@ impl Daemon {
             Ok(timer) => timer,
             Err(error) => return error.into(),
         };
-        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&status(&owner.view))]);
+        notify(&[
+            sd_notify::NotifyState::Ready,
+            sd_notify::NotifyState::Status(&status(&owner.view)),
+        ]);
         owner.perform(self.first).await;
         let ended = loop {
             let now = timer::now();
-            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
+            let wakeup = owner
+                .domain
+                .next_wakeup(now)
+                .into_iter()
+                .chain(owner.watchdog.due(now));
             if let Err(error) = timer.set(wakeup.min()) {
                 break error.into();
             }
@@ -282,31 +307,46 @@ impl Owner {
                     }
                 }
                 Effect::AskPin { login, kind } => self.ask(move |client| async move {
-                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
+                    Event::PinAnswered {
+                        login,
+                        kind,
+                        result: client.create_pin(kind).await,
+                    }
                 }),
                 Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+                    Event::PinPolled {
+                        login,
+                        kind,
+                        result: client.poll_pin(id).await,
+                    }
                 }),
                 Effect::AskUser { session, token } => self.ask(move |client| async move {
-                    Event::UserAnswered { session, result: client.user(&token).await }
+                    Event::UserAnswered {
+                        session,
+                        result: client.user(&token).await,
+                    }
                 }),
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    Event::ListsAnswered { refresh, lists: client.lists(&token).await }
+                    Event::ListsAnswered {
+                        refresh,
+                        lists: client.lists(&token).await,
+                    }
                 }),
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
-                Effect::Store(record) => self.job(Job::Store(record)).await,
-                Effect::Forget => self.job(Job::Forget).await,
-                Effect::EndSignOut => self.job(Job::EndSignOut).await,
-                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)).await,
-                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)).await,
-                Effect::ReadStore => self.job(Job::Read).await,
-                Effect::Tell(notice) => self.job(Job::Tell(notice)).await,
+                Effect::Store(record) => self.job(Job::Store(record)),
+                Effect::Forget => self.job(Job::Forget),
+                Effect::EndSignOut => self.job(Job::EndSignOut),
+                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
+                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
+                Effect::ReadStore => self.job(Job::Read),
+                Effect::Tell(notice) => self.job(Job::Tell(notice)),
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
                 Effect::LoginFinished(outcome, message) => {
-                    info!(outcome = outcome.word(), "login finished");
+                    let word = outcome.word();
+                    info!(outcome = word, "login {word}");
                     if let Err(error) = self.service.login_finished(outcome, &message).await {
                         warn!(error = %error, "the end of the login could not be told on the bus");
                     }
@@ -330,7 +370,7 @@ impl Owner {
         });
     }
 
-    async fn job(&self, job: Job) {
+    fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it.
         if self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
@@ -349,7 +389,7 @@ impl Owner {
             Err(error) => error!("the old settings stay in force: {error}"),
             Ok(new) => {
                 for key in self.config.needs_restart(&new) {
-                    warn!(key, "changed in the settings; in force from the next start on");
+                    warn!(key, "{key} was changed; in force from the next start on");
                 }
                 self.log.set_level(new.log.level);
                 let device_changed = self.config.device != new.device;
@@ -361,7 +401,8 @@ impl Owner {
                 if device_changed {
                     self.client = client(&self.config, &self.client_id);
                 }
-                self.happened(Event::Configured(settings(&self.config))).await;
+                self.happened(Event::Configured(settings(&self.config)))
+                    .await;
                 info!("settings read again");
             }
         }
@@ -393,7 +434,9 @@ async fn keep(
             Job::Store(record) => {
                 Incoming::Event(Event::Stored(custody.store(record).await.map_err(sentence)))
             }
-            Job::Forget => Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence))),
+            Job::Forget => {
+                Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence)))
+            }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Tell(notice) => Incoming::Tell(notice),
             Job::EndSignOut => {
@@ -430,7 +473,10 @@ impl Watchdog {
     fn new() -> Self {
         let limit = sd_notify::watchdog_enabled();
         let interval = limit.map(|limit| (limit * 2 / 5).min(WATCHDOG_AT_LATEST));
-        Self { interval, last: timer::now().boot }
+        Self {
+            interval,
+            last: timer::now().boot,
+        }
     }
 
     fn due(&self, _: Now) -> Option<Boot> {
@@ -456,10 +502,26 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 fn client(config: &Config, client_id: &str) -> Client {
-    let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
-        config.plextv.clone();
-    let settings = plex::Settings { base_url, clients_url, auth_url, link_url, timeout };
-    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let config::PlexTv {
+        base_url,
+        clients_url,
+        auth_url,
+        link_url,
+        timeout,
+    } = config.plextv.clone();
+    let settings = plex::Settings {
+        base_url,
+        clients_url,
+        auth_url,
+        link_url,
+        timeout,
+    };
+    let host = || {
+        rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned()
+    };
     Client::new(
         settings,
         plex::Device {
@@ -496,14 +558,16 @@ fn status(view: &View) -> String {
         LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
         LoginState::SignedOut => "Signed out; start a login with: plexctl login".into(),
         LoginState::Waiting => "Waiting for the sign-in to be approved".into(),
-        LoginState::Rejected => "plex.tv refuses the token; sign in again with: plexctl login".into(),
+        LoginState::Rejected => {
+            "plex.tv refuses the token; sign in again with: plexctl login".into()
+        }
         LoginState::SignedIn => {
             let with = |state| owned().filter(|server| server.state == state).count();
             let mut line = format!("Signed in; servers: {} online", with(State::Online));
             for state in [State::Offline, State::Unknown] {
                 match with(state) {
                     0 => {}
-                    count => line += &format!(", {count} {state}"),
+                    count => line.extend([", ", &count.to_string(), " ", state.word()]),
                 }
             }
             line
@@ -513,7 +577,8 @@ fn status(view: &View) -> String {
 
 fn log_changes(old: &View, new: &View) {
     if old.account.login_state != new.account.login_state {
-        info!(state = new.account.login_state.word(), "login state");
+        let state = new.account.login_state.word();
+        info!(state, "login state: {state}");
     }
     if old.account.username != new.account.username {
         debug!(username = new.account.username, "account");
@@ -521,19 +586,24 @@ fn log_changes(old: &View, new: &View) {
     let before: HashMap<&str, &crate::view::ServerView> = if old.servers.is_empty() {
         HashMap::new()
     } else {
-        old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
+        old.servers
+            .iter()
+            .map(|server| (server.server.id.as_str(), &**server))
+            .collect()
     };
     for server in &new.servers {
         let was = before.get(server.server.id.as_str());
         if was.is_some_and(|was| was.state == server.state && was.reason == server.reason) {
             continue;
         }
+        let (name, state, reason) = (
+            server.server.name.as_str(),
+            server.state.word(),
+            server.reason.word(),
+        );
         info!(
-            server = server.server.name,
             id = server.server.id,
-            state = server.state.word(),
-            reason = server.reason.word(),
-            "server state"
+            name, state, reason, "{name} is {state} ({reason})"
         );
     }
 }
@@ -542,13 +612,22 @@ fn log_changes(old: &View, new: &View) {
 fn log_failures(event: &Event) {
     let tell = |what: &str, failure: &crate::failure::Failure| {
         let reason = failure.to_string();
-        warn!(what, reason, "no answer of use");
+        warn!(what, reason, "{what}: {reason}");
     };
     match event {
-        Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
-        Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
+        Event::PinAnswered {
+            result: Err(failure),
+            ..
+        } => tell("asking for a PIN", failure),
+        Event::UserAnswered {
+            result: Err(failure),
+            ..
+        } => tell("asking for the account", failure),
         Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
-        Event::PinPolled { result: Err(failure), .. } => {
+        Event::PinPolled {
+            result: Err(failure),
+            ..
+        } => {
             debug!(reason = %failure, "polling a PIN: no answer of use");
         }
         Event::ListsAnswered { lists, .. } => {
@@ -556,7 +635,11 @@ fn log_failures(event: &Event) {
                 match list {
                     Err(failure) => tell(what, failure),
                     Ok(list) if list.broken > 0 => {
-                        warn!(what, broken = list.broken, "rows that can't be read were skipped");
+                        warn!(
+                            what,
+                            broken = list.broken,
+                            "rows that can't be read were skipped"
+                        );
                     }
                     Ok(_) => {}
                 }

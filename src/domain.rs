@@ -213,11 +213,7 @@ impl Domain {
     fn follow(&mut self, change: Change, turn: &mut Turn<'_>) {
         match change {
             Change::None => {}
-            Change::SignedOut => {
-                self.refresh.stop(turn);
-                self.presence.clear();
-                turn.push(Effect::WithdrawServerNotices);
-            }
+            Change::SignedOut => self.forget_servers(turn),
             Change::SignedIn { other_account } => {
                 if other_account {
                     self.other_account(turn);
@@ -245,6 +241,13 @@ impl Domain {
         self.refresh.forget_last();
         turn.push(Effect::WithdrawServerNotices);
         self.remember(false, turn);
+    }
+
+    /// The account that the servers belong to is gone.
+    fn forget_servers(&mut self, turn: &mut Turn<'_>) {
+        self.refresh.stop(turn);
+        self.presence.clear();
+        turn.push(Effect::WithdrawServerNotices);
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
