@@ -57,7 +57,9 @@ impl Now {
     #[must_use]
     pub fn unix_at(&self, at: Boot) -> u64 {
         let ahead = at.since(self.boot);
-        self.unix + ahead.as_secs() + u64::from(ahead.subsec_nanos() >= 500_000_000)
+        self.unix
+            .saturating_add(ahead.as_secs())
+            .saturating_add(u64::from(ahead.subsec_nanos() >= 500_000_000))
     }
 }
 

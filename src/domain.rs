@@ -172,7 +172,7 @@ impl Domain {
             Change::SignedOut => self.forget_servers(turn),
             Change::SignedIn { other_account } => {
                 if other_account {
-                    self.forget_servers(turn);
+                    self.other_account(turn);
                 }
                 let rejected_since = self.sign_in.rejected_since();
                 if rejected_since.is_some() {
@@ -183,12 +183,20 @@ impl Domain {
                 }
             }
             Change::OtherAccount => {
-                self.forget_servers(turn);
+                self.other_account(turn);
                 if let Some(token) = self.sign_in.token() {
                     self.refresh.begin(None, token, turn);
                 }
             }
         }
+    }
+
+    /// What was known and told of servers is another account's.
+    fn other_account(&mut self, turn: &mut Turn<'_>) {
+        self.presence.clear();
+        self.refresh.forget_last();
+        turn.push(Effect::WithdrawServerNotices);
+        self.remember(false, turn);
     }
 
     /// The account that the servers belong to is gone.

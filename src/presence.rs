@@ -199,6 +199,7 @@ impl Presence {
                 known.good_until = None;
                 self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
             }
+            self.changed |= known.give_up_confirming(look, turn);
             if known.missing < 2 {
                 next.push(known);
             } else {
@@ -206,9 +207,6 @@ impl Presence {
             }
         }
         self.servers = next;
-        for known in &mut self.servers {
-            self.changed |= known.give_up_confirming(look, turn);
-        }
     }
 
     /// Time has passed: evidence that is too old makes `unknown`, mutes end. Not to be called
@@ -300,7 +298,7 @@ impl Presence {
             let was_online = known.was_online.replace(is_online);
             learned |= was_online != known.was_online;
             let wanted = (view.server.owned || settings.notify_shared)
-                && view.muted_until == 0
+                && view.muted_until <= turn.now.unix
                 && !settings.silent_servers.contains(&view.server.id);
             let named = || (view.server.id.clone(), view.server.name.clone());
             if is_online && std::mem::take(&mut known.told_offline) {
@@ -426,19 +424,28 @@ impl Known {
                 } else if self.absence.is_none() {
                     let confirm_at = turn.now.boot + grace;
                     self.absence = Some(Absence { confirm_at, overdue: false });
+                    if self.view.state == State::Unknown {
+                        changed |= self.set(State::Unknown, Reason::Absent, turn.now.unix);
+                    }
                 }
             }
-            Some(false) | None => {}
+            Some(false) | None => {
+                changed |= self.give_up_confirming(look, turn);
+                if self.view.state == State::Unknown && self.absence.is_none() {
+                    changed |= self.set(State::Unknown, Reason::IncompleteList, turn.now.unix);
+                }
+            }
         }
         changed
     }
 
-    /// The list that was to confirm an absence was not complete.
+    /// The list that was to confirm an absence said neither that nor the contrary: it was not
+    /// complete, or has no word of this server.
     fn give_up_confirming(&mut self, look: Look, turn: &Turn<'_>) -> bool {
         let Some(absence) = &mut self.absence else {
             return false;
         };
-        if look.complete || look.started < absence.confirm_at {
+        if look.started < absence.confirm_at {
             return false;
         }
         absence.overdue = true;

@@ -53,6 +53,8 @@ struct Running {
     number: u64,
     started: Boot,
     callers: Vec<CallId>,
+    /// When its callers are told that plex.tv is slow.
+    patience_ends: Boot,
 }
 
 /// What plex.tv said of the token.
@@ -118,43 +120,48 @@ impl Refresh {
         self.wait_until.is_none_or(|until| until <= now.boot)
     }
 
-    /// A token came into use: refresh at once. What an older token's refresh brings is dropped.
+    /// A token came into use: refresh at once. What an older token's refresh brings is dropped;
+    /// its callers get the new one's answer, but do not wait longer for it.
     pub fn begin(&mut self, rejected_since: Option<u64>, token: &Token, turn: &mut Turn<'_>) {
-        self.abandon(turn, None);
+        let older = self.running.take();
         self.suspect_since = None;
         self.failures = 0;
         if let Some(since) = rejected_since {
+            for call in older.into_iter().flat_map(|older| older.callers) {
+                turn.push(Effect::Reply(call, Err(token_rejected())));
+            }
             let gone = turn.now.unix.saturating_sub(since) % DAILY.as_secs();
             self.plan(DAILY.saturating_sub(Duration::from_secs(gone)), turn.now);
             self.show(turn.now);
         } else {
             self.start(token, None, turn);
+            if let (Some(running), Some(older)) = (&mut self.running, older)
+                && !older.callers.is_empty()
+            {
+                running.callers = older.callers;
+                running.patience_ends = older.patience_ends;
+            }
         }
+    }
+
+    /// The lists so far were another account's: none of this one's is known yet.
+    pub fn forget_last(&mut self) {
+        self.last_good_unix = 0;
+        self.confirmed = false;
+        self.last_answer = None;
+        self.shown_next_unix = 0;
     }
 
     /// There is no token any more.
     pub fn stop(&mut self, turn: &mut Turn<'_>) {
         let signed_out = CallError::Account(
             ErrorName::NotSignedIn,
-            "The account was signed out meanwhile.".into(),
+            "The account was signed out meanwhile; sign in again.".into(),
         );
-        self.abandon(turn, Some(&signed_out));
-        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
-    }
-
-    fn abandon(&mut self, turn: &mut Turn<'_>, error: Option<&CallError>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let replaced = || {
-            CallError::Account(
-                ErrorName::Cancelled,
-                "A new sign-in came meanwhile; call again.".into(),
-            )
-        };
-        for call in running.callers {
-            turn.push(Effect::Reply(call, Err(error.cloned().unwrap_or_else(replaced))));
+        for call in self.running.take().into_iter().flat_map(|r| r.callers) {
+            turn.push(Effect::Reply(call, Err(signed_out.clone())));
         }
+        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
     }
 
     /// `Refresh`, with a token in hand.
@@ -190,6 +197,7 @@ impl Refresh {
             number: self.counter,
             started: turn.now.boot,
             callers: call.into_iter().collect(),
+            patience_ends: turn.now.boot + CALLER_PATIENCE,
         });
         turn.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
     }
@@ -198,7 +206,7 @@ impl Refresh {
     pub fn tick(&mut self, token: Option<&Token>, turn: &mut Turn<'_>) {
         let now = turn.now.boot;
         if let Some(running) = &mut self.running
-            && now >= running.started + CALLER_PATIENCE
+            && now >= running.patience_ends
         {
             for call in std::mem::take(&mut running.callers) {
                 turn.fail(
@@ -220,7 +228,7 @@ impl Refresh {
     pub fn next_wakeup(&self) -> Option<Boot> {
         match &self.running {
             Some(running) if running.callers.is_empty() => None,
-            Some(running) => Some(running.started + CALLER_PATIENCE),
+            Some(running) => Some(running.patience_ends),
             None => self.due,
         }
     }
@@ -255,6 +263,9 @@ impl Refresh {
         }
         let says_bad = |result: Option<&Failure>| result.is_some_and(Failure::says_bad_token);
         let list_says = says_bad(lists.v2.as_ref().err()) || says_bad(lists.v1.as_ref().err());
+        if lists.user.as_ref().is_some_and(Result::is_ok) {
+            self.suspect_since = None;
+        }
         let user_says = says_bad(lists.user.as_ref().and_then(|user| user.as_ref().err()));
         if !(list_says && user_says) {
             return Verdict::Nothing;
@@ -299,7 +310,8 @@ impl Refresh {
         self.plan(wait, now);
         let answer = match &finished.lists.v2 {
             _ if good => Ok(()),
-            _ if rejected => Err(token_rejected()),
+            _ if finished.verdict == Verdict::Rejected => Err(token_rejected()),
+            Err(failure) if rejected && failure.says_bad_token() => Err(token_rejected()),
             Err(failure) => Err(refresh_failed(failure)),
             Ok(_) => Ok(()),
         };
@@ -320,11 +332,17 @@ impl Refresh {
         self.due = Some(self.wait_until.map_or(at, |until| at.max(until)));
     }
 
-    /// The interval was changed: the next refresh is not later than it says.
+    /// The interval was changed: the next refresh is not later than it (or the back-off that
+    /// follows from it) says, and not earlier than plex.tv asked for.
     pub fn reconfigured(&mut self, rejected: bool, turn: &Turn<'_>) {
         if let (Some(due), false) = (self.due, rejected) {
-            let latest = turn.now.boot + turn.now.jittered(turn.settings.refresh_interval);
-            self.due = Some(due.min(latest));
+            let wait = if self.failures > 0 {
+                self.back_off(turn.settings)
+            } else {
+                turn.now.jittered(turn.settings.refresh_interval)
+            };
+            self.plan(wait, turn.now);
+            self.due = self.due.map(|latest| due.min(latest));
             self.show(turn.now);
         }
     }

@@ -51,6 +51,10 @@ pub struct SignIn {
     last_login: Option<(Outcome, String)>,
     store_fault: Option<StoreFault>,
     store_retry: Option<Retry>,
+    /// Records handed to the store and not answered yet; it answers in order.
+    storing: usize,
+    /// The record held could not be stored while the store was to forget it.
+    unsaved: bool,
     revoked: Option<(bool, String)>,
     plex_tv: PlexTv,
     /// Whose servers the list holds, while that is known.
@@ -77,6 +81,8 @@ struct Arriving {
     stored: Option<Storage>,
     /// How long it waits for the store or the name; `None` before the store was asked.
     until: Option<Boot>,
+    /// Answers of the store that are about earlier records.
+    ahead: usize,
     /// Sign-outs that came meanwhile.
     sign_outs: Vec<CallId>,
 }
@@ -136,6 +142,8 @@ impl SignIn {
             last_login: None,
             store_fault: None,
             store_retry: None,
+            storing: 0,
+            unsaved: false,
             revoked: None,
             plex_tv: PlexTv::Unknown,
             list_owner: None,
@@ -182,7 +190,7 @@ impl SignIn {
 
     /// The store said what it holds.
     pub fn store_read(&mut self, found: Found, turn: &mut Turn<'_>) -> Change {
-        if !matches!(self.held, Held::Unknown) {
+        if !matches!(self.held, Held::Unknown) || self.arriving.is_some() {
             return Change::None; // a login has brought a token meanwhile
         }
         match found {
@@ -233,9 +241,22 @@ impl SignIn {
         }
         let (most, span) = FRUITLESS;
         self.fruitless.retain(|at| turn.now.boot.since(*at) < span);
-        let too_many = (self.fruitless.len() >= most).then(|| self.fruitless[0] + span);
-        let until = too_many.max(self.pins_wait_until)?;
-        (until > turn.now.boot).then(|| CallError::rate_limited(until.since(turn.now.boot)))
+        if let Some(until) = self.pins_wait_until
+            && until > turn.now.boot
+        {
+            return Some(CallError::rate_limited(until.since(turn.now.boot)));
+        }
+        (self.fruitless.len() >= most).then(|| {
+            let wait = (self.fruitless[0] + span).since(turn.now.boot);
+            let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
+            CallError::Account(
+                ErrorName::RateLimited,
+                format!(
+                    "{most} logins in {} minutes ended without a sign-in; try again in {seconds} s.",
+                    span.as_secs() / 60
+                ),
+            )
+        })
     }
 
     /// `CancelLogin`. A token that has come already is not thrown away: the login then ends at
@@ -298,7 +319,8 @@ impl SignIn {
                 self.pins_wait_until = Some(turn.now.boot + wait);
             }
         }
-        if !login.still_asking()
+        if progress == Progress::Open
+            && !login.still_asking()
             && let Some(offer) = login.offer()
         {
             for call in login.take_callers() {
@@ -315,6 +337,9 @@ impl SignIn {
             }
             Progress::Claimed(token) => self.claimed(token, turn),
             Progress::Ended(outcome, message) => {
+                for call in login.take_callers() {
+                    turn.fail(call, ErrorName::PlexTvRefused, TAKEN_BACK);
+                }
                 if turn.settings.notify_login {
                     turn.push(Effect::Tell(Notice::LoginFailed {
                         expired: outcome == Outcome::Expired,
@@ -341,8 +366,14 @@ impl SignIn {
             user: None,
             signed_in_at: turn.now.unix,
         };
-        self.arriving =
-            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
+        self.arriving = Some(Arriving {
+            record,
+            offer,
+            stored: None,
+            until: None,
+            ahead: 0,
+            sign_outs: Vec::new(),
+        });
         if !self.is_forgetting() {
             self.store_arriving(turn);
         }
@@ -353,7 +384,31 @@ impl SignIn {
     fn store_arriving(&mut self, turn: &mut Turn<'_>) {
         if let Some(arriving) = &mut self.arriving {
             arriving.until = Some(turn.now.boot + STORE_PATIENCE);
+            arriving.ahead = self.storing;
+            self.storing += 1;
             turn.push(Effect::Store(arriving.record.clone()));
+        }
+    }
+
+    /// Hands the record held to the store. Not while the store is to forget it, or a token that a
+    /// sign-out took away would come back; and not while a new one is on its way there, or the
+    /// old one would be written over it.
+    fn store_held(&mut self, turn: &mut Turn<'_>) {
+        if self.arriving.is_some() {
+            return;
+        }
+        self.unsaved = self.is_forgetting();
+        if let (Held::Token { record, .. }, false) = (&self.held, self.unsaved) {
+            self.storing += 1;
+            turn.push(Effect::Store(record.clone()));
+        }
+    }
+
+    /// The store did not forget after all: what waited for that is stored now.
+    fn store_what_waited(&mut self, turn: &mut Turn<'_>) {
+        self.store_arriving(turn);
+        if std::mem::take(&mut self.unsaved) {
+            self.store_held(turn);
         }
     }
 
@@ -369,8 +424,8 @@ impl SignIn {
         for call in login.take_callers() {
             turn.fail(call, ErrorName::Cancelled, CANCELLED);
         }
+        self.fruitless.push(turn.now.boot);
         if login.is_waiting() {
-            self.fruitless.push(turn.now.boot);
             self.last_login = Some((outcome, message.into()));
             turn.push(Effect::LoginFinished(outcome, message.into()));
         }
@@ -388,15 +443,24 @@ impl SignIn {
                 None
             }
         };
-        if matches!(self.arriving, Some(Arriving { stored: None, .. })) {
+        self.storing = self.storing.saturating_sub(1);
+        let about_earlier = match &mut self.arriving {
+            Some(Arriving { until: None, .. }) => true,
+            Some(Arriving { ahead, .. }) if *ahead > 0 => {
+                *ahead -= 1;
+                true
+            }
+            _ => false,
+        };
+        if !about_earlier && matches!(self.arriving, Some(Arriving { stored: None, .. })) {
             return self.ask_name(storage.unwrap_or(Storage::Memory), turn);
         }
-        if let (Some(Arriving { stored, .. }), Some(storage)) = (&mut self.arriving, storage) {
-            *stored = Some(storage); // later than we waited for
-        // A late answer, one more try, or the name added: what failed leaves the old copy.
-        } else if let (Held::Token { storage: held, .. }, Some(storage)) = (&mut self.held, storage)
-        {
-            *held = storage;
+        match (&mut self.arriving, &mut self.held, storage) {
+            // Later than we waited for.
+            (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
+            // A late answer, one more try, or the name added: what failed leaves the old copy.
+            (_, Held::Token { storage: held, .. }, Some(storage)) => *held = storage,
+            _ => {}
         }
         Change::None
     }
@@ -424,7 +488,7 @@ impl SignIn {
         if session != self.session {
             return Change::None;
         }
-        if self.arriving.is_some() {
+        if matches!(self.arriving, Some(Arriving { stored: Some(_), .. })) {
             return self.arrive(result.ok(), turn);
         }
         let (Held::Token { record, .. }, Ok(user)) = (&mut self.held, result) else {
@@ -434,13 +498,15 @@ impl SignIn {
             return Change::None;
         }
         record.user = Some(user);
-        turn.push(Effect::Store(record.clone()));
+        self.store_held(turn);
         if self.is_another_account() { Change::OtherAccount } else { Change::None }
     }
 
     /// Asks for the account's name once more, where it is not known yet.
     pub fn ask_missing_name(&self, turn: &mut Turn<'_>) {
-        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held {
+        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held
+            && self.arriving.is_none()
+        {
             turn.push(Effect::AskUser { session: self.session, token: record.token.clone() });
         }
     }
@@ -453,11 +519,17 @@ impl SignIn {
         let storage = stored.unwrap_or(Storage::Memory);
         let kept = storage != Storage::Memory;
         record.user = user;
-        if record.user.is_some() && kept {
-            turn.push(Effect::Store(record.clone()));
-        }
+        let name_to_store = record.user.is_some() && kept;
         let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
         self.held = Held::Token { record, storage, rejected_since: None };
+        if name_to_store {
+            self.store_held(turn);
+        }
+        if let Some(earlier) = self.signing_out.take_if(|s| s.stage == Stage::Revoking) {
+            // Its token is forgotten here, and this is about another one.
+            turn.push(Effect::EndSignOut);
+            earlier.callers.into_iter().for_each(|call| turn.done(call));
+        }
         self.fruitless.clear();
         self.revoked = None;
         let message = if kept { "" } else { SIGNED_IN_UNTIL_RESTART };
@@ -493,6 +565,9 @@ impl SignIn {
             && *stage != Stage::GivenUp
         {
             callers.push(call);
+            if *stage == Stage::Revoking {
+                self.end_login(Outcome::Cancelled, CANCELLED, turn);
+            }
             return Change::None;
         }
         match self.held {
@@ -520,6 +595,9 @@ impl SignIn {
     /// The store has forgotten the account, or has not.
     pub fn forgotten(&mut self, result: Result<(), StoreFault>, turn: &mut Turn<'_>) -> Change {
         let Some(signing_out) = &mut self.signing_out else {
+            if result.is_ok() {
+                self.store_held(turn); // forgotten after all, when that was told to have failed
+            }
             return Change::None;
         };
         match (signing_out.stage, result) {
@@ -530,6 +608,7 @@ impl SignIn {
                     return Change::None;
                 };
                 self.list_owner = None;
+                self.unsaved = false;
                 self.counter += 1;
                 self.session = self.counter;
                 if rejected_since.is_none() {
@@ -550,13 +629,13 @@ impl SignIn {
                     turn.fail(call, ErrorName::StorageFailed, message.clone());
                 }
                 self.signing_out = None;
-                self.store_arriving(turn);
+                self.store_what_waited(turn);
                 Change::None
             }
             (Stage::GivenUp, result) => {
                 self.signing_out = None;
-                if let (Ok(()), Held::Token { record, .. }) = (result, &self.held) {
-                    turn.push(Effect::Store(record.clone()));
+                if result.is_ok() {
+                    self.store_held(turn);
                 }
                 Change::None
             }
@@ -609,8 +688,11 @@ impl SignIn {
     pub fn reject(&mut self, turn: &mut Turn<'_>) {
         if let Held::Token { rejected_since: since @ None, .. } = &mut self.held {
             *since = Some(turn.now.unix);
-            turn.push(Effect::KeepRejected(*since));
-            turn.push(Effect::Tell(Notice::Rejected));
+            // The store may hold a newer token already, of which this would be kept.
+            if self.arriving.is_none() {
+                turn.push(Effect::KeepRejected(*since));
+                turn.push(Effect::Tell(Notice::Rejected));
+            }
         }
     }
 
@@ -641,7 +723,7 @@ impl SignIn {
                     for call in std::mem::take(&mut signing_out.callers) {
                         turn.fail(call, ErrorName::StorageFailed, STORE_SLOW);
                     }
-                    self.store_arriving(turn);
+                    self.store_what_waited(turn);
                 }
                 Stage::Revoking => {
                     let silence = Failure::Unreachable("no answer within 5 s".into());
@@ -654,6 +736,7 @@ impl SignIn {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
                     self.store_fails("The state directory does not answer.".into(), turn);
+                    self.storing = 0;
                     self.ask_name(Storage::Memory, turn)
                 }
                 Some(_) => self.arrive(None, turn),
@@ -679,10 +762,9 @@ impl SignIn {
             retry.at = turn.now.boot + retry.delay;
         }
         match &self.held {
+            _ if self.arriving.is_some() => {} // it takes the place of what is held
             Held::Unknown => turn.push(Effect::ReadStore),
-            Held::Token { record, .. } if self.signing_out.is_none() => {
-                turn.push(Effect::Store(record.clone()));
-            }
+            Held::Token { .. } if self.signing_out.is_none() => self.store_held(turn),
             Held::Token { .. } => {}
             Held::Nothing => self.store_retry = None,
         }
@@ -769,6 +851,7 @@ impl SignIn {
 }
 
 const CANCELLED: &str = "The login was cancelled; start a new one when you want to sign in.";
+const TAKEN_BACK: &str = "plex.tv granted a code and took it back; start a new login.";
 const SIGNED_IN_UNTIL_RESTART: &str = "Signed in to Plex, but nothing would store the token, so the sign-in will not outlive a restart.";
 const STORE_SLOW: &str =
     "The state directory did not answer within 3 s; nothing was changed, try again.";
