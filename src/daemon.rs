@@ -12,6 +12,7 @@ use tokio::sync::mpsc;
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
     config::{self, Config},
@@ -20,7 +21,7 @@ use crate::{
     domain::Domain,
     event::{Answer, CallId, Effect, Event, Settings},
     logging,
-    notice::Notice,
+    notice::{Click, Notice},
     notices::Notices,
     plex::{self, Client},
     presence::Remembered,
@@ -103,6 +104,8 @@ enum Job {
 }
 
 enum Caller {
+    /// A button: the login goes on in the browser.
+    Browser(zbus::Connection),
     Offer(Reply<LoginOffer>),
     Done(Reply<()>),
 }
@@ -150,6 +153,7 @@ impl Daemon {
     ) -> Ended {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
         let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
         let mut owner = Owner {
             domain: self.domain,
@@ -161,7 +165,8 @@ impl Daemon {
             log: self.log,
             client_id: self.client_id,
             client: self.client,
-            notices: Notices::new(),
+            notices: Notices::new(click_sender),
+            bus: bus.clone(),
             incoming: incoming_sender,
             jobs,
             calls: HashMap::new(),
@@ -195,6 +200,7 @@ impl Daemon {
                     Incoming::Event(event) => owner.happened(event).await,
                     Incoming::Tell(notice) => owner.notices.tell(notice),
                 },
+                Some(click) = clicks.recv() => owner.clicked(click).await,
                 rung = timer.rings() => match rung {
                     Ok(()) => owner.happened(Event::Tick).await,
                     Err(error) => break error.into(),
@@ -222,6 +228,7 @@ struct Owner {
     client_id: String,
     client: Client,
     notices: Notices,
+    bus: zbus::Connection,
     incoming: mpsc::UnboundedSender<Incoming>,
     jobs: mpsc::Sender<Job>,
     calls: HashMap<CallId, Caller>,
@@ -242,6 +249,21 @@ impl Owner {
                 (Caller::Done(reply), Event::Mute { call, id, until })
             }
         };
+        self.call(call, caller, event).await;
+    }
+
+    async fn clicked(&mut self, click: Click) {
+        match click {
+            Click::SignIn => {
+                self.last_call += 1;
+                let call = self.last_call;
+                let caller = Caller::Browser(self.bus.clone());
+                self.call(call, caller, Event::StartLogin(call)).await;
+            }
+        }
+    }
+
+    async fn call(&mut self, call: CallId, caller: Caller, event: Event) {
         if self.calls.len() >= CALLS {
             let busy = "Too many calls are waiting already; try again later.";
             caller.answer(Err(CallError::LimitsExceeded(busy.into())));
@@ -377,11 +399,27 @@ impl Caller {
     fn answer(self, answer: Result<Answer, CallError>) {
         // A caller that has gone needs no answer.
         match (self, answer) {
+            (Self::Browser(bus), Ok(Answer::Offer(offer))) => {
+                drop(tokio::spawn(browse(bus, offer)))
+            }
+            (Self::Browser(_), answer) => {
+                if let Err(error) = answer {
+                    warn!("the sign-in could not be started: {error}");
+                }
+            }
             (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
             (Self::Offer(reply), Ok(Answer::Done)) => drop(reply.send(Ok(LoginOffer::default()))),
             (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
+    }
+}
+
+/// Opens the page where a login goes on.
+async fn browse(bus: zbus::Connection, offer: LoginOffer) {
+    let page = if offer.auth_url.is_empty() { &offer.link_url } else { &offer.auth_url };
+    if let Err(error) = browser::open(&bus, page).await {
+        warn!("the sign-in page was not opened: {error}");
     }
 }
 

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod browser;
 pub mod call;
 pub mod clock;
 pub mod command;

@@ -55,6 +55,13 @@ pub enum Notice {
     },
 }
 
+/// What somebody did with a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Click {
+    /// The button that starts a new login.
+    SignIn,
+}
+
 impl Notice {
     /// What to tell when these servers (id, name) went offline in one refresh.
     #[must_use]

@@ -16,12 +16,16 @@ const DOMAIN: &[&str] = &[
 
 /// For each part at the edge: which parts outside the domain it may use.
 const EDGE: &[(&str, &[&str])] = &[
+    ("browser", &["random"]),
     ("command", &[]),
     ("config", &[]),
     ("custody", &["random"]),
     (
         "daemon",
-        &["command", "config", "custody", "dbus", "logging", "notices", "plex", "random", "timer"],
+        &[
+            "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
+            "random", "timer",
+        ],
     ),
     ("dbus", &["command"]),
     ("logging", &[]),

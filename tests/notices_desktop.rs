@@ -37,7 +37,8 @@ async fn idle(notices: &Notices) {
 async fn a_server_that_comes_back_replaces_its_own_notice() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
 
     notices.tell(offline("a", "Attic"));
     notices.tell(offline("c", "Cellar"));
@@ -70,7 +71,8 @@ async fn a_server_that_comes_back_replaces_its_own_notice() {
 async fn every_notice_names_us_and_none_is_critical() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     let servers = three();
     for (notice, urgency) in [
         (Notice::LoginSucceeded { name: "demo".into(), kept: true }, 0),
@@ -88,7 +90,6 @@ async fn every_notice_names_us_and_none_is_critical() {
         assert_eq!(told.hint("desktop-entry"), Some("org.plexaccountd.Account1"));
         assert_eq!(told.icon, "org.plexaccountd.Account1");
         assert_eq!(told.timeout, -1, "the desktop's own");
-        assert!(told.actions.is_empty());
         assert!(!told.summary.is_empty() && told.body.ends_with('.'), "{told:?}");
     }
 }
@@ -102,7 +103,8 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
     ] {
         let bus = PrivateBus::start();
         let mut server = Server::start(&bus, manner).await;
-        let mut notices = Notices::at(bus.address());
+        let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+        let mut notices = Notices::at(bus.address(), clicks);
         notices.tell(Notice::LoginSucceeded { name: name.into(), kept: true });
         let told = server.told().await;
         assert!(told.body.contains(body), "{:?}", told.body);
@@ -118,7 +120,8 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
 async fn a_name_of_ten_kilobytes_is_cut() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("x", &"&\n\u{0}".repeat(3_500)));
     let told = server.told().await;
     assert!(told.summary.chars().count() < 100);
@@ -131,7 +134,8 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Unicast).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     assert!(!notices.is_active());
 
     notices.tell(offline("a", "Attic"));
@@ -167,7 +171,8 @@ async fn many_closes_at_once_are_all_heard() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     let mut told = Vec::new();
     for i in 0..30 {
         notices.tell(offline(&i.to_string(), "S"));
@@ -184,7 +189,8 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     notices.tell(Notice::Rejected);
     let told = server.told().await;
@@ -202,7 +208,8 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
 #[tokio::test]
 async fn no_notification_server_and_no_bus_are_fine() {
     let mut bus = PrivateBus::start();
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     idle(&notices).await;
 
@@ -216,7 +223,8 @@ async fn no_notification_server_and_no_bus_are_fine() {
 async fn a_bus_that_goes_away_ends_everything() {
     let mut bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     server.told().await;
     bus.kill();
@@ -227,7 +235,8 @@ async fn a_bus_that_goes_away_ends_everything() {
 async fn servers_that_go_together_are_one_notice_that_stays_true() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     for notice in Notice::offline(three()) {
         notices.tell(notice);
     }
@@ -262,7 +271,8 @@ async fn servers_that_go_together_are_one_notice_that_stays_true() {
 async fn servers_told_one_by_one_and_then_together_are_told_once() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("attic", "Attic"));
     notices.tell(offline("loft", "Loft"));
     let attic = server.told().await;
@@ -277,7 +287,8 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     // Nothing is shown, so nothing is opened for this.
     notices.withdraw_account();
     assert!(!notices.is_active());
@@ -301,7 +312,8 @@ async fn a_hanging_notification_server_is_given_up() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     let told = server.told().await;
     assert!(on_bus(&watcher, &told.sender).await);
@@ -317,7 +329,8 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
-    let mut notices = Notices::at(bus.address());
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for i in 0..10_000 {
@@ -329,4 +342,37 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
     drop(notices);
     gone(&watcher, &told.sender).await;
     assert!(server.pending().is_none());
+}
+
+#[tokio::test]
+async fn a_refused_token_comes_with_a_button_that_signs_in() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+
+    notices.tell(offline("a", "Attic"));
+    let attic = server.told().await;
+    assert!(attic.actions.is_empty());
+    notices.tell(Notice::Rejected);
+    let rejected = server.told().await;
+    assert_eq!(rejected.actions, ["signin", "Sign in"]);
+
+    // Neither somebody else's notification nor another button is ours.
+    server.click(rejected.id + 100, "signin").await;
+    server.click(rejected.id, "other").await;
+    server.click(rejected.id, "signin").await;
+    let click = soon("the click", clicked.recv()).await;
+    assert_eq!(click, Some(plex_accountd::notice::Click::SignIn));
+    assert!(clicked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn where_there_are_no_buttons_none_is_sent() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Plain).await;
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+    notices.tell(Notice::Rejected);
+    assert!(server.told().await.actions.is_empty());
 }

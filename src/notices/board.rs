@@ -4,7 +4,7 @@
 use zbus::message::Sequence;
 
 use super::text::{self, Text};
-use crate::notice::Notice;
+use crate::notice::{Click, Notice};
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
 /// oldest is forgotten, which costs it its replacement and nothing else.
@@ -48,6 +48,8 @@ pub(super) enum Step {
         text: Text,
         /// Urgency normal; else low.
         matters: bool,
+        /// What its button does, if it has one.
+        button: Option<Click>,
         category: Option<&'static str>,
         replaces: Option<u32>,
     },
@@ -73,6 +75,11 @@ impl Board {
             self.shown.remove(0);
         }
         self.shown.push(Shown { about, id, since });
+    }
+
+    /// Whether this notification is ours and still on the desktop.
+    pub(super) fn shows(&self, id: u32) -> bool {
+        self.shown.iter().any(|s| s.id == id)
     }
 
     /// The notification server said that a notification closed.
@@ -101,10 +108,12 @@ impl Board {
                     .iter()
                     .position(|s| s.about == About::Account)
                     .map(|at| self.shown.remove(at).id);
+                let lost = matches!(account, Notice::Rejected | Notice::AccountDamaged { .. });
                 vec![Step::Show {
                     about: About::Account,
                     text,
-                    matters: matches!(account, Notice::Rejected | Notice::AccountDamaged { .. }),
+                    matters: lost,
+                    button: lost.then_some(Click::SignIn),
                     category: None,
                     replaces,
                 }]
@@ -188,6 +197,7 @@ fn show_servers(members: Vec<Member>, replaces: Option<u32>) -> Option<Step> {
     Some(Step::Show {
         text: text::servers(&back, &offline),
         matters,
+        button: None,
         category: Some(if matters { "network.disconnected" } else { "network.connected" }),
         replaces,
         about: About::Servers(members),

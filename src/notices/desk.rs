@@ -15,7 +15,8 @@ use zbus::{Connection, MatchRule, MessageStream, Variant};
 use super::Order;
 use super::board::{Board, Step};
 use super::foreign::escaped;
-use super::text::Text;
+use super::text::{SIGN_IN, Text};
+use crate::notice::Click;
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -24,11 +25,18 @@ const PATH: &str = "/org/freedesktop/Notifications";
 const ENTRY: &str = "org.plexaccountd.Account1";
 const APP_NAME: &str = "Plex Account";
 
+/// The name of the button that starts a new login.
+const SIGN_IN_KEY: &str = "signin";
+
 /// For everything that is done with one order. The first call may start the notification server.
 const PATIENCE: Duration = Duration::from_secs(5);
 
 /// Serves orders until nothing is shown and nothing is asked for, or nobody can ask any more.
-pub(super) async fn work(address: Option<String>, mut orders: mpsc::Receiver<Order>) {
+pub(super) async fn work(
+    address: Option<String>,
+    mut orders: mpsc::Receiver<Order>,
+    clicks: mpsc::UnboundedSender<Click>,
+) {
     let mut board = Board::default();
     let mut desk = None;
     loop {
@@ -41,14 +49,18 @@ pub(super) async fn work(address: Option<String>, mut orders: mpsc::Receiver<Ord
             event = heard(desk.as_mut()) => {
                 match event {
                     Event::Closed(id, said) => board.closed(id, said),
+                    Event::Clicked(id, click) if board.shows(id) => {
+                        // Nobody listens any more: we are stopping.
+                        let _ = clicks.send(click);
+                    }
                     Event::ServerChanged(said) => {
                         board.clear(said);
                         if let Some(desk) = &mut desk {
-                            desk.markup = None;
+                            desk.capabilities = None;
                         }
                     }
                     Event::BusGone => return,
-                    Event::Other => {}
+                    Event::Clicked(..) | Event::Other => {}
                 }
                 continue;
             }
@@ -81,9 +93,11 @@ async fn carry_out(
             none => none.insert(Desk::open(address).await?),
         };
         match step {
-            Step::Show { about, text, matters, category, replaces } => {
-                let markup = desk.reads_markup().await?;
-                let Some(notification) = message(&text, markup, matters, category) else {
+            Step::Show { about, text, matters, button, category, replaces } => {
+                let capabilities = desk.capabilities().await?;
+                let button = button.filter(|_| capabilities.actions);
+                let markup = capabilities.markup;
+                let Some(notification) = message(&text, markup, matters, button, category) else {
                     debug!("no notification shown: this program has no name");
                     continue;
                 };
@@ -104,6 +118,7 @@ fn message(
     text: &Text,
     markup: bool,
     matters: bool,
+    button: Option<Click>,
     category: Option<&'static str>,
 ) -> Option<Notification> {
     std::env::current_exe().ok()?.file_name()?.to_str()?;
@@ -119,6 +134,9 @@ fn message(
     } else {
         notification.body(&text.body);
     }
+    if let Some(Click::SignIn) = button {
+        notification.action(SIGN_IN_KEY, SIGN_IN);
+    }
     if let Some(category) = category {
         notification.hint(Hint::Category(category.to_owned()));
     }
@@ -129,6 +147,8 @@ fn message(
 enum Event {
     /// The notification with this number is gone; said at this place in the order of messages.
     Closed(u32, Sequence),
+    /// A button of the notification with this number was clicked.
+    Clicked(u32, Click),
     /// The notification server went, or another took its place; said likewise.
     ServerChanged(Sequence),
     /// The session bus went.
@@ -152,6 +172,10 @@ async fn heard(desk: Option<&mut Desk>) -> Event {
                     Err(_) => Event::Other,
                 },
                 // From the name's first owner we have nothing yet, and no capabilities.
+                Some("ActionInvoked") => match body.deserialize::<(u32, &str)>() {
+                    Ok((id, SIGN_IN_KEY)) => Event::Clicked(id, Click::SignIn),
+                    _ => Event::Other,
+                },
                 Some("NameOwnerChanged") => match body.deserialize::<(&str, &str, &str)>() {
                     Ok((_, old, _)) if !old.is_empty() => Event::ServerChanged(said),
                     _ => Event::Other,
@@ -167,10 +191,19 @@ type Signals = zbus::export::ordered_stream::Join<MessageStream, MessageStream>;
 /// A connection to the session bus, with an ear on the notification server.
 struct Desk {
     connection: Connection,
-    /// `NotificationClosed` and the name's `NameOwnerChanged`, in the order they were sent.
+    /// The notification server's signals and the name's `NameOwnerChanged`, in the order they were sent.
     signals: Signals,
-    /// The notification server reads markup in bodies; `None` while not asked.
-    markup: Option<bool>,
+    /// `None` while not asked.
+    capabilities: Option<Capabilities>,
+}
+
+/// What the notification server can do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Capabilities {
+    /// It reads markup in bodies.
+    markup: bool,
+    /// It has buttons, or another way to choose an action.
+    actions: bool,
 }
 
 impl Desk {
@@ -181,12 +214,8 @@ impl Desk {
         }
         .build()
         .await?;
-        let closed = MatchRule::builder()
-            .msg_type(Type::Signal)
-            .path(PATH)
-            .interface(SERVER)
-            .member("NotificationClosed")
-            .build()?;
+        let server =
+            MatchRule::builder().msg_type(Type::Signal).path(PATH).interface(SERVER).build()?;
         let owner = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender("org.freedesktop.DBus")
@@ -196,23 +225,23 @@ impl Desk {
             .add_arg(SERVER)
             .build()?;
         let signals = join(
-            MessageStream::for_match_rule(closed, &connection, None).await?,
+            MessageStream::for_match_rule(server, &connection, None).await?,
             MessageStream::for_match_rule(owner, &connection, None).await?,
         );
-        Ok(Self { connection, signals, markup: None })
+        Ok(Self { connection, signals, capabilities: None })
     }
 
-    /// Whether the notification server reads markup in bodies.
-    async fn reads_markup(&mut self) -> zbus::Result<bool> {
-        if let Some(markup) = self.markup {
-            return Ok(markup);
+    async fn capabilities(&mut self) -> zbus::Result<Capabilities> {
+        if let Some(known) = self.capabilities {
+            return Ok(known);
         }
         let reply = self.call("GetCapabilities", &()).await?;
         // A server that answers nonsense is taken for one that can do nothing special.
-        let capabilities: Vec<String> = reply.body().deserialize().unwrap_or_default();
-        let markup = capabilities.iter().any(|c| c == "body-markup");
-        self.markup = Some(markup);
-        Ok(markup)
+        let words: Vec<String> = reply.body().deserialize().unwrap_or_default();
+        let has = |word| words.iter().any(|w| w == word);
+        let capabilities = Capabilities { markup: has("body-markup"), actions: has("actions") };
+        self.capabilities = Some(capabilities);
+        Ok(capabilities)
     }
 
     /// Sends a notification; returns its number and the place of the answer among all messages.

@@ -24,7 +24,7 @@ use tokio::sync::mpsc::error::TrySendError;
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use crate::notice::Notice;
+use crate::notice::{Click, Notice};
 
 /// Notices that wait for a slow notification server; more are dropped.
 const WAITING: usize = 64;
@@ -39,8 +39,10 @@ enum Order {
 
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
 /// left open after the last one has closed. Dropping it ends everything.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Notices {
+    /// Where a click on a button goes.
+    clicks: mpsc::UnboundedSender<Click>,
     /// Another bus than the session's.
     address: Option<String>,
     /// The way to the task, once there has been one.
@@ -49,16 +51,18 @@ pub struct Notices {
 }
 
 impl Notices {
-    /// Notices go to the session bus. Opens nothing yet.
+    /// Notices go to the session bus, clicks on their buttons to `clicks`. Opens nothing yet.
     #[must_use]
-    pub fn new() -> Self {
-        Self::default()
+    pub fn new(clicks: mpsc::UnboundedSender<Click>) -> Self {
+        Self { clicks, address: None, orders: None, task: None }
     }
 
     /// Notices go to the bus at this D-Bus address. Opens nothing yet.
     #[must_use]
-    pub fn at(address: impl Into<String>) -> Self {
-        Self { address: Some(address.into()), orders: None, task: None }
+    pub fn at(address: impl Into<String>, clicks: mpsc::UnboundedSender<Click>) -> Self {
+        let mut this = Self::new(clicks);
+        this.address = Some(address.into());
+        this
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:
@@ -109,7 +113,8 @@ impl Notices {
         // A new channel has room.
         let _ = orders.try_send(first);
         self.orders = Some(orders);
-        self.task = Some(tokio::spawn(desk::work(self.address.clone(), receiver)).abort_handle());
+        let work = desk::work(self.address.clone(), receiver, self.clicks.clone());
+        self.task = Some(tokio::spawn(work).abort_handle());
     }
 }
 

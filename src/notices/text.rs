@@ -16,6 +16,9 @@ pub(super) struct Text {
     pub(super) body: String,
 }
 
+/// The label of the button that starts a new login.
+pub(super) const SIGN_IN: &str = "Sign in";
+
 fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
     Text { summary: summary.into(), body: body.into() }
 }

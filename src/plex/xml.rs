@@ -45,7 +45,7 @@ pub(super) trait Visit {
 }
 
 /// Reads one document from pieces of any size.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Walker {
     /// The beginning of a tag whose end has not come.
     rest: Vec<u8>,

@@ -100,7 +100,7 @@ impl Interface {
     fn get_capabilities(&self) -> Vec<&'static str> {
         match self.manner {
             Manner::Plain => vec!["body"],
-            _ => vec!["body", "body-markup", "persistence"],
+            _ => vec!["actions", "body", "body-markup", "persistence"],
         }
     }
 
@@ -207,6 +207,14 @@ impl Server {
             .await
             .expect("it is served");
         interface.get_mut().await.say_closed(&self.connection, id, 2).await;
+    }
+
+    /// The user clicks a button.
+    pub async fn click(&self, id: u32, action: &str) {
+        self.connection
+            .emit_signal(None::<&str>, PATH, NAME, "ActionInvoked", &(id, action))
+            .await
+            .expect("the bus takes a signal");
     }
 
     /// Leaves the bus without a word.
