@@ -111,15 +111,33 @@ impl Daemon {
     /// Puts the parts together. Nothing is asked or told yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, complaints } = opened;
+        let Setup {
+            config,
+            config_path,
+            config_must_exist,
+            opened,
+            log,
+        } = setup;
+        let Opened {
+            custody,
+            client_id,
+            found,
+            remembered,
+            complaints,
+        } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
         let mut first = Vec::new();
         let settings = settings(&config);
-        let domain =
-            Domain::new(settings, client_id.clone(), found, remembered, timer::now(), &mut first);
+        let domain = Domain::new(
+            settings,
+            client_id.clone(),
+            found,
+            remembered,
+            timer::now(),
+            &mut first,
+        );
         Self {
             view: domain.view(),
             domain,
@@ -172,11 +190,18 @@ impl Daemon {
             Ok(timer) => timer,
             Err(error) => return error.into(),
         };
-        notify(&[sd_notify::NotifyState::Ready, sd_notify::NotifyState::Status(&status(&owner.view))]);
+        notify(&[
+            sd_notify::NotifyState::Ready,
+            sd_notify::NotifyState::Status(&status(&owner.view)),
+        ]);
         owner.perform(self.first).await;
         let ended = loop {
             let now = timer::now();
-            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
+            let wakeup = owner
+                .domain
+                .next_wakeup(now)
+                .into_iter()
+                .chain(owner.watchdog.due(now));
             if let Err(error) = timer.set(wakeup.min()) {
                 break error.into();
             }
@@ -282,16 +307,30 @@ impl Owner {
                     }
                 }
                 Effect::AskPin { login, kind } => self.ask(move |client| async move {
-                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
+                    Event::PinAnswered {
+                        login,
+                        kind,
+                        result: client.create_pin(kind).await,
+                    }
                 }),
                 Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+                    Event::PinPolled {
+                        login,
+                        kind,
+                        result: client.poll_pin(id).await,
+                    }
                 }),
                 Effect::AskUser { session, token } => self.ask(move |client| async move {
-                    Event::UserAnswered { session, result: client.user(&token).await }
+                    Event::UserAnswered {
+                        session,
+                        result: client.user(&token).await,
+                    }
                 }),
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    Event::ListsAnswered { refresh, lists: client.lists(&token).await }
+                    Event::ListsAnswered {
+                        refresh,
+                        lists: client.lists(&token).await,
+                    }
                 }),
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
@@ -349,7 +388,10 @@ impl Owner {
             Err(error) => error!("the old settings stay in force: {error}"),
             Ok(new) => {
                 for key in self.config.needs_restart(&new) {
-                    warn!(key, "changed in the settings; in force from the next start on");
+                    warn!(
+                        key,
+                        "changed in the settings; in force from the next start on"
+                    );
                 }
                 self.log.set_level(new.log.level);
                 let device_changed = self.config.device != new.device;
@@ -361,7 +403,8 @@ impl Owner {
                 if device_changed {
                     self.client = client(&self.config, &self.client_id);
                 }
-                self.happened(Event::Configured(settings(&self.config))).await;
+                self.happened(Event::Configured(settings(&self.config)))
+                    .await;
                 info!("settings read again");
             }
         }
@@ -393,7 +436,9 @@ async fn keep(
             Job::Store(record) => {
                 Incoming::Event(Event::Stored(custody.store(record).await.map_err(sentence)))
             }
-            Job::Forget => Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence))),
+            Job::Forget => {
+                Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence)))
+            }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Tell(notice) => Incoming::Tell(notice),
             Job::EndSignOut => {
@@ -430,7 +475,10 @@ impl Watchdog {
     fn new() -> Self {
         let limit = sd_notify::watchdog_enabled();
         let interval = limit.map(|limit| (limit * 2 / 5).min(WATCHDOG_AT_LATEST));
-        Self { interval, last: timer::now().boot }
+        Self {
+            interval,
+            last: timer::now().boot,
+        }
     }
 
     fn due(&self, _: Now) -> Option<Boot> {
@@ -456,10 +504,26 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 fn client(config: &Config, client_id: &str) -> Client {
-    let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
-        config.plextv.clone();
-    let settings = plex::Settings { base_url, clients_url, auth_url, link_url, timeout };
-    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
+    let config::PlexTv {
+        base_url,
+        clients_url,
+        auth_url,
+        link_url,
+        timeout,
+    } = config.plextv.clone();
+    let settings = plex::Settings {
+        base_url,
+        clients_url,
+        auth_url,
+        link_url,
+        timeout,
+    };
+    let host = || {
+        rustix::system::uname()
+            .nodename()
+            .to_string_lossy()
+            .into_owned()
+    };
     Client::new(
         settings,
         plex::Device {
@@ -496,7 +560,9 @@ fn status(view: &View) -> String {
         LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
         LoginState::SignedOut => "Signed out; start a login with: plexctl login".into(),
         LoginState::Waiting => "Waiting for the sign-in to be approved".into(),
-        LoginState::Rejected => "plex.tv refuses the token; sign in again with: plexctl login".into(),
+        LoginState::Rejected => {
+            "plex.tv refuses the token; sign in again with: plexctl login".into()
+        }
         LoginState::SignedIn => {
             let with = |state| owned().filter(|server| server.state == state).count();
             let mut line = format!("Signed in; servers: {} online", with(State::Online));
@@ -521,7 +587,10 @@ fn log_changes(old: &View, new: &View) {
     let before: HashMap<&str, &crate::view::ServerView> = if old.servers.is_empty() {
         HashMap::new()
     } else {
-        old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
+        old.servers
+            .iter()
+            .map(|server| (server.server.id.as_str(), &**server))
+            .collect()
     };
     for server in &new.servers {
         let was = before.get(server.server.id.as_str());
@@ -545,10 +614,19 @@ fn log_failures(event: &Event) {
         warn!(what, reason, "no answer of use");
     };
     match event {
-        Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
-        Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
+        Event::PinAnswered {
+            result: Err(failure),
+            ..
+        } => tell("asking for a PIN", failure),
+        Event::UserAnswered {
+            result: Err(failure),
+            ..
+        } => tell("asking for the account", failure),
         Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
-        Event::PinPolled { result: Err(failure), .. } => {
+        Event::PinPolled {
+            result: Err(failure),
+            ..
+        } => {
             debug!(reason = %failure, "polling a PIN: no answer of use");
         }
         Event::ListsAnswered { lists, .. } => {
@@ -556,7 +634,11 @@ fn log_failures(event: &Event) {
                 match list {
                     Err(failure) => tell(what, failure),
                     Ok(list) if list.broken > 0 => {
-                        warn!(what, broken = list.broken, "rows that can't be read were skipped");
+                        warn!(
+                            what,
+                            broken = list.broken,
+                            "rows that can't be read were skipped"
+                        );
                     }
                     Ok(_) => {}
                 }

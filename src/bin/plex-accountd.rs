@@ -66,7 +66,13 @@ fn main() -> ExitCode {
         Err(sentence) => return failed(&sentence),
     };
     let config_path = path;
-    let setup = Setup { config, config_path, config_must_exist: must_exist, opened, log };
+    let setup = Setup {
+        config,
+        config_path,
+        config_must_exist: must_exist,
+        opened,
+        log,
+    };
     let code = runtime.block_on(run(setup));
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();
@@ -116,7 +122,8 @@ fn signals() -> std::io::Result<mpsc::Receiver<i32>> {
     tokio::spawn(async move {
         use futures_core::Stream;
         loop {
-            let next = std::future::poll_fn(|context| std::pin::Pin::new(&mut caught).poll_next(context));
+            let next =
+                std::future::poll_fn(|context| std::pin::Pin::new(&mut caught).poll_next(context));
             let Some(signal) = next.await else { break };
             if sender.send(signal).await.is_err() {
                 break;
