@@ -11,5 +11,7 @@ mod session;
 mod support;
 
 mod account;
+mod list;
+mod weather;
 
 use support::PrivateBus;
