@@ -65,7 +65,8 @@ packaging/man/plexctl.1 644 $(DATADIR)/man/man1/plexctl.1
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
-$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
+$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
+)$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard dbus/*.xml),$f 644 $(DATADIR)/dbus-1/interfaces/$(notdir $f)
 )
 endef

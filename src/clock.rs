@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-/// A moment on CLOCK_BOOTTIME, which goes on while the machine sleeps and is never set.
+/// A moment on `CLOCK_BOOTTIME`, which goes on while the machine sleeps and is never set.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Boot(Duration);
 

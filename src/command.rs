@@ -3,7 +3,8 @@
 
 use tokio::sync::oneshot;
 
-use crate::view::{ErrorName, LoginOffer};
+pub use crate::call::CallError;
+use crate::view::LoginOffer;
 
 /// Where the answer to a command goes. The caller may be gone: sending into nothing is no error.
 pub type Reply<T> = oneshot::Sender<Result<T, CallError>>;
@@ -28,19 +29,4 @@ pub enum Command {
         /// Where the answer goes.
         reply: Reply<()>,
     },
-}
-
-/// Why a call fails: the error's name on the wire, and one sentence that says what happened and
-/// what to do next.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum CallError {
-    /// `org.plexaccountd.Error.<name>`
-    #[error("{1}")]
-    Account(ErrorName, String),
-    /// `org.freedesktop.DBus.Error.InvalidArgs`
-    #[error("{0}")]
-    InvalidArgs(String),
-    /// `org.freedesktop.DBus.Error.LimitsExceeded`
-    #[error("{0}")]
-    LimitsExceeded(String),
 }

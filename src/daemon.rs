@@ -335,17 +335,18 @@ impl Owner {
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
-                Effect::Store(record) => self.job(Job::Store(record)).await,
-                Effect::Forget => self.job(Job::Forget).await,
-                Effect::EndSignOut => self.job(Job::EndSignOut).await,
-                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)).await,
-                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)).await,
-                Effect::ReadStore => self.job(Job::Read).await,
-                Effect::Tell(notice) => self.job(Job::Tell(notice)).await,
+                Effect::Store(record) => self.job(Job::Store(record)),
+                Effect::Forget => self.job(Job::Forget),
+                Effect::EndSignOut => self.job(Job::EndSignOut),
+                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
+                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
+                Effect::ReadStore => self.job(Job::Read),
+                Effect::Tell(notice) => self.job(Job::Tell(notice)),
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
                 Effect::LoginFinished(outcome, message) => {
-                    info!(outcome = outcome.word(), "login finished");
+                    let word = outcome.word();
+                    info!(outcome = word, "login {word}");
                     if let Err(error) = self.service.login_finished(outcome, &message).await {
                         warn!(error = %error, "the end of the login could not be told on the bus");
                     }
@@ -369,7 +370,7 @@ impl Owner {
         });
     }
 
-    async fn job(&self, job: Job) {
+    fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it.
         if self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
@@ -388,10 +389,7 @@ impl Owner {
             Err(error) => error!("the old settings stay in force: {error}"),
             Ok(new) => {
                 for key in self.config.needs_restart(&new) {
-                    warn!(
-                        key,
-                        "changed in the settings; in force from the next start on"
-                    );
+                    warn!(key, "{key} was changed; in force from the next start on");
                 }
                 self.log.set_level(new.log.level);
                 let device_changed = self.config.device != new.device;
@@ -569,7 +567,7 @@ fn status(view: &View) -> String {
             for state in [State::Offline, State::Unknown] {
                 match with(state) {
                     0 => {}
-                    count => line += &format!(", {count} {state}"),
+                    count => line.extend([", ", &count.to_string(), " ", state.word()]),
                 }
             }
             line
@@ -579,7 +577,8 @@ fn status(view: &View) -> String {
 
 fn log_changes(old: &View, new: &View) {
     if old.account.login_state != new.account.login_state {
-        info!(state = new.account.login_state.word(), "login state");
+        let state = new.account.login_state.word();
+        info!(state, "login state: {state}");
     }
     if old.account.username != new.account.username {
         debug!(username = new.account.username, "account");
@@ -597,12 +596,14 @@ fn log_changes(old: &View, new: &View) {
         if was.is_some_and(|was| was.state == server.state && was.reason == server.reason) {
             continue;
         }
+        let (name, state, reason) = (
+            server.server.name.as_str(),
+            server.state.word(),
+            server.reason.word(),
+        );
         info!(
-            server = server.server.name,
             id = server.server.id,
-            state = server.state.word(),
-            reason = server.reason.word(),
-            "server state"
+            name, state, reason, "{name} is {state} ({reason})"
         );
     }
 }
@@ -611,7 +612,7 @@ fn log_changes(old: &View, new: &View) {
 fn log_failures(event: &Event) {
     let tell = |what: &str, failure: &crate::failure::Failure| {
         let reason = failure.to_string();
-        warn!(what, reason, "no answer of use");
+        warn!(what, reason, "{what}: {reason}");
     };
     match event {
         Event::PinAnswered {

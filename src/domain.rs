@@ -213,14 +213,10 @@ impl Domain {
     fn follow(&mut self, change: Change, turn: &mut Turn<'_>) {
         match change {
             Change::None => {}
-            Change::SignedOut => {
-                self.refresh.stop(turn);
-                self.presence.clear();
-                turn.push(Effect::WithdrawServerNotices);
-            }
+            Change::SignedOut => self.forget_servers(turn),
             Change::SignedIn { other_account } => {
                 if other_account {
-                    self.presence.clear();
+                    self.forget_servers(turn);
                 }
                 let rejected_since = self.sign_in.rejected_since();
                 if rejected_since.is_some() {
@@ -231,12 +227,19 @@ impl Domain {
                 }
             }
             Change::OtherAccount => {
-                self.presence.clear();
+                self.forget_servers(turn);
                 if let Some(token) = self.sign_in.token() {
                     self.refresh.begin(None, token, turn);
                 }
             }
         }
+    }
+
+    /// The account that the servers belong to is gone.
+    fn forget_servers(&mut self, turn: &mut Turn<'_>) {
+        self.refresh.stop(turn);
+        self.presence.clear();
+        turn.push(Effect::WithdrawServerNotices);
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.

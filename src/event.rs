@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use crate::{
     account::{Pin, PinId, PinKind, Record, User},
+    call::CallError,
     clock::Now,
-    command::CallError,
     failure::Failure,
     notice::Notice,
     presence::Remembered,
@@ -181,6 +181,7 @@ pub enum Answer {
 }
 
 /// The settings that the domain goes by.
+#[allow(clippy::struct_excessive_bools)] // each is a setting of its own
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Settings {
     /// Time between two polls of a PIN, in the first minute.

@@ -4,6 +4,7 @@
 #![forbid(unsafe_code)]
 
 pub mod account;
+pub mod call;
 pub mod clock;
 pub mod command;
 pub mod config;

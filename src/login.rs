@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use crate::{
     account::{Pin, PinKind},
+    call::CallError,
     clock::{Boot, Now},
-    command::CallError,
     event::{CallId, Effect, Settings, Turn},
     failure::Failure,
     secret::Token,
@@ -381,17 +381,5 @@ fn not_started(failure: &Failure) -> CallError {
                 "No sign-in could be started, since {failure}; check the network and try again."
             ),
         ),
-    }
-}
-
-impl CallError {
-    /// "Wait", with the seconds.
-    #[must_use]
-    pub fn rate_limited(wait: Duration) -> Self {
-        let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
-        Self::Account(
-            ErrorName::RateLimited,
-            format!("plex.tv asks for fewer requests; try again in {seconds} s."),
-        )
     }
 }

@@ -9,8 +9,8 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    call::CallError,
     clock::Boot,
-    command::CallError,
     event::Turn,
     notice::Notice,
     server::{Entry, Server},

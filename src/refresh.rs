@@ -8,8 +8,8 @@
 use std::time::Duration;
 
 use crate::{
+    call::CallError,
     clock::{Boot, Now},
-    command::CallError,
     event::{CallId, Effect, Settings, Turn},
     failure::Failure,
     login::{best, word_of},
@@ -128,7 +128,7 @@ impl Refresh {
         self.failures = 0;
         if let Some(since) = rejected_since {
             let gone = turn.now.unix.saturating_sub(since) % DAILY.as_secs();
-            self.plan(DAILY - Duration::from_secs(gone), turn.now);
+            self.plan(DAILY.saturating_sub(Duration::from_secs(gone)), turn.now);
             self.show(turn.now);
         } else {
             self.start(token, None, turn);

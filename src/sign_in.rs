@@ -12,8 +12,8 @@ use std::time::Duration;
 
 use crate::{
     account::{Pin, PinKind, Record, User},
+    call::CallError,
     clock::Boot,
-    command::CallError,
     event::{Answer, CallId, Effect, Found, StoreFault, Turn},
     failure::Failure,
     login::{Login, Progress, word_of},
@@ -530,11 +530,7 @@ impl SignIn {
         };
         self.fruitless.clear();
         self.revoked = None;
-        let message = if kept {
-            SIGNED_IN
-        } else {
-            SIGNED_IN_UNTIL_RESTART
-        };
+        let message = if kept { "" } else { SIGNED_IN_UNTIL_RESTART };
         self.last_login = Some((Outcome::Succeeded, message.into()));
         turn.push(Effect::LoginFinished(Outcome::Succeeded, message.into()));
         turn.push(Effect::WithdrawAccountNotices);
@@ -774,7 +770,7 @@ impl SignIn {
                 ..
             }) if *until <= now => match stored {
                 None => {
-                    self.store_fault = Some("The state directory does not answer.".into());
+                    self.store_fails("The state directory does not answer.".into(), turn);
                     self.ask_name(Storage::Memory, turn)
                 }
                 Some(_) => self.arrive(None, turn),
@@ -917,7 +913,6 @@ impl SignIn {
 }
 
 const CANCELLED: &str = "The login was cancelled; start a new one when you want to sign in.";
-const SIGNED_IN: &str = "Signed in to Plex.";
 const SIGNED_IN_UNTIL_RESTART: &str = "Signed in to Plex, but nothing would store the token, so the sign-in will not outlive a restart.";
 const STORE_SLOW: &str =
     "The state directory did not answer within 3 s; nothing was changed, try again.";

@@ -1,6 +1,6 @@
 //! The one timer of the daemon, and the clocks it reads.
 //!
-//! tokio's own timers stand still while a laptop sleeps. This one is a timerfd on CLOCK_BOOTTIME:
+//! tokio's own timers stand still while a laptop sleeps. This one is a timerfd on `CLOCK_BOOTTIME`:
 //! what fell due during sleep is due on waking. Time is read from the same clock.
 
 use std::{
@@ -23,7 +23,7 @@ use crate::{
     random,
 };
 
-/// A timer that rings once, at a moment on CLOCK_BOOTTIME.
+/// A timer that rings once, at a moment on `CLOCK_BOOTTIME`.
 #[derive(Debug)]
 pub struct Timer {
     fd: AsyncFd<OwnedFd>,
@@ -135,10 +135,10 @@ mod tests {
     #[tokio::test]
     async fn goes_on_while_the_machine_sleeps() {
         use std::os::fd::AsRawFd;
+        const CLOCK_BOOTTIME: &str = "7";
         let timer = Timer::new().unwrap();
         let info = format!("/proc/self/fdinfo/{}", timer.fd.get_ref().as_raw_fd());
         let info = std::fs::read_to_string(info).unwrap();
-        const CLOCK_BOOTTIME: &str = "7";
         let clock = info
             .lines()
             .find_map(|line| line.strip_prefix("clockid: "))

@@ -1,5 +1,7 @@
 //! `plexctl` as a person or a script runs it, against the service on a private session bus.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::{
     io::{BufRead, BufReader},
     process::{Child, Command, Output, Stdio},
@@ -346,4 +348,57 @@ async fn a_second_service_does_not_get_the_name() {
         second.own_name().await,
         Err(plex_accountd::dbus::NameError::Taken)
     ));
+}
+
+#[tokio::test]
+async fn ctrl_c_leaves_the_login_to_go_on() {
+    let bus = Bus::start();
+    let (_service, mut commands) = bus.serve(View::default()).await;
+    let child = bus.plexctl("login --json").spawn();
+    let mut child = child.unwrap();
+    let Some(Asked::StartLogin(reply)) = commands.recv().await else {
+        panic!("not asked to log in")
+    };
+    reply.send(Ok(LoginOffer::default())).unwrap();
+    // Once the offer is printed, it waits.
+    let mut line = String::new();
+    let out = child.stdout.as_mut().unwrap();
+    tokio::io::AsyncBufReadExt::read_line(&mut tokio::io::BufReader::new(out), &mut line)
+        .await
+        .unwrap();
+    let pid = child.id().and_then(|pid| i32::try_from(pid).ok()).unwrap();
+    let pid = rustix::process::Pid::from_raw(pid).unwrap();
+    rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+    let (code, _, err) = read(&child.wait_with_output().await.unwrap());
+    assert_eq!(code, 1);
+    assert!(err.contains("The login goes on"), "{err}");
+    assert!(commands.try_recv().is_err(), "nothing more was asked");
+}
+
+#[tokio::test]
+async fn a_service_that_goes_away_ends_the_waiting() {
+    let bus = Bus::start();
+    let owner = zbus::connection::Builder::address(bus.address.as_str())
+        .build()
+        .await
+        .unwrap();
+    let (sender, mut commands) = mpsc::channel(4);
+    let service = Service::serve(&owner, sender, View::default())
+        .await
+        .unwrap();
+    service.own_name().await.unwrap();
+    let mut child = bus.plexctl("login --json").spawn().unwrap();
+    let Some(Asked::StartLogin(reply)) = commands.recv().await else {
+        panic!("not asked to log in")
+    };
+    reply.send(Ok(LoginOffer::default())).unwrap();
+    let mut line = String::new();
+    let out = child.stdout.as_mut().unwrap();
+    tokio::io::AsyncBufReadExt::read_line(&mut tokio::io::BufReader::new(out), &mut line)
+        .await
+        .unwrap();
+    drop(service);
+    owner.close().await.unwrap();
+    let (code, _, err) = read(&child.wait_with_output().await.unwrap());
+    assert_eq!(code, 5, "{err}");
 }

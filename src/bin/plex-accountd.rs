@@ -10,9 +10,10 @@ use plex_accountd::{
     dbus::{NameError, Service},
     logging,
 };
+use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio::sync::mpsc;
-use tracing::{error, info};
+use tracing::{debug, error, info};
 
 /// Owns your Plex account: one sign-in, one token, one server list for every program on the
 /// session bus.
@@ -52,6 +53,15 @@ fn main() -> ExitCode {
         return ExitCode::SUCCESS;
     }
     let log = logging::init(config.log.level);
+    // The token would be in a core dump. (Not by PR_SET_DUMPABLE: portals need to look at us.)
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        // The unit's sandbox refuses the call, and has LimitCORE=0 itself.
+        debug!(error = %error, "the limit of core dumps was left as it is");
+    }
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_io()
         .enable_time()

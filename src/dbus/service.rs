@@ -186,12 +186,12 @@ impl Service {
         }
         for (old, new) in &changes.changed {
             let (was, now) = (&old.view, &new.view);
-            let Some(changed) = ServerProperties::changed(was, now) else {
+            let Some(properties) = ServerProperties::changed(was, now) else {
                 continue;
             };
             let path = &new.object.path;
             told.add(
-                self.properties_changed(path, SERVER_INTERFACE, changed)
+                self.properties_changed(path, SERVER_INTERFACE, properties)
                     .await,
             );
             if was.state != now.state {

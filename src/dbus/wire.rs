@@ -1,6 +1,9 @@
 //! The dictionaries on the wire, written from what the domain knows. Their keys are the
 //! contract's; what reads them again is in [`client`](super::client).
 
+// What `SerializeDict` makes of an optional text.
+#![allow(clippy::ref_option_ref)]
+
 use std::borrow::Cow;
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
@@ -9,7 +12,7 @@ use zbus::{ObjectPath, SerializeDict, Signature, Type};
 use super::error::full_name;
 use crate::{
     server::Connection,
-    view::{AccountView, LoginState, ServerView},
+    view::{AccountView, LoginState, Outcome, ServerView},
 };
 
 /// The version of the daemon: the property `Version`.
@@ -208,7 +211,7 @@ fn text<'a>(old: &str, new: &'a str) -> Option<&'a str> {
 }
 
 /// `new` if it is another value than `old`.
-fn other<T: PartialEq>(old: T, new: T) -> Option<T> {
+fn other<T: Copy + PartialEq>(old: T, new: T) -> Option<T> {
     (old != new).then_some(new)
 }
 
@@ -292,7 +295,7 @@ impl<'a> StatusDetails<'a> {
                 details.expires_at = Some(login.expires_at);
             }
         } else {
-            details.last_login = view.last_login.map(|outcome| outcome.word());
+            details.last_login = view.last_login.map(Outcome::word);
             if let Some((revoked, message)) = &view.revoked {
                 details.revoked = Some(*revoked);
                 details.message = known(message);

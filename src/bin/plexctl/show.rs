@@ -18,7 +18,7 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
     let plex_tv = account.plex_tv().await?;
     let last_refresh = account.last_refresh().await?;
     let next_refresh = account.next_refresh().await?;
-    let stale = account.stale().await?;
+    let unconfirmed = account.stale().await?;
     if json {
         out.json(&json!({
             "state": state,
@@ -27,7 +27,7 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
             "plex_tv": plex_tv,
             "last_refresh": last_refresh,
             "next_refresh": next_refresh,
-            "stale": stale,
+            "stale": unconfirmed,
             "version": account.version().await?,
             "details": details,
         }))?;
@@ -47,15 +47,19 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
             _ => "not asked yet",
         };
         out.line(&format!("plex.tv:  {reach}"))?;
-        let old = if stale && last_refresh != 0 {
+        let old = if unconfirmed && last_refresh != 0 {
             " (not confirmed since the service started)"
         } else {
             ""
         };
-        out.line(&format!(
-            "Servers:  list from {}{old}",
-            moment(last_refresh)
-        ))?;
+        if last_refresh == 0 {
+            out.line("Servers:  no list yet")?;
+        } else {
+            out.line(&format!(
+                "Servers:  list from {}{old}",
+                moment(last_refresh)
+            ))?;
+        }
         if next_refresh != 0 {
             out.line(&format!("Next:     {}", moment(next_refresh)))?;
         }
