@@ -32,12 +32,7 @@ impl Desktop {
 
     #[allow(clippy::unused_self)] // a method on the bus
     fn get_server_information(&self) -> (&str, &str, &str, &str) {
-        (
-            "demo-notifications",
-            "plex-accountd",
-            env!("CARGO_PKG_VERSION"),
-            "1.2",
-        )
+        ("demo-notifications", "plex-accountd", env!("CARGO_PKG_VERSION"), "1.2")
     }
 
     // The specification's arguments, used or not.

@@ -66,8 +66,6 @@ pub struct Pin {
 
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Pin")
-            .field("expires_in", &self.expires_in)
-            .finish_non_exhaustive()
+        f.debug_struct("Pin").field("expires_in", &self.expires_in).finish_non_exhaustive()
     }
 }

@@ -67,13 +67,7 @@ mod tests {
 
     #[test]
     fn jitter_spans_ten_per_cent_each_way() {
-        let at = |dice| {
-            Now {
-                dice,
-                ..Now::default()
-            }
-            .jittered(Duration::from_secs(300))
-        };
+        let at = |dice| Now { dice, ..Now::default() }.jittered(Duration::from_secs(300));
         assert_eq!(at(0), Duration::from_secs(270));
         assert_eq!(at(u16::MAX), Duration::from_secs(330));
         assert!((299..=300).contains(&at(u16::MAX / 2).as_secs()));

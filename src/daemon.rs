@@ -111,33 +111,15 @@ impl Daemon {
     /// Puts the parts together. Nothing is asked or told yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup {
-            config,
-            config_path,
-            config_must_exist,
-            opened,
-            log,
-        } = setup;
-        let Opened {
-            custody,
-            client_id,
-            found,
-            remembered,
-            complaints,
-        } = opened;
+        let Setup { config, config_path, config_must_exist, opened, log } = setup;
+        let Opened { custody, client_id, found, remembered, complaints } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
         let mut first = Vec::new();
         let settings = settings(&config);
-        let domain = Domain::new(
-            settings,
-            client_id.clone(),
-            found,
-            remembered,
-            timer::now(),
-            &mut first,
-        );
+        let domain =
+            Domain::new(settings, client_id.clone(), found, remembered, timer::now(), &mut first);
         Self {
             view: domain.view(),
             domain,
@@ -197,11 +179,7 @@ impl Daemon {
         owner.perform(self.first).await;
         let ended = loop {
             let now = timer::now();
-            let wakeup = owner
-                .domain
-                .next_wakeup(now)
-                .into_iter()
-                .chain(owner.watchdog.due(now));
+            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
             if let Err(error) = timer.set(wakeup.min()) {
                 break error.into();
             }
@@ -307,30 +285,16 @@ impl Owner {
                     }
                 }
                 Effect::AskPin { login, kind } => self.ask(move |client| async move {
-                    Event::PinAnswered {
-                        login,
-                        kind,
-                        result: client.create_pin(kind).await,
-                    }
+                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
                 }),
                 Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled {
-                        login,
-                        kind,
-                        result: client.poll_pin(id).await,
-                    }
+                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
                 }),
                 Effect::AskUser { session, token } => self.ask(move |client| async move {
-                    Event::UserAnswered {
-                        session,
-                        result: client.user(&token).await,
-                    }
+                    Event::UserAnswered { session, result: client.user(&token).await }
                 }),
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    Event::ListsAnswered {
-                        refresh,
-                        lists: client.lists(&token).await,
-                    }
+                    Event::ListsAnswered { refresh, lists: client.lists(&token).await }
                 }),
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
@@ -382,9 +346,9 @@ impl Owner {
         reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
         notify(&reloading);
         let path = self.config_path.clone();
-        let read = path.as_deref().map_or(Ok(Config::default()), |path| {
-            Config::load(path, self.config_must_exist)
-        });
+        let read = path
+            .as_deref()
+            .map_or(Ok(Config::default()), |path| Config::load(path, self.config_must_exist));
         match read {
             Err(error) => error!("the old settings stay in force: {error}"),
             Ok(new) => {
@@ -401,8 +365,7 @@ impl Owner {
                 if device_changed {
                     self.client = client(&self.config, &self.client_id);
                 }
-                self.happened(Event::Configured(settings(&self.config)))
-                    .await;
+                self.happened(Event::Configured(settings(&self.config))).await;
                 info!("settings read again");
             }
         }
@@ -473,10 +436,7 @@ impl Watchdog {
     fn new() -> Self {
         let limit = sd_notify::watchdog_enabled();
         let interval = limit.map(|limit| (limit * 2 / 5).min(WATCHDOG_AT_LATEST));
-        Self {
-            interval,
-            last: timer::now().boot,
-        }
+        Self { interval, last: timer::now().boot }
     }
 
     fn due(&self, _: Now) -> Option<Boot> {
@@ -502,26 +462,10 @@ fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 fn client(config: &Config, client_id: &str) -> Client {
-    let config::PlexTv {
-        base_url,
-        clients_url,
-        auth_url,
-        link_url,
-        timeout,
-    } = config.plextv.clone();
-    let settings = plex::Settings {
-        base_url,
-        clients_url,
-        auth_url,
-        link_url,
-        timeout,
-    };
-    let host = || {
-        rustix::system::uname()
-            .nodename()
-            .to_string_lossy()
-            .into_owned()
-    };
+    let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
+        config.plextv.clone();
+    let settings = plex::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Client::new(
         settings,
         plex::Device {
@@ -586,25 +530,16 @@ fn log_changes(old: &View, new: &View) {
     let before: HashMap<&str, &crate::view::ServerView> = if old.servers.is_empty() {
         HashMap::new()
     } else {
-        old.servers
-            .iter()
-            .map(|server| (server.server.id.as_str(), &**server))
-            .collect()
+        old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
     };
     for server in &new.servers {
         let was = before.get(server.server.id.as_str());
         if was.is_some_and(|was| was.state == server.state && was.reason == server.reason) {
             continue;
         }
-        let (name, state, reason) = (
-            server.server.name.as_str(),
-            server.state.word(),
-            server.reason.word(),
-        );
-        info!(
-            id = server.server.id,
-            name, state, reason, "{name} is {state} ({reason})"
-        );
+        let (name, state, reason) =
+            (server.server.name.as_str(), server.state.word(), server.reason.word());
+        info!(id = server.server.id, name, state, reason, "{name} is {state} ({reason})");
     }
 }
 
@@ -615,19 +550,10 @@ fn log_failures(event: &Event) {
         warn!(what, reason, "{what}: {reason}");
     };
     match event {
-        Event::PinAnswered {
-            result: Err(failure),
-            ..
-        } => tell("asking for a PIN", failure),
-        Event::UserAnswered {
-            result: Err(failure),
-            ..
-        } => tell("asking for the account", failure),
+        Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
+        Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
         Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
-        Event::PinPolled {
-            result: Err(failure),
-            ..
-        } => {
+        Event::PinPolled { result: Err(failure), .. } => {
             debug!(reason = %failure, "polling a PIN: no answer of use");
         }
         Event::ListsAnswered { lists, .. } => {
@@ -635,11 +561,7 @@ fn log_failures(event: &Event) {
                 match list {
                     Err(failure) => tell(what, failure),
                     Ok(list) if list.broken > 0 => {
-                        warn!(
-                            what,
-                            broken = list.broken,
-                            "rows that can't be read were skipped"
-                        );
+                        warn!(what, broken = list.broken, "rows that can't be read were skipped");
                     }
                     Ok(_) => {}
                 }

@@ -37,11 +37,7 @@ impl Domain {
             Found::Nothing | Found::Damaged(_) => Remembered::default(),
             Found::Account { .. } | Found::Unreadable(_) => remembered.unwrap_or_default(),
         };
-        let mut turn = Turn {
-            now,
-            settings: &settings,
-            effects,
-        };
+        let mut turn = Turn { now, settings: &settings, effects };
         let sign_in = SignIn::new(client_id, found, &mut turn);
         let rejected_since = sign_in.rejected_since();
         let mut refresh = Refresh::new(remembered.last_refresh);
@@ -51,34 +47,19 @@ impl Domain {
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let presence = Presence::new(remembered, reason, now.unix);
         let views = presence.views();
-        Self {
-            settings,
-            sign_in,
-            refresh,
-            presence,
-            views,
-        }
+        Self { settings, sign_in, refresh, presence, views }
     }
 
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
             self.settings = settings;
-            let turn = Turn {
-                now,
-                settings: &self.settings,
-                effects,
-            };
-            self.refresh
-                .reconfigured(self.sign_in.rejected_since().is_some(), &turn);
+            let turn = Turn { now, settings: &self.settings, effects };
+            self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
             return;
         }
         let settings = self.settings.clone();
-        let turn = &mut Turn {
-            now,
-            settings: &settings,
-            effects,
-        };
+        let turn = &mut Turn { now, settings: &settings, effects };
         let change = match event {
             Event::StartLogin(call) => {
                 self.sign_in.start_login(call, turn);
@@ -94,19 +75,11 @@ impl Domain {
                 self.mute(call, &id, until, turn);
                 Change::None
             }
-            Event::PinAnswered {
-                login,
-                kind,
-                result,
-            } => {
+            Event::PinAnswered { login, kind, result } => {
                 self.sign_in.pin_answered(login, kind, result, turn);
                 Change::None
             }
-            Event::PinPolled {
-                login,
-                kind,
-                result,
-            } => {
+            Event::PinPolled { login, kind, result } => {
                 self.sign_in.pin_polled(login, kind, result, turn);
                 Change::None
             }
@@ -140,28 +113,17 @@ impl Domain {
     /// When [`Event::Tick`] is wanted, if nothing else happens.
     #[must_use]
     pub fn next_wakeup(&self, now: Now) -> Option<Boot> {
-        let turn = Turn {
-            now,
-            settings: &self.settings,
-            effects: &mut Vec::new(),
-        };
+        let turn = Turn { now, settings: &self.settings, effects: &mut Vec::new() };
         let presence = if self.refresh.is_running() {
             None
         } else {
             let expiry = self.presence.next_wakeup(&turn);
-            expiry
-                .into_iter()
-                .chain(self.presence.next_confirmation())
-                .min()
+            expiry.into_iter().chain(self.presence.next_confirmation()).min()
         };
-        [
-            self.sign_in.next_wakeup(),
-            self.refresh.next_wakeup(),
-            presence,
-        ]
-        .into_iter()
-        .flatten()
-        .min()
+        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence]
+            .into_iter()
+            .flatten()
+            .min()
     }
 
     /// What may be seen.
@@ -169,11 +131,7 @@ impl Domain {
     pub fn view(&self) -> View {
         let state = self.sign_in.state();
         let details = self.sign_in.details();
-        let username = details
-            .account
-            .as_ref()
-            .map(|a| a.username.clone())
-            .unwrap_or_default();
+        let username = details.account.as_ref().map(|a| a.username.clone()).unwrap_or_default();
         View {
             account: AccountView {
                 login_state: state,
@@ -193,9 +151,7 @@ impl Domain {
         let rejected = self.sign_in.rejected_since().is_some();
         match (self.sign_in.token(), self.sign_in.no_token()) {
             (Some(token), _) => self.refresh.call(call, token, rejected, turn),
-            (None, error) => turn
-                .effects
-                .extend(error.map(|e| Effect::Reply(call, Err(e)))),
+            (None, error) => turn.effects.extend(error.map(|e| Effect::Reply(call, Err(e)))),
         }
     }
 
@@ -252,12 +208,7 @@ impl Domain {
         }
         let rejected = self.sign_in.rejected_since().is_some();
         let (next_due, answer) = self.refresh.settle(&finished, rejected, turn);
-        let Finished {
-            started,
-            lists,
-            callers,
-            ..
-        } = finished;
+        let Finished { started, lists, callers, .. } = finished;
         if rejected {
             self.presence.lose_sight(Reason::TokenRejected, turn);
         } else {
@@ -287,8 +238,7 @@ impl Domain {
         if news.learned || list_is_new {
             self.remember(news.learned, turn);
         }
-        turn.effects
-            .extend(news.notices.into_iter().map(Effect::Tell));
+        turn.effects.extend(news.notices.into_iter().map(Effect::Tell));
     }
 
     fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
@@ -300,10 +250,7 @@ impl Domain {
 
     /// Time has passed, or something else happened that may have made things due.
     fn tick(&mut self, turn: &mut Turn<'_>) {
-        let unrefused = self
-            .sign_in
-            .token()
-            .filter(|_| self.sign_in.rejected_since().is_none());
+        let unrefused = self.sign_in.token().filter(|_| self.sign_in.rejected_since().is_none());
         if let Some(token) = unrefused
             && self.presence.wants_confirmation(turn.now.boot)
             && !self.refresh.is_running()
@@ -323,9 +270,7 @@ impl Domain {
 
 /// The union of what the lists named; the fall-backs only where neither list was read.
 fn union(lists: Lists) -> Vec<crate::server::Entry> {
-    let Lists {
-        v2, v1, addresses, ..
-    } = lists;
+    let Lists { v2, v1, addresses, .. } = lists;
     let (v2, v1) = (v2.ok(), v1.ok());
     if v2.is_none() && v1.is_none() {
         let rows: Option<List> = addresses;

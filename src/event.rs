@@ -241,9 +241,6 @@ impl Turn<'_> {
 
     /// Answers a call with an error.
     pub fn fail(&mut self, call: CallId, name: ErrorName, message: impl Into<String>) {
-        self.push(Effect::Reply(
-            call,
-            Err(CallError::Account(name, message.into())),
-        ));
+        self.push(Effect::Reply(call, Err(CallError::Account(name, message.into()))));
     }
 }

@@ -41,12 +41,6 @@ impl Failure {
     /// Whether this is plex.tv's way to say that the token is bad.
     #[must_use]
     pub fn says_bad_token(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                bad_token: true,
-                ..
-            }
-        )
+        matches!(self, Self::Refused { bad_token: true, .. })
     }
 }

@@ -135,22 +135,14 @@ impl Gate {
 
     fn passes(&self, metadata: &Metadata<'_>) -> bool {
         let level = self.level();
-        let level = if is_ours(metadata.target()) {
-            level
-        } else {
-            level.min(LevelFilter::WARN)
-        };
+        let level = if is_ours(metadata.target()) { level } else { level.min(LevelFilter::WARN) };
         metadata.level() <= &level
     }
 }
 
 impl<S: Subscriber> Layer<S> for Gate {
     fn register_callsite(&self, metadata: &'static Metadata<'static>) -> Interest {
-        if self.passes(metadata) {
-            Interest::always()
-        } else {
-            Interest::never()
-        }
+        if self.passes(metadata) { Interest::always() } else { Interest::never() }
     }
 
     fn enabled(&self, metadata: &Metadata<'_>, _: Context<'_, S>) -> bool {
@@ -174,9 +166,7 @@ fn number(level: Level) -> u8 {
 
 fn is_ours(target: &str) -> bool {
     OUR_TARGETS.iter().any(|ours| {
-        target
-            .strip_prefix(ours)
-            .is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
+        target.strip_prefix(ours).is_some_and(|rest| rest.is_empty() || rest.starts_with("::"))
     })
 }
 
@@ -275,9 +265,7 @@ mod tests {
         let sink = Sink::default();
         let (gate, handle) = Gate::new(level);
         let for_layer = sink.clone();
-        let subscriber = Registry::default()
-            .with(gate)
-            .with(lines(move || for_layer.clone()));
+        let subscriber = Registry::default().with(gate).with(lines(move || for_layer.clone()));
         with_default(subscriber, || events(&handle));
         let bytes = sink.0.lock().unwrap().clone();
         String::from_utf8(bytes).unwrap()
@@ -311,10 +299,7 @@ mod tests {
             tracing::warn!(target: "zbus", "foreign");
         });
         assert!(text.contains("during"), "{text}");
-        assert!(
-            !text.contains("before") && !text.contains("after"),
-            "{text}"
-        );
+        assert!(!text.contains("before") && !text.contains("after"), "{text}");
         assert!(!text.contains("foreign"), "{text}");
     }
 
@@ -324,10 +309,7 @@ mod tests {
             tracing::info!(target: "plex_accountd::daemon", server = "abc", "server is offline");
         });
         let (time, rest) = text.split_at(23);
-        assert!(
-            jiff::civil::DateTime::strptime("%F %T%.f", time).is_ok(),
-            "{time}"
-        );
+        assert!(jiff::civil::DateTime::strptime("%F %T%.f", time).is_ok(), "{time}");
         assert_eq!(rest.trim(), "INFO server is offline server=\"abc\"");
     }
 
@@ -365,18 +347,12 @@ mod tests {
                 "https://….plex.direct:32400",
             ),
             ("203.0.113.7", "203.…"),
-            (
-                "http://203.0.113.7:32400/?X-Plex-Token=x",
-                "http://203.…:32400",
-            ),
+            ("http://203.0.113.7:32400/?X-Plex-Token=x", "http://203.…:32400"),
             ("2001:db8::1", "[2001:…]"),
             ("http://[2001:db8::1]:32400", "http://[2001:…]:32400"),
             ("http://10.0.0.2:32400", "http://10.0.0.2:32400"),
             ("fd00::2", "fd00::2"),
-            (
-                "https://user:pw@media.example:443",
-                "https://media.example:443",
-            ),
+            ("https://user:pw@media.example:443", "https://media.example:443"),
             ("", ""),
         ] {
             assert_eq!(shorten(full), short, "{full}");

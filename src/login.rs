@@ -79,10 +79,7 @@ pub enum Progress {
 impl Login {
     /// Begins a login: both PINs are asked for.
     pub fn start(number: u64, call: CallId, turn: &mut Turn<'_>) -> Self {
-        turn.effects.extend(KINDS.map(|kind| Effect::AskPin {
-            login: number,
-            kind,
-        }));
+        turn.effects.extend(KINDS.map(|kind| Effect::AskPin { login: number, kind }));
         Self {
             number,
             callers: vec![call],
@@ -221,11 +218,7 @@ impl Login {
                 && at <= now.boot
             {
                 granted.poll = Poll::UnderWay;
-                turn.push(Effect::PollPin {
-                    login,
-                    kind,
-                    id: granted.pin.id,
-                });
+                turn.push(Effect::PollPin { login, kind, id: granted.pin.id });
             }
         }
         Progress::Open
@@ -239,11 +232,7 @@ impl Login {
             Poll::Due(at) => Some(at),
             Poll::UnderWay => None,
         });
-        patience
-            .into_iter()
-            .chain(self.deadline())
-            .chain(polls)
-            .min()
+        patience.into_iter().chain(self.deadline()).chain(polls).min()
     }
 
     /// How plex.tv was when it was asked for the PINs: the better of the two answers, once both
@@ -297,23 +286,15 @@ impl Login {
     }
 
     fn interval(&self, now: Now, settings: &Settings) -> Duration {
-        let eager = self
-            .waiting_since
-            .is_none_or(|since| now.boot.since(since) < EAGER);
-        if eager {
-            settings.poll_interval
-        } else {
-            RELAXED_INTERVAL.max(settings.poll_interval)
-        }
+        let eager = self.waiting_since.is_none_or(|since| now.boot.since(since) < EAGER);
+        if eager { settings.poll_interval } else { RELAXED_INTERVAL.max(settings.poll_interval) }
     }
 
     fn granted(&self) -> impl Iterator<Item = &Granted> {
-        [&self.short, &self.strong]
-            .into_iter()
-            .filter_map(|slot| match slot {
-                Slot::Granted(granted) => Some(granted),
-                _ => None,
-            })
+        [&self.short, &self.strong].into_iter().filter_map(|slot| match slot {
+            Slot::Granted(granted) => Some(granted),
+            _ => None,
+        })
     }
 
     fn slot(&mut self, kind: PinKind) -> &mut Slot {
@@ -368,9 +349,7 @@ fn not_started(failure: &Failure) -> CallError {
             ErrorName::PlexTvRefused,
             format!("No sign-in could be started, since {failure}; try again later."),
         ),
-        Failure::RateLimited {
-            retry_after: Some(wait),
-        } => CallError::rate_limited(*wait),
+        Failure::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
         Failure::RateLimited { retry_after: None } => CallError::Account(
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; try again in a minute.".into(),

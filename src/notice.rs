@@ -62,10 +62,7 @@ impl Notice {
         if servers.len() >= TOGETHER {
             return vec![Self::ManyOffline { servers }];
         }
-        servers
-            .into_iter()
-            .map(|(id, name)| Self::ServerOffline { id, name })
-            .collect()
+        servers.into_iter().map(|(id, name)| Self::ServerOffline { id, name }).collect()
     }
 
     /// What to tell when these servers (id, name) came back in one refresh.
@@ -74,10 +71,7 @@ impl Notice {
         if servers.len() >= TOGETHER {
             return vec![Self::ManyBack { servers }];
         }
-        servers
-            .into_iter()
-            .map(|(id, name)| Self::ServerBack { id, name })
-            .collect()
+        servers.into_iter().map(|(id, name)| Self::ServerBack { id, name }).collect()
     }
 }
 
@@ -86,27 +80,15 @@ mod tests {
     use super::*;
 
     fn servers(n: usize) -> Vec<(String, String)> {
-        (0..n)
-            .map(|i| (format!("id{i}"), format!("S{i}")))
-            .collect()
+        (0..n).map(|i| (format!("id{i}"), format!("S{i}"))).collect()
     }
 
     #[test]
     fn three_in_one_refresh_are_one_notice() {
         assert!(Notice::offline(servers(0)).is_empty());
         assert_eq!(Notice::offline(servers(2)).len(), 2);
-        assert_eq!(
-            Notice::offline(servers(3)),
-            [Notice::ManyOffline {
-                servers: servers(3)
-            }]
-        );
+        assert_eq!(Notice::offline(servers(3)), [Notice::ManyOffline { servers: servers(3) }]);
         assert_eq!(Notice::back(servers(2)).len(), 2);
-        assert_eq!(
-            Notice::back(servers(3)),
-            [Notice::ManyBack {
-                servers: servers(3)
-            }]
-        );
+        assert_eq!(Notice::back(servers(3)), [Notice::ManyBack { servers: servers(3) }]);
     }
 }

@@ -104,11 +104,7 @@ pub struct Look {
 
 impl Look {
     fn no_news(self) -> Reason {
-        if self.good {
-            Reason::IncompleteList
-        } else {
-            Reason::PlexTvUnreachable
-        }
+        if self.good { Reason::IncompleteList } else { Reason::PlexTvUnreachable }
     }
 }
 
@@ -126,11 +122,7 @@ impl Presence {
                 last_seen: r.seen_at,
                 route: crate::view::Route::NotTried,
                 best_uri: String::new(),
-                muted_until: if r.muted_until > now_unix {
-                    r.muted_until
-                } else {
-                    0
-                },
+                muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
             }),
             in_v2: r.in_v2,
             seen_at: r.seen_at,
@@ -140,11 +132,7 @@ impl Presence {
             was_online: r.was_online,
             told_offline: r.told_offline,
         });
-        Self {
-            servers: servers.collect(),
-            no_news: reason,
-            changed: true,
-        }
+        Self { servers: servers.collect(), no_news: reason, changed: true }
     }
 
     /// What to keep on disk.
@@ -159,19 +147,13 @@ impl Presence {
             told_offline: known.told_offline,
             muted_until: known.view.muted_until,
         });
-        Remembered {
-            last_refresh,
-            servers: servers.collect(),
-        }
+        Remembered { last_refresh, servers: servers.collect() }
     }
 
     /// What to show.
     #[must_use]
     pub fn views(&self) -> Vec<Arc<ServerView>> {
-        self.servers
-            .iter()
-            .map(|known| Arc::clone(&known.view))
-            .collect()
+        self.servers.iter().map(|known| Arc::clone(&known.view)).collect()
     }
 
     /// Whether [`views`](Self::views) changed since this was last asked.
@@ -200,10 +182,8 @@ impl Presence {
         self.no_news = look.no_news();
         let mut index = None;
         let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
-        let mut old: Vec<Option<Known>> = std::mem::take(&mut self.servers)
-            .into_iter()
-            .map(Some)
-            .collect();
+        let mut old: Vec<Option<Known>> =
+            std::mem::take(&mut self.servers).into_iter().map(Some).collect();
         for (position, entry) in entries.into_iter().enumerate() {
             let known = take_known(&mut old, position, &entry.server.id, &mut index);
             self.changed |= known.is_none();
@@ -262,10 +242,7 @@ impl Presence {
 
     fn confirmations(&self) -> impl Iterator<Item = Boot> {
         self.servers.iter().filter_map(|known| match known.absence {
-            Some(Absence {
-                confirm_at,
-                overdue: false,
-            }) => Some(confirm_at),
+            Some(Absence { confirm_at, overdue: false }) => Some(confirm_at),
             _ => None,
         })
     }
@@ -298,16 +275,13 @@ impl Presence {
             .iter()
             .filter(|known| known.absence.is_none())
             .filter_map(|known| known.good_until);
-        let mutes = self
-            .servers
-            .iter()
-            .filter_map(|known| match known.view.muted_until {
-                0 | u64::MAX => None,
-                until => {
-                    let ahead = Duration::from_secs(until.saturating_sub(turn.now.unix));
-                    Some(turn.now.boot + ahead)
-                }
-            });
+        let mutes = self.servers.iter().filter_map(|known| match known.view.muted_until {
+            0 | u64::MAX => None,
+            until => {
+                let ahead = Duration::from_secs(until.saturating_sub(turn.now.unix));
+                Some(turn.now.boot + ahead)
+            }
+        });
         expiry.chain(mutes).min()
     }
 
@@ -350,11 +324,7 @@ impl Presence {
             let message = "The time is past; give unix seconds in the future.";
             return Err(CallError::InvalidArgs(message.into()));
         }
-        let Some(known) = self
-            .servers
-            .iter_mut()
-            .find(|known| known.view.server.id == id)
-        else {
+        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
             let message = "The account has no server with this id; ListServers names those it has.";
             return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
         };
@@ -389,8 +359,7 @@ fn take_known(
     }
     let index = index.get_or_insert_with(|| {
         let ids = old.iter().enumerate();
-        ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i)))
-            .collect()
+        ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i))).collect()
     });
     old.get_mut(*index.get(id)?)?.take()
 }
@@ -456,10 +425,7 @@ impl Known {
                     changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
                 } else if self.absence.is_none() {
                     let confirm_at = turn.now.boot + grace;
-                    self.absence = Some(Absence {
-                        confirm_at,
-                        overdue: false,
-                    });
+                    self.absence = Some(Absence { confirm_at, overdue: false });
                 }
             }
             Some(false) | None => {}
@@ -491,11 +457,7 @@ impl Known {
         if view.state != state {
             view.state = state;
             view.since = view.since.max(now_unix);
-            view.last_seen = if state == State::Online {
-                view.since
-            } else {
-                seen_at
-            };
+            view.last_seen = if state == State::Online { view.since } else { seen_at };
         }
         true
     }

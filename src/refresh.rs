@@ -85,10 +85,7 @@ impl Refresh {
     /// Begins with the time of the last good list, in unix seconds, 0 = never.
     #[must_use]
     pub fn new(last_good_unix: u64) -> Self {
-        Self {
-            last_good_unix,
-            ..Self::default()
-        }
+        Self { last_good_unix, ..Self::default() }
     }
 
     /// Unix seconds of the last good list, 0 = never.
@@ -142,11 +139,7 @@ impl Refresh {
             "The account was signed out meanwhile.".into(),
         );
         self.abandon(turn, Some(&signed_out));
-        *self = Self {
-            counter: self.counter,
-            wait_until: self.wait_until,
-            ..Self::default()
-        };
+        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
     }
 
     fn abandon(&mut self, turn: &mut Turn<'_>, error: Option<&CallError>) {
@@ -160,10 +153,7 @@ impl Refresh {
             )
         };
         for call in running.callers {
-            turn.push(Effect::Reply(
-                call,
-                Err(error.cloned().unwrap_or_else(replaced)),
-            ));
+            turn.push(Effect::Reply(call, Err(error.cloned().unwrap_or_else(replaced))));
         }
     }
 
@@ -179,10 +169,7 @@ impl Refresh {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);
             turn.push(Effect::Reply(call, answer));
         } else if let Some(until) = self.wait_until.filter(|until| *until > now) {
-            turn.push(Effect::Reply(
-                call,
-                Err(CallError::rate_limited(until.since(now))),
-            ));
+            turn.push(Effect::Reply(call, Err(CallError::rate_limited(until.since(now)))));
         } else if rejected && since_answer.is_some_and(|age| age < MINUTE) {
             turn.push(Effect::Reply(call, Err(token_rejected())));
         } else {
@@ -204,10 +191,7 @@ impl Refresh {
             started: turn.now.boot,
             callers: call.into_iter().collect(),
         });
-        turn.push(Effect::AskLists {
-            refresh: self.counter,
-            token: token.clone(),
-        });
+        turn.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
     }
 
     /// Time has passed: answers callers that have waited long enough, and refreshes if it is due.
@@ -243,9 +227,8 @@ impl Refresh {
 
     /// plex.tv answered. `None` if nobody asks any more.
     pub fn answered(&mut self, number: u64, lists: Lists, turn: &Turn<'_>) -> Option<Finished> {
-        let Running {
-            started, callers, ..
-        } = self.running.take_if(|running| running.number == number)?;
+        let Running { started, callers, .. } =
+            self.running.take_if(|running| running.number == number)?;
         let word = [word_of(&lists.v2), word_of(&lists.v1)]
             .into_iter()
             .chain(lists.addresses.as_ref().map(|_| PlexTv::Ok))
@@ -260,13 +243,7 @@ impl Refresh {
             })
             .max()
             .map(|wait| turn.now.boot + wait);
-        Some(Finished {
-            started,
-            lists,
-            verdict,
-            word,
-            callers,
-        })
+        Some(Finished { started, lists, verdict, word, callers })
     }
 
     /// What an answer says of the token. It is dead if a list says so, the other was not read,
@@ -315,11 +292,7 @@ impl Refresh {
             Some(since) => {
                 let again = SECOND_OPINION.min(settings.refresh_interval);
                 let at = since + again;
-                if at > now.boot {
-                    at.since(now.boot)
-                } else {
-                    wait
-                }
+                if at > now.boot { at.since(now.boot) } else { wait }
             }
             None => wait,
         };
@@ -375,9 +348,7 @@ fn refresh_failed(failure: &Failure) -> CallError {
             ErrorName::PlexTvRefused,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),
-        Failure::RateLimited {
-            retry_after: Some(wait),
-        } => CallError::rate_limited(*wait),
+        Failure::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
         Failure::RateLimited { retry_after: None } => CallError::Account(
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; the list is renewed later.".into(),

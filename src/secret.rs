@@ -48,14 +48,7 @@ mod tests {
 
     #[test]
     fn what_a_header_cannot_carry_is_no_token() {
-        for text in [
-            "",
-            " ",
-            "a b",
-            "a\nb",
-            "\u{fc}",
-            &"x".repeat(Token::MAX_LEN + 1),
-        ] {
+        for text in ["", " ", "a b", "a\nb", "\u{fc}", &"x".repeat(Token::MAX_LEN + 1)] {
             assert!(Token::new(text.into()).is_none(), "{text:?}");
         }
         assert!(Token::new("x".repeat(Token::MAX_LEN)).is_some());

@@ -120,16 +120,12 @@ pub fn clean(text: &str, limit: usize) -> String {
     if text.len() <= limit && is_plain(text) {
         return text.to_owned();
     }
-    text.chars()
-        .take(limit)
-        .map(|c| if c.is_control() { '\u{fffd}' } else { c })
-        .collect()
+    text.chars().take(limit).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect()
 }
 
 /// Visible ASCII and spaces only. No early exit: this way it is a few instructions for 16 bytes.
 fn is_plain(text: &str) -> bool {
-    text.bytes()
-        .fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte))
+    text.bytes().fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte))
 }
 
 /// The union of the lists by id, in v2's order, then what only v1 names in v1's order.
@@ -153,10 +149,7 @@ pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<Entry> {
     }
     let mut entries = Vec::with_capacity(v2.len() + new.len());
     entries.extend(
-        v2.into_iter()
-            .zip(kept)
-            .filter(|(_, kept)| *kept)
-            .map(|(row, _)| row.into_entry(true)),
+        v2.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(row, _)| row.into_entry(true)),
     );
     entries.append(&mut new);
     entries
@@ -231,11 +224,7 @@ impl Row {
                 id: self.id,
                 name: self.name,
                 owned,
-                source_title: if owned {
-                    String::new()
-                } else {
-                    self.source_title
-                },
+                source_title: if owned { String::new() } else { self.source_title },
                 product_version: self.product_version,
                 platform: self.platform,
                 public_address: self.public_address,

@@ -65,11 +65,7 @@ enum Held {
     /// There is none.
     Nothing,
     /// There is this one.
-    Token {
-        record: Record,
-        storage: Storage,
-        rejected_since: Option<u64>,
-    },
+    Token { record: Record, storage: Storage, rejected_since: Option<u64> },
 }
 
 /// A token that a login has brought, on its way to being held.
@@ -195,29 +191,17 @@ impl SignIn {
                 self.store_works();
                 Change::SignedOut
             }
-            Found::Account {
-                record,
-                storage,
-                rejected_since,
-            } => {
+            Found::Account { record, storage, rejected_since } => {
                 self.session = self.next_number();
                 self.list_owner = record.user.as_ref().map(|user| user.id);
-                self.held = Held::Token {
-                    record,
-                    storage,
-                    rejected_since,
-                };
+                self.held = Held::Token { record, storage, rejected_since };
                 self.store_works();
-                Change::SignedIn {
-                    other_account: false,
-                }
+                Change::SignedIn { other_account: false }
             }
             Found::Damaged(message) => {
                 self.held = Held::Nothing;
                 self.store_works();
-                turn.push(Effect::Tell(Notice::AccountDamaged {
-                    message: message.clone(),
-                }));
+                turn.push(Effect::Tell(Notice::AccountDamaged { message: message.clone() }));
                 self.store_fault = Some(message);
                 Change::SignedOut
             }
@@ -231,10 +215,7 @@ impl SignIn {
     /// `StartLogin`
     pub fn start_login(&mut self, call: CallId, turn: &mut Turn<'_>) {
         if let Some(arriving) = &self.arriving {
-            turn.push(Effect::Reply(
-                call,
-                Ok(Answer::Offer(arriving.offer.clone())),
-            ));
+            turn.push(Effect::Reply(call, Ok(Answer::Offer(arriving.offer.clone()))));
         } else if let Some(login) = &mut self.login {
             if let Some(offer) = login.join(call) {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer))));
@@ -247,11 +228,7 @@ impl SignIn {
     }
 
     fn no_login_now(&mut self, turn: &Turn<'_>) -> Option<CallError> {
-        if let Held::Token {
-            storage: Storage::Credential,
-            ..
-        } = self.held
-        {
+        if let Held::Token { storage: Storage::Credential, .. } = self.held {
             return Some(given_by_unit());
         }
         let (most, span) = FRUITLESS;
@@ -266,9 +243,7 @@ impl SignIn {
     pub fn cancel_login(&mut self, call: CallId, turn: &mut Turn<'_>) -> Change {
         self.end_login(Outcome::Cancelled, CANCELLED, turn);
         let change = match self.arriving {
-            Some(Arriving {
-                stored: Some(_), ..
-            }) => self.arrive(None, turn),
+            Some(Arriving { stored: Some(_), .. }) => self.arrive(None, turn),
             _ => Change::None,
         };
         turn.done(call);
@@ -283,9 +258,7 @@ impl SignIn {
         result: Result<Pin, Failure>,
         turn: &mut Turn<'_>,
     ) {
-        self.advance(Some(number), turn, |login, turn| {
-            login.pin_answered(kind, result, turn)
-        });
+        self.advance(Some(number), turn, |login, turn| login.pin_answered(kind, result, turn));
     }
 
     /// plex.tv told of a PIN.
@@ -368,13 +341,8 @@ impl SignIn {
             user: None,
             signed_in_at: turn.now.unix,
         };
-        self.arriving = Some(Arriving {
-            record,
-            offer,
-            stored: None,
-            until: None,
-            sign_outs: Vec::new(),
-        });
+        self.arriving =
+            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
         if !self.is_forgetting() {
             self.store_arriving(turn);
         }
@@ -390,13 +358,7 @@ impl SignIn {
     }
 
     fn is_forgetting(&self) -> bool {
-        matches!(
-            self.signing_out,
-            Some(SigningOut {
-                stage: Stage::Forgetting,
-                ..
-            })
-        )
+        matches!(self.signing_out, Some(SigningOut { stage: Stage::Forgetting, .. }))
     }
 
     /// Ends a login without a token.
@@ -448,15 +410,8 @@ impl SignIn {
         arriving.stored = Some(storage);
         arriving.until = Some(turn.now.boot + NAME_PATIENCE);
         let token = arriving.record.token.clone();
-        turn.push(Effect::AskUser {
-            session: self.session,
-            token,
-        });
-        if arriving.sign_outs.is_empty() {
-            Change::None
-        } else {
-            self.arrive(None, turn)
-        }
+        turn.push(Effect::AskUser { session: self.session, token });
+        if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, turn) }
     }
 
     /// plex.tv told whose token it is, or did not.
@@ -480,36 +435,19 @@ impl SignIn {
         }
         record.user = Some(user);
         turn.push(Effect::Store(record.clone()));
-        if self.is_another_account() {
-            Change::OtherAccount
-        } else {
-            Change::None
-        }
+        if self.is_another_account() { Change::OtherAccount } else { Change::None }
     }
 
     /// Asks for the account's name once more, where it is not known yet.
     pub fn ask_missing_name(&self, turn: &mut Turn<'_>) {
-        if let Held::Token {
-            record: record @ Record { user: None, .. },
-            ..
-        } = &self.held
-        {
-            turn.push(Effect::AskUser {
-                session: self.session,
-                token: record.token.clone(),
-            });
+        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held {
+            turn.push(Effect::AskUser { session: self.session, token: record.token.clone() });
         }
     }
 
     /// The login ends in success: the new token takes the place of any other.
     fn arrive(&mut self, user: Option<User>, turn: &mut Turn<'_>) -> Change {
-        let Some(Arriving {
-            mut record,
-            stored,
-            sign_outs,
-            ..
-        }) = self.arriving.take()
-        else {
+        let Some(Arriving { mut record, stored, sign_outs, .. }) = self.arriving.take() else {
             return Change::None;
         };
         let storage = stored.unwrap_or(Storage::Memory);
@@ -518,16 +456,8 @@ impl SignIn {
         if record.user.is_some() && kept {
             turn.push(Effect::Store(record.clone()));
         }
-        let name = record
-            .user
-            .as_ref()
-            .map(|user| user.username.clone())
-            .unwrap_or_default();
-        self.held = Held::Token {
-            record,
-            storage,
-            rejected_since: None,
-        };
+        let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
+        self.held = Held::Token { record, storage, rejected_since: None };
         self.fruitless.clear();
         self.revoked = None;
         let message = if kept { "" } else { SIGNED_IN_UNTIL_RESTART };
@@ -537,9 +467,7 @@ impl SignIn {
         if turn.settings.notify_login {
             turn.push(Effect::Tell(Notice::LoginSucceeded { name, kept }));
         }
-        let change = Change::SignedIn {
-            other_account: self.is_another_account(),
-        };
+        let change = Change::SignedIn { other_account: self.is_another_account() };
         for call in sign_outs {
             self.sign_out(call, turn);
         }
@@ -548,18 +476,10 @@ impl SignIn {
 
     /// Whether the servers known so far belong to another account than the token's.
     fn is_another_account(&mut self) -> bool {
-        let Held::Token {
-            record: Record {
-                user: Some(user), ..
-            },
-            ..
-        } = &self.held
-        else {
+        let Held::Token { record: Record { user: Some(user), .. }, .. } = &self.held else {
             return false;
         };
-        self.list_owner
-            .replace(user.id)
-            .is_some_and(|owner| owner != user.id)
+        self.list_owner.replace(user.id).is_some_and(|owner| owner != user.id)
     }
 
     /// `SignOut`
@@ -567,11 +487,7 @@ impl SignIn {
         if let Some(arriving) = &mut self.arriving {
             arriving.sign_outs.push(call);
             let named = arriving.stored.is_some();
-            return if named {
-                self.arrive(None, turn)
-            } else {
-                Change::None
-            };
+            return if named { self.arrive(None, turn) } else { Change::None };
         }
         if let Some(SigningOut { callers, stage, .. }) = &mut self.signing_out
             && *stage != Stage::GivenUp
@@ -584,10 +500,7 @@ impl SignIn {
                 let error = self.store_silent("Nothing was changed");
                 turn.push(Effect::Reply(call, Err(error)));
             }
-            Held::Token {
-                storage: Storage::Credential,
-                ..
-            } => {
+            Held::Token { storage: Storage::Credential, .. } => {
                 turn.push(Effect::Reply(call, Err(given_by_unit())));
             }
             Held::Nothing => {
@@ -597,11 +510,8 @@ impl SignIn {
             Held::Token { .. } => {
                 turn.push(Effect::Forget);
                 let until = turn.now.boot + STORE_PATIENCE;
-                self.signing_out = Some(SigningOut {
-                    callers: vec![call],
-                    until,
-                    stage: Stage::Forgetting,
-                });
+                self.signing_out =
+                    Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
             }
         }
         Change::None
@@ -614,11 +524,8 @@ impl SignIn {
         };
         match (signing_out.stage, result) {
             (Stage::Forgetting, Ok(())) => {
-                let Held::Token {
-                    record,
-                    rejected_since,
-                    ..
-                } = std::mem::replace(&mut self.held, Held::Nothing)
+                let Held::Token { record, rejected_since, .. } =
+                    std::mem::replace(&mut self.held, Held::Nothing)
                 else {
                     return Change::None;
                 };
@@ -671,13 +578,7 @@ impl SignIn {
 
     /// plex.tv has revoked the token, or has not.
     pub fn revoke_answered(&mut self, result: Result<(), Failure>, turn: &mut Turn<'_>) {
-        if matches!(
-            self.signing_out,
-            Some(SigningOut {
-                stage: Stage::Revoking,
-                ..
-            })
-        ) {
+        if matches!(self.signing_out, Some(SigningOut { stage: Stage::Revoking, .. })) {
             self.plex_tv = word_of(&result);
             self.signed_out(Some(result), turn);
         }
@@ -687,10 +588,9 @@ impl SignIn {
     fn signed_out(&mut self, revocation: Option<Result<(), Failure>>, turn: &mut Turn<'_>) {
         self.revoked = revocation.map(|result| match result {
             Ok(()) => (true, "Signed out here and at plex.tv.".into()),
-            Err(failure) if failure.says_bad_token() => (
-                true,
-                "Signed out; plex.tv did not accept the token any more.".into(),
-            ),
+            Err(failure) if failure.says_bad_token() => {
+                (true, "Signed out; plex.tv did not accept the token any more.".into())
+            }
             Err(failure) => (
                 false,
                 format!(
@@ -700,23 +600,14 @@ impl SignIn {
             ),
         });
         turn.push(Effect::EndSignOut);
-        for call in self
-            .signing_out
-            .take()
-            .map(|s| s.callers)
-            .unwrap_or_default()
-        {
+        for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
             turn.done(call);
         }
     }
 
     /// plex.tv refuses the token, on evidence.
     pub fn reject(&mut self, turn: &mut Turn<'_>) {
-        if let Held::Token {
-            rejected_since: since @ None,
-            ..
-        } = &mut self.held
-        {
+        if let Held::Token { rejected_since: since @ None, .. } = &mut self.held {
             *since = Some(turn.now.unix);
             turn.push(Effect::KeepRejected(*since));
             turn.push(Effect::Tell(Notice::Rejected));
@@ -725,11 +616,7 @@ impl SignIn {
 
     /// plex.tv takes the token (again).
     pub fn accept(&mut self, turn: &mut Turn<'_>) {
-        if let Held::Token {
-            rejected_since: since @ Some(_),
-            ..
-        } = &mut self.held
-        {
+        if let Held::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
             *since = None;
             turn.push(Effect::KeepRejected(None));
             turn.push(Effect::WithdrawAccountNotices);
@@ -764,11 +651,7 @@ impl SignIn {
             }
         }
         match &self.arriving {
-            Some(Arriving {
-                until: Some(until),
-                stored,
-                ..
-            }) if *until <= now => match stored {
+            Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
                     self.store_fails("The state directory does not answer.".into(), turn);
                     self.ask_name(Storage::Memory, turn)
@@ -784,15 +667,9 @@ impl SignIn {
     pub fn next_wakeup(&self) -> Option<Boot> {
         let login = self.login.as_ref().and_then(Login::next_wakeup);
         let arriving = self.arriving.as_ref().and_then(|arriving| arriving.until);
-        let signing_out = self
-            .signing_out
-            .as_ref()
-            .filter(|s| s.stage != Stage::GivenUp);
+        let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
         let retry = self.store_retry.map(|retry| retry.at);
-        [login, arriving, signing_out.map(|s| s.until), retry]
-            .into_iter()
-            .flatten()
-            .min()
+        [login, arriving, signing_out.map(|s| s.until), retry].into_iter().flatten().min()
     }
 
     fn retry_store(&mut self, turn: &mut Turn<'_>) {
@@ -814,10 +691,7 @@ impl SignIn {
     fn store_fails(&mut self, message: StoreFault, turn: &Turn<'_>) {
         self.store_fault = Some(message);
         let (first, _) = STORE_RETRY;
-        self.store_retry.get_or_insert(Retry {
-            at: turn.now.boot + first,
-            delay: first,
-        });
+        self.store_retry.get_or_insert(Retry { at: turn.now.boot + first, delay: first });
     }
 
     fn store_works(&mut self) {
@@ -826,10 +700,7 @@ impl SignIn {
     }
 
     fn store_silent(&self, consequence: &str) -> CallError {
-        let why = self
-            .store_fault
-            .as_deref()
-            .unwrap_or("the token's store has not answered yet");
+        let why = self.store_fault.as_deref().unwrap_or("the token's store has not answered yet");
         CallError::Account(ErrorName::StorageFailed, format!("{consequence}: {why}"))
     }
 
@@ -847,10 +718,7 @@ impl SignIn {
         match self.held {
             Held::Unknown => LoginState::Unknown,
             Held::Nothing => LoginState::SignedOut,
-            Held::Token {
-                rejected_since: Some(_),
-                ..
-            } => LoginState::Rejected,
+            Held::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
             Held::Token { .. } => LoginState::SignedIn,
         }
     }
@@ -865,9 +733,7 @@ impl SignIn {
     #[must_use]
     pub fn details(&self) -> Details {
         let account = match &self.held {
-            Held::Token {
-                record, storage, ..
-            } => {
+            Held::Token { record, storage, .. } => {
                 let user = record.user.clone().unwrap_or_default();
                 Some(AccountDetails {
                     username: user.username,
@@ -882,25 +748,15 @@ impl SignIn {
             Held::Unknown | Held::Nothing => None,
         };
         if self.state() == LoginState::Waiting {
-            let arriving = self
-                .arriving
-                .as_ref()
-                .map(|arriving| arriving.offer.clone());
+            let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
             let login = arriving.or_else(|| self.login.as_ref().and_then(Login::offer));
-            return Details {
-                login,
-                account,
-                ..Details::default()
-            };
+            return Details { login, account, ..Details::default() };
         }
         let login_fault = || match &self.last_login {
             Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
             _ => None,
         };
-        let store_fault = self
-            .store_fault
-            .clone()
-            .map(|m| (ErrorName::StorageFailed, m));
+        let store_fault = self.store_fault.clone().map(|m| (ErrorName::StorageFailed, m));
         Details {
             login: None,
             account,

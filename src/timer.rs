@@ -56,21 +56,14 @@ impl Timer {
     pub fn set(&mut self, at: Option<Boot>) -> io::Result<()> {
         if self.set_for != at {
             // All zero disarms, so a moment is at least one nanosecond after boot.
-            let since = at.map_or(Duration::ZERO, |at| {
-                at.since_start().max(Duration::from_nanos(1))
-            });
-            let zero = Timespec {
-                tv_sec: 0,
-                tv_nsec: 0,
-            };
+            let since =
+                at.map_or(Duration::ZERO, |at| at.since_start().max(Duration::from_nanos(1)));
+            let zero = Timespec { tv_sec: 0, tv_nsec: 0 };
             let value = Timespec {
                 tv_sec: i64::try_from(since.as_secs()).unwrap_or(i64::MAX),
                 tv_nsec: since.subsec_nanos().into(),
             };
-            let time = Itimerspec {
-                it_interval: zero,
-                it_value: value,
-            };
+            let time = Itimerspec { it_interval: zero, it_value: value };
             timerfd_settime(self.fd.get_ref(), TimerfdTimerFlags::ABSTIME, &time)?;
             self.set_for = at;
         }
@@ -105,16 +98,10 @@ pub fn now() -> Now {
     let boot = clock_gettime(ClockId::Boottime);
     let seconds = Duration::from_secs(u64::try_from(boot.tv_sec).unwrap_or(0));
     let nanoseconds = Duration::from_nanos(u64::try_from(boot.tv_nsec).unwrap_or(0));
-    let unix = SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |since| since.as_secs());
+    let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // Jitter needs no good die: without one it is none.
     let dice = random::bytes::<2>().map_or(u16::MAX / 2, u16::from_le_bytes);
-    Now {
-        boot: Boot::from_start(seconds + nanoseconds),
-        unix,
-        dice,
-    }
+    Now { boot: Boot::from_start(seconds + nanoseconds), unix, dice }
 }
 
 #[cfg(test)]
@@ -139,10 +126,7 @@ mod tests {
         let timer = Timer::new().unwrap();
         let info = format!("/proc/self/fdinfo/{}", timer.fd.get_ref().as_raw_fd());
         let info = std::fs::read_to_string(info).unwrap();
-        let clock = info
-            .lines()
-            .find_map(|line| line.strip_prefix("clockid: "))
-            .unwrap();
+        let clock = info.lines().find_map(|line| line.strip_prefix("clockid: ")).unwrap();
         assert_eq!(clock, CLOCK_BOOTTIME);
     }
 }

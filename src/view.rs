@@ -85,9 +85,7 @@ pub struct LoginOffer {
 // and nowhere else.
 impl std::fmt::Debug for LoginOffer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LoginOffer")
-            .field("expires_at", &self.expires_at)
-            .finish_non_exhaustive()
+        f.debug_struct("LoginOffer").field("expires_at", &self.expires_at).finish_non_exhaustive()
     }
 }
 

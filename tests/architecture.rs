@@ -21,9 +21,7 @@ const EDGE: &[(&str, &[&str])] = &[
     ("custody", &["random"]),
     (
         "daemon",
-        &[
-            "command", "config", "custody", "dbus", "logging", "notices", "plex", "random", "timer",
-        ],
+        &["command", "config", "custody", "dbus", "logging", "notices", "plex", "random", "timer"],
     ),
     ("dbus", &["command"]),
     ("logging", &[]),
@@ -57,18 +55,10 @@ fn the_domain_uses_nothing_but_itself() {
         }
         for (path, code) in files {
             for used in used_parts(&code, "crate::") {
-                assert!(
-                    DOMAIN.contains(&used.as_str()),
-                    "{} uses {used}",
-                    path.display()
-                );
+                assert!(DOMAIN.contains(&used.as_str()), "{} uses {used}", path.display());
             }
             for word in IMPURE {
-                assert!(
-                    !code.contains(word),
-                    "{} is not pure: {word}",
-                    path.display()
-                );
+                assert!(!code.contains(word), "{} is not pure: {word}", path.display());
             }
         }
     }
@@ -121,10 +111,7 @@ fn parts() -> BTreeMap<String, Vec<(PathBuf, String)>> {
         let first = inside.iter().next().unwrap().to_str().unwrap();
         if first != "bin" {
             let part = first.trim_end_matches(".rs").to_owned();
-            parts
-                .entry(part)
-                .or_default()
-                .push((path.clone(), code_of(&path)));
+            parts.entry(part).or_default().push((path.clone(), code_of(&path)));
         }
     }
     assert!(parts.len() > 20, "looked in the wrong place");
@@ -148,18 +135,14 @@ fn rust_files(folder: &Path) -> Vec<PathBuf> {
 fn code_of(path: &Path) -> String {
     let text = fs::read_to_string(path).unwrap();
     let production = text.split("#[cfg(test)]\nmod tests {").next().unwrap();
-    let code = production
-        .lines()
-        .filter(|line| !line.trim_start().starts_with("//"));
+    let code = production.lines().filter(|line| !line.trim_start().starts_with("//"));
     code.collect::<Vec<_>>().join("\n")
 }
 
 /// The first segments of all paths that begin with `prefix`, groups in braces included.
 fn used_parts(code: &str, prefix: &str) -> BTreeSet<String> {
     let word = |text: &str| -> String {
-        text.chars()
-            .take_while(|c| c.is_alphanumeric() || *c == '_')
-            .collect()
+        text.chars().take_while(|c| c.is_alphanumeric() || *c == '_').collect()
     };
     let mut used = BTreeSet::new();
     for (start, _) in code.match_indices(prefix) {

@@ -34,18 +34,14 @@ impl Bus {
             .spawn()
             .expect("dbus-daemon is needed for this test");
         let mut address = String::new();
-        BufReader::new(daemon.stdout.as_mut().unwrap())
-            .read_line(&mut address)
-            .unwrap();
+        BufReader::new(daemon.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
         let address = address.trim().to_owned();
         Self { daemon, address }
     }
 
     async fn serve(&self, view: View) -> (Service, mpsc::Receiver<Asked>) {
-        let connection = zbus::connection::Builder::address(self.address.as_str())
-            .build()
-            .await
-            .unwrap();
+        let connection =
+            zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap();
         let (sender, commands) = mpsc::channel(4);
         let service = Service::serve(&connection, sender, view).await.unwrap();
         service.own_name().await.unwrap();
@@ -92,10 +88,8 @@ fn signed_in() -> AccountView {
         last_refresh: 1_700_000_100,
         ..AccountView::default()
     };
-    account.details.account = Some(AccountDetails {
-        username: "ada".to_owned(),
-        ..AccountDetails::default()
-    });
+    account.details.account =
+        Some(AccountDetails { username: "ada".to_owned(), ..AccountDetails::default() });
     account
 }
 
@@ -120,9 +114,7 @@ fn server(id: &str, name: &str, owned: bool) -> Arc<ServerView> {
 }
 
 fn json_lines(text: &str) -> Vec<Value> {
-    (text.lines())
-        .map(|line| serde_json::from_str(line).unwrap())
-        .collect()
+    (text.lines()).map(|line| serde_json::from_str(line).unwrap()).collect()
 }
 
 #[tokio::test]
@@ -217,10 +209,7 @@ async fn servers_are_a_table_and_an_array() {
 async fn a_closed_pipe_ends_it_quietly() {
     let bus = Bus::start();
     let servers = (0..3000).map(|n| server(&format!("id{n}"), "Many", true));
-    let view = View {
-        account: signed_in(),
-        servers: servers.collect(),
-    };
+    let view = View { account: signed_in(), servers: servers.collect() };
     let _served = bus.serve(view).await;
     let mut child = bus.plexctl("servers").spawn().unwrap();
     drop(child.stdout.take());
@@ -244,16 +233,10 @@ async fn login(arguments: &str, outcome: Outcome) -> (i32, String, String) {
         };
         reply.send(Ok(offer)).unwrap();
         if outcome == Outcome::Succeeded {
-            let view = View {
-                account: signed_in(),
-                servers: Vec::new(),
-            };
+            let view = View { account: signed_in(), servers: Vec::new() };
             service.publish(view).await.unwrap();
         }
-        service
-            .login_finished(outcome, "So it ended.")
-            .await
-            .unwrap();
+        service.login_finished(outcome, "So it ended.").await.unwrap();
     };
     tokio::join!(bus.run(arguments), owner).0
 }
@@ -336,18 +319,11 @@ async fn logout_says_what_plex_tv_did_not_take_back() {
 async fn a_second_service_does_not_get_the_name() {
     let bus = Bus::start();
     let (_first, _commands) = bus.serve(View::default()).await;
-    let connection = zbus::connection::Builder::address(bus.address.as_str())
-        .build()
-        .await
-        .unwrap();
+    let connection =
+        zbus::connection::Builder::address(bus.address.as_str()).build().await.unwrap();
     let (sender, _commands) = mpsc::channel(1);
-    let second = Service::serve(&connection, sender, View::default())
-        .await
-        .unwrap();
-    assert!(matches!(
-        second.own_name().await,
-        Err(plex_accountd::dbus::NameError::Taken)
-    ));
+    let second = Service::serve(&connection, sender, View::default()).await.unwrap();
+    assert!(matches!(second.own_name().await, Err(plex_accountd::dbus::NameError::Taken)));
 }
 
 #[tokio::test]
@@ -378,14 +354,9 @@ async fn ctrl_c_leaves_the_login_to_go_on() {
 #[tokio::test]
 async fn a_service_that_goes_away_ends_the_waiting() {
     let bus = Bus::start();
-    let owner = zbus::connection::Builder::address(bus.address.as_str())
-        .build()
-        .await
-        .unwrap();
+    let owner = zbus::connection::Builder::address(bus.address.as_str()).build().await.unwrap();
     let (sender, mut commands) = mpsc::channel(4);
-    let service = Service::serve(&owner, sender, View::default())
-        .await
-        .unwrap();
+    let service = Service::serve(&owner, sender, View::default()).await.unwrap();
     service.own_name().await.unwrap();
     let mut child = bus.plexctl("login --json").spawn().unwrap();
     let Some(Asked::StartLogin(reply)) = commands.recv().await else {

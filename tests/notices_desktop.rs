@@ -11,23 +11,15 @@ use plex_accountd::notices::Notices;
 use support::PrivateBus;
 
 fn offline(id: &str, name: &str) -> Notice {
-    Notice::ServerOffline {
-        id: id.into(),
-        name: name.into(),
-    }
+    Notice::ServerOffline { id: id.into(), name: name.into() }
 }
 
 fn back(id: &str, name: &str) -> Notice {
-    Notice::ServerBack {
-        id: id.into(),
-        name: name.into(),
-    }
+    Notice::ServerBack { id: id.into(), name: name.into() }
 }
 
 fn three() -> Vec<(String, String)> {
-    ["Attic", "Cellar", "Loft"]
-        .map(|n| (n.to_lowercase(), n.to_owned()))
-        .into()
+    ["Attic", "Cellar", "Loft"].map(|n| (n.to_lowercase(), n.to_owned())).into()
 }
 
 /// Until the task has heard of what happened and ended.
@@ -81,51 +73,23 @@ async fn every_notice_names_us_and_none_is_critical() {
     let mut notices = Notices::at(bus.address());
     let servers = three();
     for (notice, urgency) in [
-        (
-            Notice::LoginSucceeded {
-                name: "demo".into(),
-                kept: true,
-            },
-            0,
-        ),
-        (
-            Notice::LoginFailed {
-                expired: true,
-                message: String::new(),
-            },
-            0,
-        ),
-        (
-            Notice::AccountDamaged {
-                message: "The file is damaged.".into(),
-            },
-            1,
-        ),
+        (Notice::LoginSucceeded { name: "demo".into(), kept: true }, 0),
+        (Notice::LoginFailed { expired: true, message: String::new() }, 0),
+        (Notice::AccountDamaged { message: "The file is damaged.".into() }, 1),
         (Notice::Rejected, 1),
         (offline("x", "X"), 1),
         (back("x", "X"), 0),
-        (
-            Notice::ManyOffline {
-                servers: servers.clone(),
-            },
-            1,
-        ),
+        (Notice::ManyOffline { servers: servers.clone() }, 1),
         (Notice::ManyBack { servers }, 0),
     ] {
         notices.tell(notice.clone());
         let told = server.told().await;
         assert_eq!(told.urgency(), Some(urgency), "{notice:?}");
-        assert_eq!(
-            told.hint("desktop-entry"),
-            Some("org.plexaccountd.Account1")
-        );
+        assert_eq!(told.hint("desktop-entry"), Some("org.plexaccountd.Account1"));
         assert_eq!(told.icon, "org.plexaccountd.Account1");
         assert_eq!(told.timeout, -1, "the desktop's own");
         assert!(told.actions.is_empty());
-        assert!(
-            !told.summary.is_empty() && told.body.ends_with('.'),
-            "{told:?}"
-        );
+        assert!(!told.summary.is_empty() && told.body.ends_with('.'), "{told:?}");
     }
 }
 
@@ -133,32 +97,20 @@ async fn every_notice_names_us_and_none_is_critical() {
 async fn names_are_escaped_where_markup_is_read_and_only_there() {
     let name = "<b>Tom & \"Jerry\"</b>\u{202e}\u{2069}";
     for (manner, body) in [
-        (
-            Manner::Markup,
-            "\u{2068}&lt;b&gt;Tom &amp; &quot;Jerry&quot;&lt;/b&gt;\u{202e}\u{2069}",
-        ),
-        (
-            Manner::Plain,
-            "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069}",
-        ),
+        (Manner::Markup, "\u{2068}&lt;b&gt;Tom &amp; &quot;Jerry&quot;&lt;/b&gt;\u{202e}\u{2069}"),
+        (Manner::Plain, "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069}"),
     ] {
         let bus = PrivateBus::start();
         let mut server = Server::start(&bus, manner).await;
         let mut notices = Notices::at(bus.address());
-        notices.tell(Notice::LoginSucceeded {
-            name: name.into(),
-            kept: true,
-        });
+        notices.tell(Notice::LoginSucceeded { name: name.into(), kept: true });
         let told = server.told().await;
         assert!(told.body.contains(body), "{:?}", told.body);
 
         // No server reads markup in a summary.
         notices.tell(offline("x", name));
         let told = server.told().await;
-        assert_eq!(
-            told.summary,
-            "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069} is offline"
-        );
+        assert_eq!(told.summary, "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069} is offline");
     }
 }
 
@@ -291,13 +243,7 @@ async fn servers_that_go_together_are_one_notice_that_stays_true() {
     notices.tell(back("cellar", "Cellar"));
     let told = server.told().await;
     assert_eq!(told.replaces, many.id);
-    assert_eq!(
-        told.seen(),
-        (
-            "Cellar is back".into(),
-            "Attic and Loft are still offline.".into()
-        )
-    );
+    assert_eq!(told.seen(), ("Cellar is back".into(), "Attic and Loft are still offline.".into()));
     for notice in Notice::back(vec![
         ("attic".into(), "Attic".into()),
         ("loft".into(), "Loft".into()),
@@ -338,10 +284,7 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
 
     notices.tell(Notice::Rejected);
     let rejected = server.told().await;
-    notices.tell(Notice::LoginSucceeded {
-        name: "demo".into(),
-        kept: true,
-    });
+    notices.tell(Notice::LoginSucceeded { name: "demo".into(), kept: true });
     assert_eq!(server.told().await.replaces, rejected.id);
 
     notices.tell(offline("a", "Attic"));
@@ -375,11 +318,7 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
     let mut notices = Notices::at(bus.address());
-    let tasks = || {
-        tokio::runtime::Handle::current()
-            .metrics()
-            .num_alive_tasks()
-    };
+    let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for i in 0..10_000 {
         notices.tell(offline(&i.to_string(), "S"));

@@ -54,10 +54,7 @@ fn main() -> ExitCode {
     }
     let log = logging::init(config.log.level);
     // The token would be in a core dump. (Not by PR_SET_DUMPABLE: portals need to look at us.)
-    let none = Rlimit {
-        current: Some(0),
-        maximum: Some(0),
-    };
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
     if let Err(error) = setrlimit(Resource::Core, none) {
         // The unit's sandbox refuses the call, and has LimitCORE=0 itself.
         debug!(error = %error, "the limit of core dumps was left as it is");
@@ -76,13 +73,7 @@ fn main() -> ExitCode {
         Err(sentence) => return failed(&sentence),
     };
     let config_path = path;
-    let setup = Setup {
-        config,
-        config_path,
-        config_must_exist: must_exist,
-        opened,
-        log,
-    };
+    let setup = Setup { config, config_path, config_must_exist: must_exist, opened, log };
     let code = runtime.block_on(run(setup));
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();

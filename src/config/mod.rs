@@ -160,18 +160,13 @@ impl Default for Config {
                 link_url: constant("https://plex.tv/link"),
                 timeout: Duration::from_secs(15),
             },
-            device: Device {
-                product: "plex-accountd".into(),
-                name: None,
-            },
+            device: Device { product: "plex-accountd".into(), name: None },
             login: Login {
                 poll_interval: Duration::from_secs(2),
                 open_browser: false,
                 landing_page: true,
             },
-            refresh: Refresh {
-                interval: Duration::from_secs(300),
-            },
+            refresh: Refresh { interval: Duration::from_secs(300) },
             presence: Presence {
                 grace: Duration::from_secs(60),
                 probe: true,
@@ -185,9 +180,7 @@ impl Default for Config {
                 plex_tv: false,
             },
             servers: BTreeMap::new(),
-            token: TokenSettings {
-                store: TokenStore::Auto,
-            },
+            token: TokenSettings { store: TokenStore::Auto },
             log: Log { level: Level::INFO },
         }
     }
@@ -242,9 +235,7 @@ impl Config {
                 let text = String::from_utf8(bytes).map_err(|e| {
                     let before = &e.as_bytes()[..e.utf8_error().valid_up_to()];
                     let line = before.split(|b| *b == b'\n').count();
-                    failed(&format!(
-                        "line {line} is not UTF-8 text, which a TOML file has to be"
-                    ))
+                    failed(&format!("line {line} is not UTF-8 text, which a TOML file has to be"))
                 })?;
                 Self::parse(&text, &path.display().to_string())
             }
@@ -273,12 +264,7 @@ impl Config {
     pub fn parse(text: &str, name: &str) -> Result<Self, ConfigError> {
         read::read(text).map_err(|wrong| {
             let (line, column) = wrong.place(text);
-            ConfigError::Place {
-                file: name.to_owned(),
-                line,
-                column,
-                problem: wrong.problem,
-            }
+            ConfigError::Place { file: name.to_owned(), line, column, problem: wrong.problem }
         })
     }
 
@@ -317,10 +303,7 @@ impl Config {
 /// and character devices (`/dev/null`: no settings) are read, and none is waited for.
 fn read_capped(path: &Path) -> io::Result<Vec<u8>> {
     let nonblock = rustix::fs::OFlags::NONBLOCK.bits().cast_signed();
-    let file = OpenOptions::new()
-        .read(true)
-        .custom_flags(nonblock)
-        .open(path)?;
+    let file = OpenOptions::new().read(true).custom_flags(nonblock).open(path)?;
     let kind = file.metadata()?.file_type();
     if kind.is_dir() {
         return Err(io::ErrorKind::IsADirectory.into());

@@ -46,10 +46,7 @@ pub(super) struct Wrong {
 
 impl Wrong {
     fn new(at: &Range<usize>, problem: impl Into<String>) -> Self {
-        Self {
-            at: at.start,
-            problem: problem.into(),
-        }
+        Self { at: at.start, problem: problem.into() }
     }
 
     /// Line and column, both from 1, the column in characters.
@@ -112,10 +109,7 @@ pub(super) fn read(text: &str) -> Result<Config, Wrong> {
 /// A table's entries as they stand in the file.
 fn in_order<'t, 'i>(
     table: &'t DeTable<'i>,
-) -> Vec<(
-    &'t Spanned<std::borrow::Cow<'i, str>>,
-    &'t Spanned<DeValue<'i>>,
-)> {
+) -> Vec<(&'t Spanned<std::borrow::Cow<'i, str>>, &'t Spanned<DeValue<'i>>)> {
     let mut entries: Vec<_> = table.iter().collect();
     entries.sort_by_key(|(key, _)| key.span().start);
     entries
@@ -126,11 +120,7 @@ fn apply(config: &mut Config, entry: &Entry<'_, '_>) -> Result<(), Wrong> {
     let key = entry.key.as_str();
     let known = set(config, key, value)
         .map_err(|right| Wrong::new(&entry.value.span(), format!("\"{key}\" {right}")))?;
-    if known {
-        Ok(())
-    } else {
-        Err(unknown(key, &entry.key_at))
-    }
+    if known { Ok(()) } else { Err(unknown(key, &entry.key_at)) }
 }
 
 /// Sets one key. `false` if there is no such key; an error says what would be right.
@@ -274,9 +264,7 @@ fn guess(key: &str) -> Option<&'static str> {
         return None;
     }
     let last = key.rsplit('.').next().unwrap_or(key);
-    let same_word = KEYS
-        .iter()
-        .find(|known| known.rsplit('.').next() == Some(last));
+    let same_word = KEYS.iter().find(|known| known.rsplit('.').next() == Some(last));
     if let Some(known) = same_word {
         return Some(known);
     }

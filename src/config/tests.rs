@@ -24,10 +24,7 @@ fn sample() -> String {
 
 #[test]
 fn the_installed_sample_names_every_key_with_its_default() {
-    assert_eq!(
-        parse(include_str!("../../packaging/config.toml")),
-        Ok(Config::default())
-    );
+    assert_eq!(parse(include_str!("../../packaging/config.toml")), Ok(Config::default()));
     assert_eq!(parse(&sample()), Ok(Config::default()));
     // Two have no default to write down, or no work to do yet.
     let without = ["device.name", "notifications.quiet_hours"];
@@ -85,18 +82,13 @@ fn every_key_reaches_its_setting() {
             link_url: url("http://[::1]:3002/link"),
             timeout: Duration::from_secs(60),
         },
-        device: Device {
-            product: "Probe".into(),
-            name: Some("Küche".into()),
-        },
+        device: Device { product: "Probe".into(), name: Some("Küche".into()) },
         login: Login {
             poll_interval: Duration::from_millis(50),
             open_browser: false,
             landing_page: false,
         },
-        refresh: Refresh {
-            interval: Duration::from_secs(1),
-        },
+        refresh: Refresh { interval: Duration::from_secs(1) },
         presence: Presence {
             grace: Duration::ZERO,
             probe: false,
@@ -113,12 +105,8 @@ fn every_key_reaches_its_setting() {
             ("a b".to_owned(), ServerSettings { notify: false }),
             ("other".to_owned(), ServerSettings { notify: true }),
         ]),
-        token: TokenSettings {
-            store: TokenStore::File,
-        },
-        log: Log {
-            level: Level::TRACE,
-        },
+        token: TokenSettings { store: TokenStore::File },
+        log: Log { level: Level::TRACE },
     };
     assert_eq!(config, expected);
 }
@@ -134,18 +122,9 @@ fn an_unknown_key_is_named_with_its_place_and_the_key_that_was_meant() {
             "[refresh]\n  poll_interval = \"5s\"",
             "config.toml:2:3: unknown key \"refresh.poll_interval\"; did you mean \"login.poll_interval\"?",
         ),
-        (
-            "[refesh]",
-            "config.toml:1:2: unknown key \"refesh\"; did you mean \"refresh\"?",
-        ),
-        (
-            "level = \"info\"",
-            "config.toml:1:1: unknown key \"level\"; did you mean \"log.level\"?",
-        ),
-        (
-            "[login]\nwombat = 1",
-            "config.toml:2:1: unknown key \"login.wombat\"",
-        ),
+        ("[refesh]", "config.toml:1:2: unknown key \"refesh\"; did you mean \"refresh\"?"),
+        ("level = \"info\"", "config.toml:1:1: unknown key \"level\"; did you mean \"log.level\"?"),
+        ("[login]\nwombat = 1", "config.toml:2:1: unknown key \"login.wombat\""),
         (
             "[servers.\"üñí\"]\nnotfy = false",
             "config.toml:2:1: unknown key \"notfy\" of a server; the only one is \"notify\"",
@@ -236,19 +215,10 @@ fn short_intervals_are_for_a_plex_tv_on_this_machine() {
              plextv.base_url = \"{base}\""
         ))
     };
-    for base in [
-        "http://127.0.0.1:1",
-        "https://127.9.9.9",
-        "http://[::1]:1",
-        "http://localhost",
-    ] {
+    for base in ["http://127.0.0.1:1", "https://127.9.9.9", "http://[::1]:1", "http://localhost"] {
         with(base).unwrap();
     }
-    for base in [
-        "https://plex.tv",
-        "https://128.0.0.1",
-        "https://localhost.example",
-    ] {
+    for base in ["https://plex.tv", "https://128.0.0.1", "https://localhost.example"] {
         assert!(with(base).is_err(), "{base}");
     }
     let base = "plextv.base_url = \"http://127.0.0.1:1\"\n";
@@ -297,10 +267,7 @@ fn exactly_three_settings_wait_for_a_later_version() {
     for (text, key) in [
         ("token.store = \"secret-service\"", "token.store"),
         ("login.open_browser = true", "login.open_browser"),
-        (
-            "notifications.quiet_hours = \"22:00-07:00\"",
-            "notifications.quiet_hours",
-        ),
+        ("notifications.quiet_hours = \"22:00-07:00\"", "notifications.quiet_hours"),
         ("notifications.quiet_hours = 7", "notifications.quiet_hours"),
     ] {
         let message = error(text);
@@ -323,10 +290,7 @@ fn a_missing_file_is_an_error_only_where_somebody_named_it() {
     let path = dir.path().join("config.toml");
     assert_eq!(Config::load(&path, false), Ok(Config::default()));
     let message = Config::load(&path, true).unwrap_err().to_string();
-    assert_eq!(
-        message,
-        format!("{}: there is no such file", path.display())
-    );
+    assert_eq!(message, format!("{}: there is no such file", path.display()));
     symlink("nowhere", &path).unwrap();
     let message = Config::load(&path, false).unwrap_err().to_string();
     assert!(message.ends_with("a link that leads nowhere"), "{message}");
@@ -339,20 +303,13 @@ fn what_is_no_text_file_is_refused_at_once() {
     let message = |path: &Path| Config::load(path, false).unwrap_err().to_string();
     assert!(message(dir.path()).contains("this is a folder"));
     fs::write(&path, b"# a\n# \xff\n").unwrap();
-    assert!(
-        message(&path).contains("line 2 is not UTF-8"),
-        "{}",
-        message(&path)
-    );
+    assert!(message(&path).contains("line 2 is not UTF-8"), "{}", message(&path));
     fs::write(&path, vec![b'#'; 1024 * 1024 + 1]).unwrap();
     assert!(message(&path).contains("larger than 1 MiB"));
     fs::write(&path, vec![b'#'; 1024 * 1024]).unwrap();
     assert_eq!(Config::load(&path, true), Ok(Config::default()));
     assert!(Config::load(Path::new("/dev/zero"), true).is_err());
-    assert_eq!(
-        Config::load(Path::new("/dev/null"), true),
-        Ok(Config::default())
-    );
+    assert_eq!(Config::load(Path::new("/dev/null"), true), Ok(Config::default()));
 
     // A pipe that nobody writes to would hold up a reload for ever.
     let pipe = dir.path().join("pipe");

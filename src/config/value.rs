@@ -23,18 +23,13 @@ pub fn is_loopback(url: &Url) -> bool {
 }
 
 pub(super) fn boolean(value: &DeValue<'_>) -> Value<bool> {
-    value
-        .as_bool()
-        .ok_or_else(|| format!("must be true or false, not {}", kind(value)))
+    value.as_bool().ok_or_else(|| format!("must be true or false, not {}", kind(value)))
 }
 
 pub(super) fn string<'v>(value: &'v DeValue<'_>, example: &str) -> Value<&'v str> {
-    value.as_str().ok_or_else(|| {
-        format!(
-            "must be a text in quotes, like \"{example}\", not {}",
-            kind(value)
-        )
-    })
+    value
+        .as_str()
+        .ok_or_else(|| format!("must be a text in quotes, like \"{example}\", not {}", kind(value)))
 }
 
 /// A service's address, which paths are added to.
@@ -88,17 +83,12 @@ pub(super) fn name(value: &DeValue<'_>, example: &str) -> Value<String> {
 /// One of several words.
 pub(super) fn word<T: Copy>(value: &DeValue<'_>, words: &[(&str, T)]) -> Value<T> {
     let text = value.as_str();
-    words
-        .iter()
-        .find(|(word, _)| Some(*word) == text)
-        .map(|(_, meaning)| *meaning)
-        .ok_or_else(|| {
-            let all: Vec<_> = words
-                .iter()
-                .map(|(word, _)| format!("\"{word}\""))
-                .collect();
+    words.iter().find(|(word, _)| Some(*word) == text).map(|(_, meaning)| *meaning).ok_or_else(
+        || {
+            let all: Vec<_> = words.iter().map(|(word, _)| format!("\"{word}\"")).collect();
             format!("must be one of {}, not {}", all.join(", "), kind(value))
-        })
+        },
+    )
 }
 
 /// A length of time within a range.

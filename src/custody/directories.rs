@@ -64,12 +64,7 @@ mod tests {
     fn candidates(set: [Option<&str>; 4]) -> Vec<String> {
         let [state_directory, xdg_state_home, xdg_config_home, home] =
             set.map(|path| path.map(PathBuf::from));
-        let directories = Directories {
-            state_directory,
-            xdg_state_home,
-            xdg_config_home,
-            home,
-        };
+        let directories = Directories { state_directory, xdg_state_home, xdg_config_home, home };
         let paths = directories.candidates();
         paths.iter().map(|p| p.display().to_string()).collect()
     }
@@ -87,10 +82,7 @@ mod tests {
                 None,
                 Some("/h")
             ]),
-            [
-                "/h/.local/state/plex-accountd/state",
-                "/h/.config/plex-accountd/state"
-            ]
+            ["/h/.local/state/plex-accountd/state", "/h/.config/plex-accountd/state"]
         );
         assert!(candidates([None, Some(""), None, Some("")]).is_empty());
     }

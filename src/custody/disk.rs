@@ -33,10 +33,7 @@ pub(super) trait Disk: Send + Sync + 'static {
         if !meta.is_dir() {
             return Err(io::ErrorKind::NotADirectory.into());
         }
-        Ok(Facts {
-            mode: meta.mode() & 0o7777,
-            owner: meta.uid(),
-        })
+        Ok(Facts { mode: meta.mode() & 0o7777, owner: meta.uid() })
     }
 
     /// Whether there is anything of this name; an error where that can't be told.
@@ -55,19 +52,15 @@ pub(super) trait Disk: Send + Sync + 'static {
 
     /// Names in a folder.
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
-        fs::read_dir(path)?
-            .map(|entry| entry.map(|e| e.file_name()))
-            .collect()
+        fs::read_dir(path)?.map(|entry| entry.map(|e| e.file_name())).collect()
     }
 
     /// Reads a regular file of at most `cap` bytes, and its mode. Links are not followed, nothing
     /// is waited for.
     fn read(&self, path: &Path, cap: u64) -> io::Result<(Vec<u8>, u32)> {
         let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
-        let file = OpenOptions::new()
-            .read(true)
-            .custom_flags(flags.bits().cast_signed())
-            .open(path)?;
+        let file =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
         let meta = file.metadata()?;
         if meta.is_dir() {
             return Err(io::ErrorKind::IsADirectory.into());
@@ -89,11 +82,7 @@ pub(super) trait Disk: Send + Sync + 'static {
 
     /// Makes a file of mode 0600 that must not be there yet.
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(path)
+        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
     }
 
     /// Writes all bytes into a file made by [`create`](Self::create).
@@ -129,8 +118,5 @@ impl Disk for RealDisk {}
 
 /// Nothing of that name, and that is certain.
 pub(super) fn is_absent(e: &io::Error) -> bool {
-    matches!(
-        e.kind(),
-        io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
-    )
+    matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory)
 }

@@ -107,8 +107,7 @@ impl Folder {
     /// one even after a power cut; when it fails, it is the old one (or, where only the last step
     /// failed, the new one), never something between.
     pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<(), StoreError> {
-        self.replace(name, bytes, durable)
-            .map_err(|e| self.cannot_write(name, &e))
+        self.replace(name, bytes, durable).map_err(|e| self.cannot_write(name, &e))
     }
 
     fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
@@ -125,13 +124,7 @@ impl Folder {
         let written = self
             .disk
             .write(&file, bytes)
-            .and_then(|()| {
-                if durable {
-                    self.disk.sync(&file)
-                } else {
-                    Ok(())
-                }
-            })
+            .and_then(|()| if durable { self.disk.sync(&file) } else { Ok(()) })
             .and_then(|()| self.disk.rename(&temporary, &self.path.join(name)));
         if let Err(e) = written {
             // It may hold a secret. What can't be removed now goes at the next start.
@@ -168,9 +161,7 @@ impl Folder {
     /// Renames a file whose content makes no sense, so that nothing is lost that a person could
     /// still read, and answers its new name. Of several such only the latest few are kept.
     pub(super) fn put_aside(&self, name: &str) -> Result<String, StoreError> {
-        let now = SystemTime::now()
-            .duration_since(UNIX_EPOCH)
-            .map_or(0, |since| since.as_secs());
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut aside = format!("{name}{DAMAGED}{now}");
         for n in 1..100 {
             if self.has(&aside) == Some(false) {

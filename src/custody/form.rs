@@ -103,10 +103,7 @@ pub(super) struct Servers {
 
 impl Servers {
     pub(super) fn into_remembered(self) -> Remembered {
-        Remembered {
-            last_refresh: self.last_refresh,
-            servers: self.servers,
-        }
+        Remembered { last_refresh: self.last_refresh, servers: self.servers }
     }
 }
 
@@ -137,10 +134,7 @@ pub(super) fn read_token(bytes: &[u8]) -> Result<Record, Bad> {
 }
 
 pub(super) fn write_account(account: &Account) -> Zeroizing<Vec<u8>> {
-    to_bytes(&AccountOut {
-        version: VERSION,
-        account,
-    })
+    to_bytes(&AccountOut { version: VERSION, account })
 }
 
 pub(super) fn read_account(bytes: &[u8]) -> Result<Account, Bad> {
@@ -179,11 +173,7 @@ fn from_bytes<T: for<'de> Deserialize<'de>>(
     let version = match &read {
         Ok(read) => version(read),
         // A newer version may say it in another way: that does not make it damaged.
-        Err(_) => {
-            serde_json::from_slice::<VersionOnly>(bytes)
-                .map_err(|_| Bad::Damaged)?
-                .version
-        }
+        Err(_) => serde_json::from_slice::<VersionOnly>(bytes).map_err(|_| Bad::Damaged)?.version,
     };
     match (read, version) {
         (Ok(read), VERSION) => Ok(read),

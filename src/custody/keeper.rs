@@ -95,12 +95,7 @@ impl Keeper {
         let found = keeper.look(&mut complaints);
         complaints.extend(keeper.settle_client_id(&found)?);
         let remembered = keeper.recall(&found, &mut complaints);
-        Ok(Start {
-            keeper,
-            found,
-            remembered,
-            complaints,
-        })
+        Ok(Start { keeper, found, remembered, complaints })
     }
 
     pub(super) fn client_id(&self) -> &str {
@@ -242,16 +237,9 @@ impl Keeper {
         let rejected_since = account
             .filter(|account| account.signed_in_at == record.signed_in_at)
             .and_then(|account| account.rejected_since);
-        let right = Account {
-            rejected_since,
-            ..held(&record)
-        };
+        let right = Account { rejected_since, ..held(&record) };
         self.put_right(&right, account);
-        Found::Account {
-            record,
-            storage: self.store.storage(),
-            rejected_since,
-        }
+        Found::Account { record, storage: self.store.storage(), rejected_since }
     }
 
     /// Writes `account.json` if it says something else. It can be told anew at each start, so a
@@ -315,10 +303,7 @@ impl Keeper {
             return Ok(());
         }
         let before = self.account.clone();
-        let note = Account {
-            signing_out: true,
-            ..before.clone()
-        };
+        let note = Account { signing_out: true, ..before.clone() };
         let noted = self.write_account(note).and_then(|()| {
             if called_off.load(Ordering::SeqCst) {
                 return Err(StoreError::Disk(
@@ -343,12 +328,9 @@ impl Keeper {
         }
         // From here on the note counts: what fails is done again later.
         self.account_id = 0;
-        let rest = self.remove_rest().and_then(|()| {
-            self.write_account(Account {
-                signing_out: true,
-                ..Account::default()
-            })
-        });
+        let rest = self
+            .remove_rest()
+            .and_then(|()| self.write_account(Account { signing_out: true, ..Account::default() }));
         if let Err(e) = rest {
             tracing::warn!("{e}");
         }
@@ -402,10 +384,7 @@ impl Keeper {
         if self.account.store != Kept::File || self.account.signing_out {
             return Ok(());
         }
-        self.write_account(Account {
-            rejected_since: since,
-            ..self.account.clone()
-        })
+        self.write_account(Account { rejected_since: since, ..self.account.clone() })
     }
 
     /// Keeps the server list, as long as there is an account to keep it for.
@@ -478,13 +457,10 @@ impl Keeper {
             self.client_id = id;
             return Ok(None);
         }
-        let elsewhere = self
-            .candidates
-            .iter()
-            .find_map(|folder| match read_client_id(folder) {
-                Content::Bytes(bytes) => as_client_id(&bytes),
-                _ => None,
-            });
+        let elsewhere = self.candidates.iter().find_map(|folder| match read_client_id(folder) {
+            Content::Bytes(bytes) => as_client_id(&bytes),
+            _ => None,
+        });
         if let Some(id) = elsewhere {
             self.client_id = id;
         } else if self.client_id.is_empty() {

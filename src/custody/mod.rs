@@ -84,18 +84,14 @@ impl Custody {
             found: start.found,
             remembered: start.remembered,
             complaints: start.complaints,
-            custody: Self {
-                keeper: Arc::new(Mutex::new(start.keeper)),
-            },
+            custody: Self { keeper: Arc::new(Mutex::new(start.keeper)) },
         })
     }
 
     /// Looks again after [`Found::Unreadable`]. In a [`Found::Account`] the record's client id
     /// takes the place of the one in [`Opened`].
     pub async fn read_again(&mut self) -> Found {
-        self.run(Keeper::read_again)
-            .await
-            .unwrap_or_else(|e| Found::Unreadable(e.to_string()))
+        self.run(Keeper::read_again).await.unwrap_or_else(|e| Found::Unreadable(e.to_string()))
     }
 
     /// Keeps an account in the place of the one before, durably. When it fails, the one before is
@@ -133,8 +129,7 @@ impl Custody {
         remembered: Remembered,
         durable: bool,
     ) -> Result<(), StoreError> {
-        self.run(move |keeper| keeper.remember(&remembered, durable))
-            .await?
+        self.run(move |keeper| keeper.remember(&remembered, durable)).await?
     }
 
     async fn run<T: Send + 'static>(

@@ -52,12 +52,8 @@ fn stopping() -> CallError {
 impl Account {
     #[zbus(out_args("code", "link_url", "auth_url", "expires_at"))]
     async fn start_login(&self) -> Result<(String, String, String, u64), CallError> {
-        let LoginOffer {
-            code,
-            link_url,
-            auth_url,
-            expires_at,
-        } = self.ask(Command::StartLogin).await?;
+        let LoginOffer { code, link_url, auth_url, expires_at } =
+            self.ask(Command::StartLogin).await?;
         Ok((code, link_url, auth_url, expires_at))
     }
 

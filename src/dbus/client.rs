@@ -369,11 +369,7 @@ impl From<zbus::Error> for CallFailure {
                         | BusError::Timeout(_)
                         | BusError::TimedOut(_)
                 ) || name.starts_with("org.freedesktop.DBus.Error.Spawn.");
-                if no_daemon {
-                    Self::Unreachable(message)
-                } else {
-                    Self::Other(message)
-                }
+                if no_daemon { Self::Unreachable(message) } else { Self::Other(message) }
             }
             zbus::Error::InputOutput(_)
             | zbus::Error::Connection(..)

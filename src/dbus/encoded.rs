@@ -51,11 +51,7 @@ impl Rows {
         list.fits_a_message()?;
         let native = call.primary().endian_sig() == EndianSig::from(NATIVE_ENDIAN);
         let cached = native && faithful(&FAITHFUL, &list, owned);
-        Ok(Self {
-            list,
-            owned,
-            cached,
-        })
+        Ok(Self { list, owned, cached })
     }
 }
 
@@ -149,16 +145,9 @@ fn faithful(known: &OnceLock<bool>, list: &Arc<List>, owned: bool) -> bool {
         // There is nothing in an empty list to be wrong about, and nothing to learn.
         return true;
     }
-    let list = Arc::new(List {
-        entries,
-        ..List::default()
-    });
+    let list = Arc::new(List { entries, ..List::default() });
     let encode = |cached| {
-        let rows = Rows {
-            list: Arc::clone(&list),
-            owned,
-            cached,
-        };
+        let rows = Rows { list: Arc::clone(&list), owned, cached };
         to_bytes(native(), &rows)
     };
     let same = match (encode(true), encode(false)) {
@@ -193,11 +182,7 @@ mod tests {
     }
 
     fn bytes(list: &Arc<List>, owned: bool, cached: bool) -> Vec<u8> {
-        let rows = Rows {
-            list: Arc::clone(list),
-            owned,
-            cached,
-        };
+        let rows = Rows { list: Arc::clone(list), owned, cached };
         to_bytes(native(), &rows).unwrap().to_vec()
     }
 
@@ -217,54 +202,48 @@ mod tests {
 
     fn server() -> impl Strategy<Value = ServerView> {
         let connections = vec(connection(), 0..5);
-        (
-            any::<[String; 8]>(),
-            any::<[bool; 3]>(),
-            any::<[u64; 3]>(),
-            connections,
-        )
-            .prop_map(
-                |(
-                    texts,
-                    [owned, presence, https_required],
-                    [since, last_seen, muted_until],
-                    connections,
-                )| {
-                    let [
+        (any::<[String; 8]>(), any::<[bool; 3]>(), any::<[u64; 3]>(), connections).prop_map(
+            |(
+                texts,
+                [owned, presence, https_required],
+                [since, last_seen, muted_until],
+                connections,
+            )| {
+                let [
+                    id,
+                    name,
+                    source_title,
+                    product_version,
+                    platform,
+                    public_address,
+                    best_uri,
+                    word,
+                ] = texts;
+                let pick = word.len();
+                ServerView {
+                    server: Arc::new(Server {
                         id,
                         name,
+                        owned,
                         source_title,
                         product_version,
                         platform,
                         public_address,
-                        best_uri,
-                        word,
-                    ] = texts;
-                    let pick = word.len();
-                    ServerView {
-                        server: Arc::new(Server {
-                            id,
-                            name,
-                            owned,
-                            source_title,
-                            product_version,
-                            platform,
-                            public_address,
-                            https_required,
-                            public_address_matches: false,
-                            connections,
-                        }),
-                        presence,
-                        state: State::ALL[pick % State::ALL.len()],
-                        reason: Reason::ALL[pick % Reason::ALL.len()],
-                        since,
-                        last_seen,
-                        route: Route::ALL[pick % Route::ALL.len()],
-                        best_uri,
-                        muted_until,
-                    }
-                },
-            )
+                        https_required,
+                        public_address_matches: false,
+                        connections,
+                    }),
+                    presence,
+                    state: State::ALL[pick % State::ALL.len()],
+                    reason: Reason::ALL[pick % Reason::ALL.len()],
+                    since,
+                    last_seen,
+                    route: Route::ALL[pick % Route::ALL.len()],
+                    best_uri,
+                    muted_until,
+                }
+            },
+        )
     }
 
     proptest! {
@@ -324,11 +303,7 @@ mod tests {
     #[test]
     fn bytes_that_differ_from_a_plain_encoding_are_not_used() {
         let list = list(vec![ServerView {
-            server: Arc::new(Server {
-                id: "a".to_owned(),
-                owned: true,
-                ..Server::default()
-            }),
+            server: Arc::new(Server { id: "a".to_owned(), owned: true, ..Server::default() }),
             presence: false,
             state: State::Unknown,
             reason: Reason::NotRefreshed,
@@ -348,10 +323,8 @@ mod tests {
         // As if zbus wrote something else: the row is not what a plain encoding has.
         let entry = &list.entries[0];
         let wrong = OnceLock::from(vec![0; entry.row().len()].into_boxed_slice());
-        let broken = Arc::new(List {
-            entries: vec![Arc::new(entry.with_row(wrong))],
-            ..List::default()
-        });
+        let broken =
+            Arc::new(List { entries: vec![Arc::new(entry.with_row(wrong))], ..List::default() });
         let known = OnceLock::new();
         assert!(!faithful(&known, &broken, true));
         // Once found out, no list uses cached bytes.

@@ -18,10 +18,7 @@ pub(super) struct Manager {
     pub(super) snapshot: Arc<Shared<Snapshot>>,
 }
 
-#[zbus::interface(
-    name = "org.freedesktop.DBus.ObjectManager",
-    introspection_docs = false
-)]
+#[zbus::interface(name = "org.freedesktop.DBus.ObjectManager", introspection_docs = false)]
 impl Manager {
     #[zbus(out_args("objpath_interfaces_and_properties"))]
     fn get_managed_objects(&self) -> Result<Objects, CallError> {

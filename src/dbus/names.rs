@@ -103,10 +103,7 @@ mod tests {
         assert_ne!(server_path("a-b"), server_path("a_b"));
         assert_ne!(server_path("a-b"), server_path("a_2db"));
         assert_ne!(server_path("a\0"), server_path("a\u{1}"));
-        assert_eq!(
-            server_path("a/b").as_str(),
-            "/org/plexaccountd/Account1/servers/a_2fb"
-        );
+        assert_eq!(server_path("a/b").as_str(), "/org/plexaccountd/Account1/servers/a_2fb");
     }
 
     #[test]

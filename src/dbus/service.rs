@@ -61,18 +61,13 @@ impl Service {
             account: sendable_account(view.account),
             list: Arc::new(list),
         })));
-        let service = Self {
-            connection: connection.clone(),
-            snapshot: Arc::clone(&snapshot),
-        };
+        let service = Self { connection: connection.clone(), snapshot: Arc::clone(&snapshot) };
 
         for entry in &changes.added {
             service.add(entry).await?;
         }
         let objects = connection.object_server();
-        let manager = Manager {
-            snapshot: Arc::clone(&snapshot),
-        };
+        let manager = Manager { snapshot: Arc::clone(&snapshot) };
         let account = Account { snapshot, commands };
         let new = objects.at(ACCOUNT_PATH, manager).await?.is_none()
             && objects.at(ACCOUNT_PATH, account).await?.is_none();
@@ -92,10 +87,7 @@ impl Service {
     /// [`NameError::Taken`] if another process has it, [`NameError::Bus`] if the bus is gone.
     pub async fn own_name(&self) -> Result<(), NameError> {
         let flags = RequestNameFlags::DO_NOT_QUEUE;
-        match (self.connection)
-            .request_name_with_flags(BUS_NAME, flags)
-            .await
-        {
+        match (self.connection).request_name_with_flags(BUS_NAME, flags).await {
             Ok(_) => Ok(()),
             Err(zbus::Error::NameTaken) => Err(NameError::Taken),
             Err(error) => Err(NameError::Bus(error)),
@@ -119,10 +111,7 @@ impl Service {
             None => (Arc::clone(&old.list), Changes::default()),
             Some((list, changes)) => (Arc::new(list), changes),
         };
-        let new = Arc::new(Snapshot {
-            account: sendable_account(view.account),
-            list,
-        });
+        let new = Arc::new(Snapshot { account: sendable_account(view.account), list });
 
         let mut told = Told::default();
         for entry in &changes.added {
@@ -134,21 +123,13 @@ impl Service {
         self.snapshot.set(Arc::clone(&new));
         for entry in &changes.removed {
             let objects = self.connection.object_server();
-            told.add(
-                objects
-                    .remove::<Server, _>(&entry.object.path)
-                    .await
-                    .map(drop),
-            );
+            told.add(objects.remove::<Server, _>(&entry.object.path).await.map(drop));
         }
 
         self.tell_servers(&changes, &mut told).await;
         if let Some(changed) = AccountProperties::changed(&old.account, &new.account) {
             let path = ObjectPath::from_static_str_unchecked(ACCOUNT_PATH);
-            told.add(
-                self.properties_changed(&path, ACCOUNT_INTERFACE, changed)
-                    .await,
-            );
+            told.add(self.properties_changed(&path, ACCOUNT_INTERFACE, changed).await);
         }
         told.0
     }
@@ -190,10 +171,7 @@ impl Service {
                 continue;
             };
             let path = &new.object.path;
-            told.add(
-                self.properties_changed(path, SERVER_INTERFACE, properties)
-                    .await,
-            );
+            told.add(self.properties_changed(path, SERVER_INTERFACE, properties).await);
             if was.state != now.state {
                 let (id, name) = (&now.server.id, &now.server.name);
                 let (was, now) = (was.state.word(), now.state.word());

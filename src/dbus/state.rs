@@ -138,9 +138,8 @@ impl List {
             return None;
         }
 
-        let mut old: HashMap<&str, &Arc<Entry>> = (self.entries.iter())
-            .map(|entry| (&*entry.source.server.id, entry))
-            .collect();
+        let mut old: HashMap<&str, &Arc<Entry>> =
+            (self.entries.iter()).map(|entry| (&*entry.source.server.id, entry)).collect();
         let mut seen = HashSet::with_capacity(servers.len());
         let mut entries = Vec::with_capacity(servers.len());
         let mut changes = Changes::default();
@@ -169,11 +168,7 @@ impl List {
             .cloned()
             .collect();
 
-        let list = Self {
-            entries,
-            owned: OnceLock::new(),
-            shared: OnceLock::new(),
-        };
+        let list = Self { entries, owned: OnceLock::new(), shared: OnceLock::new() };
         Some((list, changes))
     }
 }

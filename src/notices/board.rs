@@ -123,10 +123,7 @@ impl Board {
     }
 
     fn withdraw(&mut self, which: impl Fn(&About) -> bool) -> Vec<Step> {
-        self.shown
-            .extract_if(.., |s| which(&s.about))
-            .map(|s| Step::Close(s.id))
-            .collect()
+        self.shown.extract_if(.., |s| which(&s.about)).map(|s| Step::Close(s.id)).collect()
     }
 
     fn offline(&mut self, servers: Vec<(String, String)>) -> Vec<Step> {
@@ -175,10 +172,7 @@ impl Board {
 }
 
 fn members(servers: Vec<(String, String)>, back: bool) -> Vec<Member> {
-    servers
-        .into_iter()
-        .map(|(id, name)| Member { id, name, back })
-        .collect()
+    servers.into_iter().map(|(id, name)| Member { id, name, back }).collect()
 }
 
 /// The step that says how these servers are; none for no server.
@@ -187,22 +181,14 @@ fn show_servers(members: Vec<Member>, replaces: Option<u32>) -> Option<Step> {
         return None;
     }
     let names = |back| -> Vec<&str> {
-        members
-            .iter()
-            .filter(|m| m.back == back)
-            .map(|m| m.name.as_str())
-            .collect()
+        members.iter().filter(|m| m.back == back).map(|m| m.name.as_str()).collect()
     };
     let (back, offline) = (names(true), names(false));
     let matters = back.is_empty();
     Some(Step::Show {
         text: text::servers(&back, &offline),
         matters,
-        category: Some(if matters {
-            "network.disconnected"
-        } else {
-            "network.connected"
-        }),
+        category: Some(if matters { "network.disconnected" } else { "network.connected" }),
         replaces,
         about: About::Servers(members),
     })

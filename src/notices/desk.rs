@@ -60,12 +60,7 @@ pub(super) async fn work(address: Option<String>, mut orders: mpsc::Receiver<Ord
             Order::WithdrawAccount => board.withdraw_account(),
             Order::WithdrawServers => board.withdraw_servers(),
         };
-        match timeout(
-            PATIENCE,
-            carry_out(&mut board, &mut desk, address.as_deref(), steps),
-        )
-        .await
-        {
+        match timeout(PATIENCE, carry_out(&mut board, &mut desk, address.as_deref(), steps)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no notification shown"),
             Err(_) => debug!("the notification server does not answer"),
@@ -86,13 +81,7 @@ async fn carry_out(
             none => none.insert(Desk::open(address).await?),
         };
         match step {
-            Step::Show {
-                about,
-                text,
-                matters,
-                category,
-                replaces,
-            } => {
+            Step::Show { about, text, matters, category, replaces } => {
                 let markup = desk.reads_markup().await?;
                 let Some(notification) = message(&text, markup, matters, category) else {
                     debug!("no notification shown: this program has no name");
@@ -124,11 +113,7 @@ fn message(
         .icon(ENTRY)
         .summary(&text.summary)
         .hint(Hint::DesktopEntry(ENTRY.to_owned()))
-        .urgency(if matters {
-            Urgency::Normal
-        } else {
-            Urgency::Low
-        });
+        .urgency(if matters { Urgency::Normal } else { Urgency::Low });
     if markup {
         notification.body(&escaped(&text.body));
     } else {
@@ -214,11 +199,7 @@ impl Desk {
             MessageStream::for_match_rule(closed, &connection, None).await?,
             MessageStream::for_match_rule(owner, &connection, None).await?,
         );
-        Ok(Self {
-            connection,
-            signals,
-            markup: None,
-        })
+        Ok(Self { connection, signals, markup: None })
     }
 
     /// Whether the notification server reads markup in bodies.
@@ -260,13 +241,7 @@ impl Desk {
         B: serde::Serialize + zbus::DynamicType,
     {
         self.connection
-            .call_method(
-                Some(BusName::try_from(SERVER)?),
-                PATH,
-                Some(SERVER),
-                method,
-                body,
-            )
+            .call_method(Some(BusName::try_from(SERVER)?), PATH, Some(SERVER), method, body)
             .await
     }
 }

@@ -29,22 +29,14 @@ pub(super) fn isolated(name: &str) -> String {
 /// A message from elsewhere in the daemon, cut and cleaned, or the usual one where it is empty.
 pub(super) fn sentence(message: &str, usual: &str) -> String {
     let message = message.trim();
-    if message.is_empty() {
-        usual.to_owned()
-    } else {
-        cut(message, MESSAGE_CHARS).collect()
-    }
+    if message.is_empty() { usual.to_owned() } else { cut(message, MESSAGE_CHARS).collect() }
 }
 
 /// At most `max` characters, an ellipsis for the rest; what breaks or controls a line becomes
 /// U+FFFD.
 fn cut(text: &str, max: usize) -> impl Iterator<Item = char> {
     let whole = text.chars().nth(max).is_none();
-    let (take, end) = if whole {
-        (max, None)
-    } else {
-        (max - 1, Some('…'))
-    };
+    let (take, end) = if whole { (max, None) } else { (max - 1, Some('…')) };
     text.chars()
         .take(take)
         .map(|c| match c {
@@ -100,22 +92,13 @@ mod tests {
 
     #[test]
     fn names_are_cut_and_cleaned() {
-        assert_eq!(
-            isolated("\ta\u{0}b\nc\u{9f}\n"),
-            "\u{2068}a\u{fffd}b\u{fffd}c\u{fffd}\u{2069}"
-        );
+        assert_eq!(isolated("\ta\u{0}b\nc\u{9f}\n"), "\u{2068}a\u{fffd}b\u{fffd}c\u{fffd}\u{2069}");
         let long = isolated(&"é".repeat(10_000));
         assert_eq!(long.chars().count(), NAME_CHARS + 2);
         assert!(long.ends_with("é…\u{2069}"));
-        assert_eq!(
-            isolated(&"é".repeat(NAME_CHARS)).chars().count(),
-            NAME_CHARS + 2
-        );
+        assert_eq!(isolated(&"é".repeat(NAME_CHARS)).chars().count(), NAME_CHARS + 2);
         assert_eq!(sentence(" ", "usual"), "usual");
-        assert_eq!(
-            sentence(&"x".repeat(999), "").chars().count(),
-            MESSAGE_CHARS
-        );
+        assert_eq!(sentence(&"x".repeat(999), "").chars().count(), MESSAGE_CHARS);
     }
 
     #[test]

@@ -58,11 +58,7 @@ impl Notices {
     /// Notices go to the bus at this D-Bus address. Opens nothing yet.
     #[must_use]
     pub fn at(address: impl Into<String>) -> Self {
-        Self {
-            address: Some(address.into()),
-            orders: None,
-            task: None,
-        }
+        Self { address: Some(address.into()), orders: None, task: None }
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:
@@ -102,9 +98,7 @@ impl Notices {
     fn withdraw(&self, order: Order) {
         // No task: nothing is shown.
         if let Some(orders) = &self.orders
-            && orders
-                .try_send(order)
-                .is_err_and(|e| matches!(e, TrySendError::Full(_)))
+            && orders.try_send(order).is_err_and(|e| matches!(e, TrySendError::Full(_)))
         {
             debug!("the notification server is too slow: one notice stays");
         }

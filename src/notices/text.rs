@@ -17,10 +17,7 @@ pub(super) struct Text {
 }
 
 fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
-    Text {
-        summary: summary.into(),
-        body: body.into(),
-    }
+    Text { summary: summary.into(), body: body.into() }
 }
 
 /// The text of a notice about the account; `None` for one about servers.
@@ -51,10 +48,7 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
                     "The code was not used in time; “plexctl login” gets a new one.",
                 )
             } else {
-                (
-                    "The Plex sign-in did not succeed",
-                    "Try again with “plexctl login”.",
-                )
+                ("The Plex sign-in did not succeed", "Try again with “plexctl login”.")
             };
             text(summary, sentence(message, usual))
         }
@@ -80,18 +74,16 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
 /// offline (still offline, where any is back).
 pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
     match (back, offline) {
-        ([], [name]) => text(
-            format!("{} is offline", server(name)),
-            "Plex has lost contact with this server.",
-        ),
+        ([], [name]) => {
+            text(format!("{} is offline", server(name)), "Plex has lost contact with this server.")
+        }
         ([], names) => text(
             format!("{} Plex servers are offline", names.len()),
             format!("Plex has lost contact with {}.", list(names)),
         ),
-        ([name], []) => text(
-            format!("{} is back", server(name)),
-            "Plex is in contact with this server again.",
-        ),
+        ([name], []) => {
+            text(format!("{} is back", server(name)), "Plex is in contact with this server again.")
+        }
         (names, []) => text(
             format!("{} Plex servers are back", names.len()),
             format!("Plex is in contact with {} again.", list(names)),
@@ -100,10 +92,9 @@ pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
             format!("{} is back", server(name)),
             format!("{} is still offline.", server(still)),
         ),
-        ([name], still) => text(
-            format!("{} is back", server(name)),
-            format!("{} are still offline.", list(still)),
-        ),
+        ([name], still) => {
+            text(format!("{} is back", server(name)), format!("{} are still offline.", list(still)))
+        }
         (names, [still]) => text(
             format!("{} Plex servers are back", names.len()),
             format!(
@@ -124,11 +115,7 @@ pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
 }
 
 fn server(name: &str) -> String {
-    if name.trim().is_empty() {
-        "A server without a name".to_owned()
-    } else {
-        isolated(name)
-    }
+    if name.trim().is_empty() { "A server without a name".to_owned() } else { isolated(name) }
 }
 
 /// “A, B and C”, or “A, B, C, D, E and 4 more”.
@@ -176,18 +163,8 @@ mod tests {
                 "7 Plex servers are offline",
                 "Plex has lost contact with A, B, C, D, E and 2 more.",
             ),
-            (
-                &["Attic"],
-                &[],
-                "Attic is back",
-                "Plex is in contact with this server again.",
-            ),
-            (
-                &["A"],
-                &["B", "C"],
-                "A is back",
-                "B and C are still offline.",
-            ),
+            (&["Attic"], &[], "Attic is back", "Plex is in contact with this server again."),
+            (&["A"], &["B", "C"], "A is back", "B and C are still offline."),
             (
                 &["A", "B"],
                 &["C"],
@@ -209,23 +186,14 @@ mod tests {
     #[test]
     fn the_account_is_named_where_the_name_is_known() {
         let say = |name: &str, kept| {
-            let notice = Notice::LoginSucceeded {
-                name: name.to_owned(),
-                kept,
-            };
+            let notice = Notice::LoginSucceeded { name: name.to_owned(), kept };
             seen(&account(&notice).unwrap())
         };
         assert_eq!(
             say("demo", true).1,
             "plex-accountd now keeps the sign-in of demo for this computer."
         );
-        assert_eq!(
-            say("", true).1,
-            "plex-accountd now keeps your sign-in for this computer."
-        );
-        assert_eq!(
-            say("demo", false).0,
-            "Signed in to Plex until the next restart"
-        );
+        assert_eq!(say("", true).1, "plex-accountd now keeps your sign-in for this computer.");
+        assert_eq!(say("demo", false).0, "Signed in to Plex until the next restart");
     }
 }

@@ -50,18 +50,12 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings, device: Device) -> Self {
         let http = Http::new(&settings, &device);
-        Self(Arc::new(Inner {
-            settings,
-            device,
-            http,
-        }))
+        Self(Arc::new(Inner { settings, device, http }))
     }
 
     /// Asks for a PIN: `POST /api/v2/pins`.
     pub async fn create_pin(&self, kind: PinKind) -> Result<Pin, Failure> {
-        let Inner {
-            settings, device, ..
-        } = &*self.0;
+        let Inner { settings, device, .. } = &*self.0;
         let query = match kind {
             PinKind::Short => None,
             PinKind::Strong => Some("strong=true"),
@@ -82,18 +76,14 @@ impl Client {
     /// Asks whose token this is: `GET /api/v2/user`.
     pub async fn user(&self, token: &Token) -> Result<User, Failure> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/user", None);
-        let answer = self
-            .ask(Method::GET, url, Some(token), About::Other)
-            .await?;
+        let answer = self.ask(Method::GET, url, Some(token), About::Other).await?;
         document::user(&answer)
     }
 
     /// Has plex.tv forget the token: `DELETE /api/v2/users/signout`.
     pub async fn sign_out(&self, token: &Token) -> Result<(), Failure> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/users/signout", None);
-        let answer = self
-            .ask(Method::DELETE, url, Some(token), About::Other)
-            .await?;
+        let answer = self.ask(Method::DELETE, url, Some(token), About::Other).await?;
         // 204 is documented. A web page with status 200 comes from somebody else.
         if document::is_web_page(&answer) {
             return Err(Failure::NotPlexTv("it is a web page".into()));
@@ -108,16 +98,9 @@ impl Client {
         let (v2, v1) = tokio::join!(self.v2(token), v1);
 
         let token_in_doubt = doubts(&v2, &v1) || doubts(&v1, &v2);
-        let user = if token_in_doubt {
-            Some(self.user(token).await)
-        } else {
-            None
-        };
-        let addresses = if is_weather(&v2) && is_weather(&v1) {
-            self.addresses(token).await
-        } else {
-            None
-        };
+        let user = if token_in_doubt { Some(self.user(token).await) } else { None };
+        let addresses =
+            if is_weather(&v2) && is_weather(&v1) { self.addresses(token).await } else { None };
         Lists {
             v2: v2.map_err(|missed| missed.failure),
             v1: v1.map_err(|missed| missed.failure),
@@ -128,15 +111,9 @@ impl Client {
 
     /// The v2 list, from `plex.tv` where `clients.plex.tv` can't be reached at all.
     async fn v2(&self, token: &Token) -> Result<List, Missed> {
-        let Settings {
-            base_url,
-            clients_url,
-            ..
-        } = &self.0.settings;
+        let Settings { base_url, clients_url, .. } = &self.0.settings;
         let path = "api/v2/resources";
-        let first = self
-            .list(clients_url, path, V2_QUERY, Kind::V2, token)
-            .await;
+        let first = self.list(clients_url, path, V2_QUERY, Kind::V2, token).await;
         match first {
             Err(Missed { status: None, .. }) if clients_url != base_url => {
                 self.list(base_url, path, V2_QUERY, Kind::V2, token).await
@@ -175,10 +152,8 @@ impl Client {
             accept: XML,
             token: Some(token),
         };
-        let response = self.0.http.send(request).await.map_err(|failure| Missed {
-            failure,
-            status: None,
-        })?;
+        let response =
+            self.0.http.send(request).await.map_err(|failure| Missed { failure, status: None })?;
         let status = Some(response.status());
         let read = async {
             let response = accepted(response, About::Other).await?;
@@ -197,12 +172,7 @@ impl Client {
         token: Option<&Token>,
         about: About,
     ) -> Result<Vec<u8>, Failure> {
-        let request = Request {
-            method,
-            url,
-            accept: JSON,
-            token,
-        };
+        let request = Request { method, url, accept: JSON, token };
         let response = self.0.http.send(request).await?;
         body(accepted(response, about).await?).await
     }
@@ -211,10 +181,7 @@ impl Client {
 impl Missed {
     /// Nobody said no: nothing came, or nothing that plex.tv gives.
     fn is_weather(&self) -> bool {
-        matches!(
-            self.failure,
-            Failure::Unreachable(_) | Failure::NotPlexTv(_)
-        )
+        matches!(self.failure, Failure::Unreachable(_) | Failure::NotPlexTv(_))
     }
 }
 
@@ -225,12 +192,8 @@ fn is_weather(list: &Result<List, Missed>) -> bool {
 /// Whether `list` says that the token is bad and `other` was not answered with 200, which would
 /// have needed a good one.
 fn doubts(list: &Result<List, Missed>, other: &Result<List, Missed>) -> bool {
-    let bad = list
-        .as_ref()
-        .is_err_and(|missed| missed.failure.says_bad_token());
-    let good = other
-        .as_ref()
-        .map_or_else(|missed| missed.status == Some(StatusCode::OK), |_| true);
+    let bad = list.as_ref().is_err_and(|missed| missed.failure.says_bad_token());
+    let good = other.as_ref().map_or_else(|missed| missed.status == Some(StatusCode::OK), |_| true);
     bad && !good
 }
 

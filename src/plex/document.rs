@@ -36,8 +36,7 @@ pub(super) fn read(body: &[u8], target: &mut impl Named) -> Result<(), Failure> 
             let text = String::from_utf8_lossy(body);
             let mut json = serde_json::Deserializer::from_str(&text);
             // The messages of serde_json quote the document.
-            json.deserialize_map(Members(target))
-                .map_err(|_| BROKE_OFF)?;
+            json.deserialize_map(Members(target)).map_err(|_| BROKE_OFF)?;
             json.end().map_err(|_| BROKE_OFF)?;
         }
         Some(_) => return Err(OTHER.into()),
@@ -151,17 +150,12 @@ impl ErrorBody {
             }),
             _ => None,
         };
-        Self {
-            code,
-            invalid_token: contains_ignoring_case(body, b"invalid token"),
-        }
+        Self { code, invalid_token: contains_ignoring_case(body, b"invalid token") }
     }
 }
 
 fn contains_ignoring_case(haystack: &[u8], needle: &[u8]) -> bool {
-    haystack
-        .windows(needle.len())
-        .any(|window| window.eq_ignore_ascii_case(needle))
+    haystack.windows(needle.len()).any(|window| window.eq_ignore_ascii_case(needle))
 }
 
 /// The first `code` of an `<error>` or `<Response>`.

@@ -85,9 +85,7 @@ impl Http {
         if self.straight {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| Failure::Unreachable(no_client(&error)))?;
+        let client = builder.build().map_err(|error| Failure::Unreachable(no_client(&error)))?;
         Ok(slot.insert(client).clone())
     }
 }
@@ -185,10 +183,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         // More digits than a number holds is a long time too.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
-        httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(now)
-            .unwrap_or_default()
+        httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
     Some(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }

@@ -67,13 +67,7 @@ impl<'a> ListReader<'a> {
     #[must_use]
     pub fn new(kind: Kind, own_id: &'a str) -> Self {
         Self {
-            rows: Rows {
-                kind,
-                own_id,
-                list: List::default(),
-                open: None,
-                strangers: false,
-            },
+            rows: Rows { kind, own_id, list: List::default(), open: None, strangers: false },
             form: Form::Unknown(Vec::new()),
         }
     }
@@ -224,10 +218,8 @@ impl Rows<'_> {
         let text = String::from_utf8_lossy(bytes);
         let mut json = serde_json::Deserializer::from_str(&text);
         // The messages of serde_json quote the document.
-        json.deserialize_seq(JsonRows(self))
-            .map_err(|_| BROKE_OFF)?;
-        json.end()
-            .map_err(|_| Wrong("something follows the document"))
+        json.deserialize_seq(JsonRows(self)).map_err(|_| BROKE_OFF)?;
+        json.end().map_err(|_| Wrong("something follows the document"))
     }
 }
 
@@ -309,9 +301,7 @@ impl<'a> Fields<'a> {
         };
         let locals = self.local_addresses.text();
         let public = self.address.text();
-        let locals = locals
-            .split(',')
-            .map(|address| (address.trim(), DEFAULT_PORT, true));
+        let locals = locals.split(',').map(|address| (address.trim(), DEFAULT_PORT, true));
         std::iter::once((public.trim(), self.port.port(), false))
             .chain(locals)
             .filter(|(address, ..)| !address.is_empty())
@@ -401,10 +391,7 @@ impl<'de> Visitor<'de> for JsonRows<'_, '_> {
     fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<(), A::Error> {
         while let Some(row) = seq.next_element_seed(Object(JsonRow::default()))? {
             match row {
-                Some(JsonRow {
-                    fields,
-                    connections,
-                }) => {
+                Some(JsonRow { fields, connections }) => {
                     if let Some(mut row) = self.0.accept(&fields) {
                         row.connections = connections;
                         self.0.push(row);

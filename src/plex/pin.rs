@@ -63,20 +63,12 @@ pub(super) fn granted(
         PinKind::Short => 900,
         PinKind::Strong => 1800,
     };
-    let seconds = fields
-        .expires_in
-        .unwrap_or(usual)
-        .clamp(*LIFE.start(), *LIFE.end());
+    let seconds = fields.expires_in.unwrap_or(usual).clamp(*LIFE.start(), *LIFE.end());
     let url = match kind {
         PinKind::Short => settings.link_url.to_string(),
         PinKind::Strong => auth_link(&settings.auth_url, device, &code, &[]),
     };
-    Ok(Pin {
-        id: PinId(id),
-        code,
-        url,
-        expires_in: Duration::from_secs(seconds),
-    })
+    Ok(Pin { id: PinId(id), code, url, expires_in: Duration::from_secs(seconds) })
 }
 
 /// The token, once the PIN is claimed.
@@ -90,9 +82,7 @@ pub(super) fn claimed(body: &[u8]) -> Result<Option<Token>, Failure> {
         return Ok(None);
     }
     let token = Token::new(std::mem::take(&mut *fields.token));
-    token
-        .map(Some)
-        .ok_or_else(|| Wrong("its token is not one").into())
+    token.map(Some).ok_or_else(|| Wrong("its token is not one").into())
 }
 
 /// The link for a browser: everything it carries stands behind the `#`, so that it reaches no

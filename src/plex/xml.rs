@@ -77,11 +77,7 @@ impl Walker {
     /// Says that no more comes: an error unless the root was closed and nothing but comments and
     /// white space followed.
     pub(super) fn finish(&self) -> Result<(), Wrong> {
-        if self.ended && self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(BROKE_OFF)
-        }
+        if self.ended && self.rest.is_empty() { Ok(()) } else { Err(BROKE_OFF) }
     }
 
     /// Reads all that is whole in `bytes` and returns how many bytes that is.
@@ -252,11 +248,7 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         if c != '&' {
             // White space in an attribute counts as a space.
-            text.push(if matches!(c, '\t' | '\n' | '\r') {
-                ' '
-            } else {
-                c
-            });
+            text.push(if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c });
             rest = &rest[c.len_utf8()..];
             continue;
         }

@@ -17,10 +17,7 @@ async fn login_by_code_then_the_servers_then_sign_out() {
     let (code, link, auth, expires) = account.start_login().await.unwrap();
     assert_eq!(code.len(), 4, "{code}");
     assert_eq!(link, format!("{}/link", session.fake.http()));
-    assert!(
-        auth.starts_with(&format!("{}/auth#?", session.fake.http())),
-        "{auth}"
-    );
+    assert!(auth.starts_with(&format!("{}/auth#?", session.fake.http())), "{auth}");
     assert!(expires > 1_760_000_000);
     let (state, details) = status(&account).await;
     assert_eq!(state, "waiting");
@@ -28,45 +25,26 @@ async fn login_by_code_then_the_servers_then_sign_out() {
     assert_eq!(details.auth_url.as_ref(), Some(&auth));
     assert_eq!(details.expires_at, Some(expires));
 
-    let token = session
-        .fake
-        .order("approve", json!({ "code": code, "via": "link" }))
-        .await;
+    let token = session.fake.order("approve", json!({ "code": code, "via": "link" })).await;
     let token = token["token"].as_str().unwrap();
     let told = watch.login_finished().await;
-    let [
-        ..,
-        Said::Changed {
-            path, properties, ..
-        },
-        Said::LoginFinished(outcome, _),
-    ] = &told[..]
+    let [.., Said::Changed { path, properties, .. }, Said::LoginFinished(outcome, _)] = &told[..]
     else {
         panic!("{told:?}")
     };
     assert!(path.ends_with("Account1"), "{told:?}");
     let mut keys: Vec<_> = properties.keys().map(String::as_str).collect();
     keys.sort_unstable();
-    assert!(
-        ["LoginState", "SignedIn", "Username"]
-            .iter()
-            .all(|k| keys.contains(k)),
-        "{keys:?}"
-    );
+    assert!(["LoginState", "SignedIn", "Username"].iter().all(|k| keys.contains(k)), "{keys:?}");
     assert_eq!(outcome, "succeeded");
     assert_eq!(
-        told.iter()
-            .filter(|s| s.account("LoginState").is_some())
-            .count(),
+        told.iter().filter(|s| s.account("LoginState").is_some()).count(),
         2, // waiting, signed-in
         "{told:?}"
     );
 
     watch.refreshed().await;
-    assert_eq!(
-        names(&account.list_servers().await.unwrap()),
-        ["Attic", "Cellar", "家のサーバー"]
-    );
+    assert_eq!(names(&account.list_servers().await.unwrap()), ["Attic", "Cellar", "家のサーバー"]);
     let shared = account.list_shared_servers().await.unwrap();
     assert_eq!(names(&shared), ["media"]);
     assert_eq!(shared[0].source_title, "friend-one");
@@ -83,10 +61,7 @@ async fn login_by_code_then_the_servers_then_sign_out() {
     let file = session.state().join("token.json");
     assert!(std::fs::read_to_string(&file).unwrap().contains(token));
     assert_eq!(file.metadata().unwrap().permissions().mode() & 0o777, 0o600);
-    assert_eq!(
-        session.state().metadata().unwrap().permissions().mode() & 0o777,
-        0o700
-    );
+    assert_eq!(session.state().metadata().unwrap().permissions().mode() & 0o777, 0o700);
 
     account.sign_out().await.unwrap();
     let revocations = session.fake.requests("signout").await;
@@ -98,13 +73,7 @@ async fn login_by_code_then_the_servers_then_sign_out() {
     assert_eq!(account.next_refresh().await.unwrap(), 0);
     assert_eq!(account.last_refresh().await.unwrap(), 0);
     let told = watch.so_far().await;
-    assert_eq!(
-        told.iter()
-            .filter(|s| matches!(s, Said::Removed(_)))
-            .count(),
-        4,
-        "{told:?}"
-    );
+    assert_eq!(told.iter().filter(|s| matches!(s, Said::Removed(_))).count(), 4, "{told:?}");
     assert!(!file.exists());
     account.sign_out().await.unwrap();
     daemon.stop().await;

@@ -94,13 +94,7 @@ async fn status_429_with_retry_after_is_obeyed() {
     assert_eq!(name, ErrorName::RateLimited);
     assert!(sentence.contains(" s."), "names the seconds: {sentence}");
     assert_eq!(account.plex_tv().await.unwrap(), "rate-limited");
-    assert!(
-        watch
-            .so_far()
-            .await
-            .iter()
-            .all(|said| said.account("LastRefresh").is_none())
-    );
+    assert!(watch.so_far().await.iter().all(|said| said.account("LastRefresh").is_none()));
     // Not in the plan before that time either (the back-off is longer).
     let first = session.fake.requests("v2").await;
     assert_eq!(first.len(), 1);
@@ -138,10 +132,7 @@ async fn starts_into(session: &Session, faults: &[Value]) -> (ErrorName, String)
     let servers = account.list_servers().await.unwrap();
     assert_eq!(names(&servers), ["Attic", "Cellar", "家のサーバー"]);
     for server in &servers {
-        assert_eq!(
-            (&*server.state, &*server.reason),
-            ("unknown", "not-refreshed")
-        );
+        assert_eq!((&*server.state, &*server.reason), ("unknown", "not-refreshed"));
     }
     assert_eq!(servers[0].connections.len(), 2);
     assert!(account.stale().await.unwrap());
@@ -170,11 +161,9 @@ async fn answers_that_break_off_change_nothing() {
     // Whole by its length, broken off all the same.
     let many = fixture("made/v2_resources_many.xml");
     let v1 = fixture("made/v1_resources_many.xml");
-    for (end, end_v1) in [
-        (100, 100),
-        (5000, 4000),
-        (many.trim_end().len() - 1, v1.trim_end().len() - 1),
-    ] {
+    for (end, end_v1) in
+        [(100, 100), (5000, 4000), (many.trim_end().len() - 1, v1.trim_end().len() - 1)]
+    {
         let cut = |text: &str, mut end: usize| {
             while !text.is_char_boundary(end) {
                 end -= 1;
@@ -261,10 +250,7 @@ async fn a_login_at_a_port_that_never_answers() {
 #[tokio::test]
 async fn sigterm_in_the_middle_of_a_request_that_hangs() {
     let session = Session::signed_in().await;
-    session
-        .fake
-        .fault(json!({ "endpoint": "*", "mode": "hang" }))
-        .await;
+    session.fake.fault(json!({ "endpoint": "*", "mode": "hang" })).await;
     let daemon = session.daemon().await;
     session.fake.came("v2", 0).await;
     let account = session.account().await;
@@ -287,10 +273,7 @@ async fn https_with_the_right_authority_works() {
     let _daemon = session.daemon().await;
     session.log_in(&mut watch).await;
     watch.refreshed().await;
-    assert_eq!(
-        session.account().await.list_servers().await.unwrap().len(),
-        3
-    );
+    assert_eq!(session.account().await.list_servers().await.unwrap().len(), 3);
 }
 
 #[tokio::test]
@@ -305,10 +288,7 @@ async fn a_certificate_of_another_authority_is_refused() {
     let (name, sentence) = failure(account.start_login().await);
     assert_eq!(name, ErrorName::PlexTvUnreachable);
     assert!(sentence.contains("certificate of 127.0.0.1"), "{sentence}");
-    assert!(
-        sentence.contains("not signed by an authority"),
-        "{sentence}"
-    );
+    assert!(sentence.contains("not signed by an authority"), "{sentence}");
     assert!(session.fake.requests("pins-create").await.is_empty());
 }
 

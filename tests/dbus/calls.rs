@@ -111,10 +111,7 @@ async fn call_from_another_machine(bed: &Bed, member: &str) -> Message {
         let message = next(&mut messages).await.unwrap().unwrap();
         if message.header().reply_serial() == Some(serial) {
             assert_eq!(message.message_type(), Type::MethodReturn);
-            assert_eq!(
-                message.primary_header().endian_sig(),
-                EndianSig::from(other)
-            );
+            assert_eq!(message.primary_header().endian_sig(), EndianSig::from(other));
             return message;
         }
     }
@@ -122,12 +119,8 @@ async fn call_from_another_machine(bed: &Bed, member: &str) -> Message {
 
 #[tokio::test]
 async fn a_caller_of_the_other_byte_order_is_answered_in_its_own() {
-    let bed = serve(view([
-        server("a", "Attic"),
-        server("b", "Barn"),
-        shared("c", "Cellar", "Cy"),
-    ]))
-    .await;
+    let bed =
+        serve(view([server("a", "Attic"), server("b", "Barn"), shared("c", "Cellar", "Cy")])).await;
     let reply = call_from_another_machine(&bed, "ListServers").await;
     let servers: Vec<ServerInfo> = reply.body().deserialize().unwrap();
     assert_eq!(servers, bed.account.list_servers().await.unwrap());
@@ -142,10 +135,8 @@ async fn a_caller_of_the_other_byte_order_is_answered_in_its_own() {
 async fn details_of(bed: &Bed) -> BTreeMap<String, OwnedVariant> {
     let interface = Some("org.plexaccountd.Account1");
     let path = "/org/plexaccountd/Account1";
-    let reply = (bed.client)
-        .call_method(None::<&str>, path, interface, "LoginStatus", &())
-        .await
-        .unwrap();
+    let reply =
+        (bed.client).call_method(None::<&str>, path, interface, "LoginStatus", &()).await.unwrap();
     let (_, details) = reply.body().deserialize::<(String, _)>().unwrap();
     details
 }
@@ -166,10 +157,7 @@ async fn login_status_has_the_keys_of_each_state() {
         (LoginState::Waiting, user),
     ] {
         account.login_state = state;
-        let view = View {
-            account: account.clone(),
-            servers: Vec::new(),
-        };
+        let view = View { account: account.clone(), servers: Vec::new() };
         bed.service.publish(view).await.unwrap();
         let more = if state == LoginState::Waiting {
             "auth_url code expires_at link_url"
@@ -191,10 +179,7 @@ async fn login_status_has_the_keys_of_each_state() {
     assert_eq!(waiting.account_id, Some(42));
     account.login_state = LoginState::SignedOut;
     account.details.account = None;
-    let view = View {
-        account,
-        servers: Vec::new(),
-    };
+    let view = View { account, servers: Vec::new() };
     bed.service.publish(view).await.unwrap();
     let (_, out) = bed.account.login_status().await.unwrap();
     assert_eq!(
@@ -235,10 +220,7 @@ async fn properties_are_what_was_published() {
     assert_eq!(attic.presence().await.unwrap(), listed.presence);
     assert_eq!(attic.route().await.unwrap(), listed.route);
     assert_eq!(attic.best_uri().await.unwrap(), listed.best_uri);
-    assert_eq!(
-        attic.product_version().await.unwrap(),
-        listed.product_version
-    );
+    assert_eq!(attic.product_version().await.unwrap(), listed.product_version);
     assert_eq!(attic.platform().await.unwrap(), listed.platform);
     assert_eq!(attic.public_address().await.unwrap(), listed.public_address);
     assert_eq!(attic.https_required().await.unwrap(), listed.https_required);
@@ -269,12 +251,7 @@ async fn start_login_hands_over_the_offer() {
         reply.send(Ok(offer())).unwrap();
     };
     let (answer, ()) = tokio::join!(bed.account.start_login(), owner);
-    let LoginOffer {
-        code,
-        link_url,
-        auth_url,
-        expires_at,
-    } = offer();
+    let LoginOffer { code, link_url, auth_url, expires_at } = offer();
     assert_eq!(answer.unwrap(), (code, link_url, auth_url, expires_at));
 }
 
@@ -287,13 +264,9 @@ async fn calls_without_an_answer_return_when_the_owner_is_done() {
             panic!("CancelLogin")
         };
         reply.send(Ok(())).unwrap();
-        let Some(Command::SignOut(reply)) = bed.commands.recv().await else {
-            panic!("SignOut")
-        };
+        let Some(Command::SignOut(reply)) = bed.commands.recv().await else { panic!("SignOut") };
         reply.send(Ok(())).unwrap();
-        let Some(Command::Refresh(reply)) = bed.commands.recv().await else {
-            panic!("Refresh")
-        };
+        let Some(Command::Refresh(reply)) = bed.commands.recv().await else { panic!("Refresh") };
         reply.send(Ok(())).unwrap();
         let mut mutes = Vec::new();
         for _ in 0..2 {
@@ -341,9 +314,7 @@ async fn failures_have_the_names_of_the_contract() {
         );
     }
     let owner = async {
-        let Some(Command::Mute { reply, .. }) = bed.commands.recv().await else {
-            panic!("Mute")
-        };
+        let Some(Command::Mute { reply, .. }) = bed.commands.recv().await else { panic!("Mute") };
         let error = CallError::InvalidArgs("That time has passed.".to_owned());
         reply.send(Err(error)).unwrap();
     };
@@ -409,9 +380,7 @@ async fn too_many_waiting_calls_fail_at_once_and_reads_go_on() {
     assert_eq!(bed.account.username().await.unwrap(), "ada");
 
     for _ in 0..QUEUE {
-        let Some(Command::Refresh(reply)) = bed.commands.recv().await else {
-            panic!("Refresh")
-        };
+        let Some(Command::Refresh(reply)) = bed.commands.recv().await else { panic!("Refresh") };
         reply.send(Ok(())).unwrap();
     }
     for call in waiting {
@@ -423,9 +392,8 @@ async fn too_many_waiting_calls_fail_at_once_and_reads_go_on() {
 async fn hostile_text_breaks_nothing() {
     let long = "\u{202e}x".repeat(2048);
     let names = ["N\0UL", "\"<b>&amp;\n", "", &long, "\u{10ffff}"];
-    let mut views: Vec<_> = (names.iter().enumerate())
-        .map(|(n, name)| server(&format!("id\0{n}"), name))
-        .collect();
+    let mut views: Vec<_> =
+        (names.iter().enumerate()).map(|(n, name)| server(&format!("id\0{n}"), name)).collect();
     let odd = Arc::make_mut(&mut views[0].server);
     odd.connections[0].uri = "https://\0".to_owned();
     odd.platform = "\0".to_owned();
@@ -464,10 +432,7 @@ async fn connections_without_end_are_cut() {
     let mut many = server("a", "Attic");
     let connections = &mut Arc::make_mut(&mut many.server).connections;
     *connections = (0..100_000)
-        .map(|n| Connection {
-            uri: format!("https://{n}.example"),
-            ..Connection::default()
-        })
+        .map(|n| Connection { uri: format!("https://{n}.example"), ..Connection::default() })
         .collect();
     let bed = serve(view([many])).await;
     let servers = bed.account.list_servers().await.unwrap();

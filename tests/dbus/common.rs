@@ -29,12 +29,9 @@ pub(crate) struct Bed {
 /// Serves `view` on a new socket pair.
 pub(crate) async fn serve(view: View) -> Bed {
     let (ours, theirs) = UnixStream::pair().unwrap();
-    let server = (Builder::unix_stream(ours).p2p())
-        .server(zbus::Guid::generate())
-        .build();
-    let client = (Builder::unix_stream(theirs).p2p())
-        .method_timeout(Duration::from_secs(20))
-        .build();
+    let server = (Builder::unix_stream(ours).p2p()).server(zbus::Guid::generate()).build();
+    let client =
+        (Builder::unix_stream(theirs).p2p()).method_timeout(Duration::from_secs(20)).build();
     let (server, client) = tokio::try_join!(server, client).unwrap();
     let (sender, commands) = mpsc::channel(QUEUE);
     let service = Service::serve(&server, sender, view).await.unwrap();
@@ -43,13 +40,7 @@ pub(crate) async fn serve(view: View) -> Bed {
         .build()
         .await
         .unwrap();
-    Bed {
-        service,
-        commands,
-        client,
-        account,
-        _server: server,
-    }
+    Bed { service, commands, client, account, _server: server }
 }
 
 /// A server with two connections.
@@ -125,8 +116,5 @@ pub(crate) fn signed_in() -> AccountView {
 
 /// A view of an account that is signed in.
 pub(crate) fn view(servers: impl IntoIterator<Item = ServerView>) -> View {
-    View {
-        account: signed_in(),
-        servers: servers.into_iter().map(Arc::new).collect(),
-    }
+    View { account: signed_in(), servers: servers.into_iter().map(Arc::new).collect() }
 }

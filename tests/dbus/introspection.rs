@@ -68,20 +68,14 @@ async fn the_files_say_what_is_served() {
     let account = running(&bed.client, &path).await;
     assert_eq!(
         interface(&account, ACCOUNT_INTERFACE),
-        interface(
-            include_str!("../../dbus/org.plexaccountd.Account1.xml"),
-            ACCOUNT_INTERFACE
-        ),
+        interface(include_str!("../../dbus/org.plexaccountd.Account1.xml"), ACCOUNT_INTERFACE),
         "as it runs:\n{account}"
     );
 
     let server = running(&bed.client, &server_path("abc")).await;
     assert_eq!(
         interface(&server, SERVER_INTERFACE),
-        interface(
-            include_str!("../../dbus/org.plexaccountd.Server1.xml"),
-            SERVER_INTERFACE
-        ),
+        interface(include_str!("../../dbus/org.plexaccountd.Server1.xml"), SERVER_INTERFACE),
         "as it runs:\n{server}"
     );
 }

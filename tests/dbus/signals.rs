@@ -48,9 +48,8 @@ async fn read(mut messages: MessageStream) -> Vec<String> {
                 assert!(invalidated.is_empty());
                 let interface = interface.strip_prefix("org.plexaccountd.").unwrap();
                 let changed: BTreeMap<_, _> = changed.iter().collect();
-                let changed: Vec<_> = (changed.iter())
-                    .map(|(key, value)| format!("{key}={}", text(value)))
-                    .collect();
+                let changed: Vec<_> =
+                    (changed.iter()).map(|(key, value)| format!("{key}={}", text(value))).collect();
                 format!("{object}: {interface} {}", changed.join(" "))
             }
             "ServerStateChanged" => {
@@ -127,11 +126,7 @@ async fn details_alone_are_no_change_of_a_property() {
 
 #[tokio::test]
 async fn each_changed_server_tells_its_properties_and_then_its_state() {
-    let mut now = view([
-        server("a", "Attic"),
-        server("b", "Barn"),
-        shared("c", "Cellar", "Cy"),
-    ]);
+    let mut now = view([server("a", "Attic"), server("b", "Barn"), shared("c", "Cellar", "Cy")]);
     let mut bed = serve(now.clone()).await;
     now.servers[0] = Arc::new(offline(server("a", "Attic")));
     let mut moved = shared("c", "Cellar", "Cy");
@@ -153,20 +148,13 @@ async fn each_changed_server_tells_its_properties_and_then_its_state() {
     let path = OwnedObjectPath::try_from(format!("{SERVERS}a")).unwrap();
     let properties = &managed[&path]["org.plexaccountd.Server1"];
     assert_eq!(properties.state.as_deref(), Some("offline"));
-    assert_eq!(
-        bed.account.list_servers().await.unwrap()[0].state,
-        "offline"
-    );
+    assert_eq!(bed.account.list_servers().await.unwrap()[0].state, "offline");
 }
 
 #[tokio::test]
 async fn servers_come_and_go_without_a_change_of_state() {
     let mut bed = serve(view([server("a", "Attic"), server("b", "Barn")])).await;
-    let now = view([
-        server("b", "Barn"),
-        offline(server("d-e", "Den")),
-        server("f", "Flat"),
-    ]);
+    let now = view([server("b", "Barn"), offline(server("d-e", "Den")), server("f", "Flat")]);
     assert_eq!(
         publish(&mut bed, now).await,
         ["account: + d_2de Den", "account: + f Flat", "account: - a"]
@@ -213,10 +201,7 @@ async fn a_thousand_servers_come_in_one_view() {
 async fn the_end_of_a_login_is_told_with_its_outcome() {
     let bed = serve(view([])).await;
     let mut ends = bed.account.receive_login_finished().await.unwrap();
-    bed.service
-        .login_finished(Outcome::Expired, "The code was not used\0 in time.")
-        .await
-        .unwrap();
+    bed.service.login_finished(Outcome::Expired, "The code was not used\0 in time.").await.unwrap();
     let end = next(&mut ends).await.unwrap();
     let end = end.args().unwrap();
     assert_eq!(end.outcome(), "expired");

@@ -30,13 +30,7 @@ impl Fake {
 
     /// Starts one that speaks https, too, with a certificate of an authority of its own.
     pub async fn with_https() -> Self {
-        Self::run(&[
-            "--listen",
-            "http://127.0.0.1:0",
-            "--listen",
-            "https://127.0.0.1:0",
-        ])
-        .await
+        Self::run(&["--listen", "http://127.0.0.1:0", "--listen", "https://127.0.0.1:0"]).await
     }
 
     async fn run(listen: &[&str]) -> Self {
@@ -62,12 +56,7 @@ impl Fake {
         };
         let http = address().await;
         let https = if https { Some(address().await) } else { None };
-        Self {
-            _child: child,
-            http,
-            https,
-            folder,
-        }
+        Self { _child: child, http, https, folder }
     }
 
     /// Where it speaks http.
@@ -104,17 +93,10 @@ impl Fake {
     }
 
     async fn ask(&self, method: &str, path: &str, body: &Value) -> Value {
-        let text = if body.is_null() {
-            String::new()
-        } else {
-            body.to_string()
-        };
+        let text = if body.is_null() { String::new() } else { body.to_string() };
         let (status, answer) = self.call(method, path, &text).await;
         let answer = String::from_utf8_lossy(&answer);
-        assert!(
-            (200..300).contains(&status),
-            "{method} {path} {text}: {status} {answer}"
-        );
+        assert!((200..300).contains(&status), "{method} {path} {text}: {status} {answer}");
         serde_json::from_str(&answer).unwrap_or(Value::Null)
     }
 
@@ -173,8 +155,7 @@ impl Fake {
 
     /// What `endpoint` answers from now on.
     pub async fn document(&self, endpoint: &str, body: &str) {
-        self.order("document", json!({ "endpoint": endpoint, "body": body }))
-            .await;
+        self.order("document", json!({ "endpoint": endpoint, "body": body })).await;
     }
 
     /// These servers in place of all others.

@@ -56,11 +56,7 @@ impl PrivateBus {
             .expect("the bus's address");
         let address = address.trim().to_owned();
         assert!(!address.is_empty(), "dbus-daemon did not start");
-        Self {
-            daemon,
-            address,
-            folder,
-        }
+        Self { daemon, address, folder }
     }
 
     /// For `DBUS_SESSION_BUS_ADDRESS`.

@@ -20,9 +20,7 @@ pub const LONG: Duration = Duration::from_secs(20);
 
 /// Waits for something that is sure to come, but not for ever.
 pub async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
-    tokio::time::timeout(LONG, future)
-        .await
-        .unwrap_or_else(|_| panic!("waited for {what} in vain"))
+    tokio::time::timeout(LONG, future).await.unwrap_or_else(|_| panic!("waited for {what} in vain"))
 }
 
 /// One call of `Notify`.
@@ -132,18 +130,8 @@ impl Interface {
             self.senders.insert(self.next, sender.clone());
             self.next
         };
-        let told = Told {
-            id,
-            sender,
-            app_name,
-            replaces,
-            icon,
-            summary,
-            body,
-            actions,
-            hints,
-            timeout,
-        };
+        let told =
+            Told { id, sender, app_name, replaces, icon, summary, body, actions, hints, timeout };
         let _ = self.happened.send(Happened::Told(Box::new(told)));
         if self.manner == Manner::Hanging {
             std::future::pending::<()>().await;
@@ -178,12 +166,7 @@ impl Server {
     /// Brings a server up.
     pub async fn start(bus: &PrivateBus, manner: Manner) -> Self {
         let (sender, happened) = mpsc::unbounded_channel();
-        let interface = Interface {
-            manner,
-            next: 0,
-            happened: sender,
-            senders: HashMap::new(),
-        };
+        let interface = Interface { manner, next: 0, happened: sender, senders: HashMap::new() };
         let connection = bus
             .builder()
             .serve_at(PATH, interface)
@@ -191,10 +174,7 @@ impl Server {
             .build()
             .await
             .expect("a notification server on the bus");
-        Self {
-            connection,
-            happened,
-        }
+        Self { connection, happened }
     }
 
     /// The next call of `Notify`.
@@ -226,11 +206,7 @@ impl Server {
             .interface::<_, Interface>(PATH)
             .await
             .expect("it is served");
-        interface
-            .get_mut()
-            .await
-            .say_closed(&self.connection, id, 2)
-            .await;
+        interface.get_mut().await.say_closed(&self.connection, id, 2).await;
     }
 
     /// Leaves the bus without a word.
@@ -248,9 +224,8 @@ pub async fn gone(connection: &Connection, name: &str) {
         .add_arg(name)
         .build()
         .expect("a rule");
-    let mut changes = MessageStream::for_match_rule(rule, connection, None)
-        .await
-        .expect("subscribed");
+    let mut changes =
+        MessageStream::for_match_rule(rule, connection, None).await.expect("subscribed");
     if on_bus(connection, name).await {
         soon("a sender to leave", changes.next()).await;
         assert!(!on_bus(connection, name).await);
@@ -260,7 +235,5 @@ pub async fn gone(connection: &Connection, name: &str) {
 /// Whether a name is on the bus.
 pub async fn on_bus(connection: &Connection, name: &str) -> bool {
     let bus = zbus::fdo::DBusProxy::new(connection).await.expect("proxy");
-    bus.name_has_owner(name.try_into().expect("a bus name"))
-        .await
-        .expect("the bus answers")
+    bus.name_has_owner(name.try_into().expect("a bus name")).await.expect("the bus answers")
 }

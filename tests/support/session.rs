@@ -133,11 +133,7 @@ impl Session {
     pub fn put(&self, name: &str, content: &str) {
         use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
         let state = self.state();
-        std::fs::DirBuilder::new()
-            .recursive(true)
-            .mode(0o700)
-            .create(&state)
-            .unwrap();
+        std::fs::DirBuilder::new().recursive(true).mode(0o700).create(&state).unwrap();
         let mut options = std::fs::OpenOptions::new();
         options.write(true).create(true).truncate(true).mode(0o600);
         let mut file = options.open(state.join(name)).unwrap();
@@ -186,10 +182,7 @@ impl Session {
     /// Starts the daemon by a command that may be changed, and waits until it is on the bus.
     pub async fn start(&self, change: impl FnOnce(&mut Command)) -> Daemon {
         let bus = zbus::fdo::DBusProxy::new(&self.us).await.unwrap();
-        let mut owners = bus
-            .receive_name_owner_changed_with_args(&[(0, NAME)])
-            .await
-            .unwrap();
+        let mut owners = bus.receive_name_owner_changed_with_args(&[(0, NAME)]).await.unwrap();
         let run = self.runs.replace(self.runs.get() + 1);
         let log = self.folder.path().join(format!("log-{run}"));
         let file = std::fs::File::create(&log).unwrap();
@@ -215,11 +208,7 @@ impl Session {
 
     /// The account on the bus, without a cache of properties.
     pub async fn account(&self) -> AccountProxy<'static> {
-        AccountProxy::builder(&self.us)
-            .cache_properties(CacheProperties::No)
-            .build()
-            .await
-            .unwrap()
+        AccountProxy::builder(&self.us).cache_properties(CacheProperties::No).build().await.unwrap()
     }
 
     /// All that the daemon tells from now on.
@@ -230,10 +219,7 @@ impl Session {
             .build()
             .unwrap();
         let stream = MessageStream::for_match_rule(rule, &self.us, None);
-        Watch {
-            stream: stream.await.unwrap(),
-            us: self.us.clone(),
-        }
+        Watch { stream: stream.await.unwrap(), us: self.us.clone() }
     }
 
     /// Starts the daemon and waits until the account's servers are confirmed.
@@ -337,9 +323,9 @@ impl Said {
     /// The property of `Account1` that changed.
     pub fn account(&self, property: &str) -> Option<&Variant<'static>> {
         match self {
-            Self::Changed {
-                path, properties, ..
-            } if path == ACCOUNT => properties.get(property).map(|value| &**value),
+            Self::Changed { path, properties, .. } if path == ACCOUNT => {
+                properties.get(property).map(|value| &**value)
+            }
             _ => None,
         }
     }
@@ -385,22 +371,17 @@ impl Watch {
     /// Waits until a property of `Account1` gets this word.
     pub async fn word(&mut self, property: &str, word: &str) -> Vec<Said> {
         let what = format!("{property} to become {word}");
-        self.until(&what, |said| said.account_word(property) == Some(word))
-            .await
+        self.until(&what, |said| said.account_word(property) == Some(word)).await
     }
 
     /// Waits for the end of a refresh: its list is good.
     pub async fn refreshed(&mut self) -> Vec<Said> {
-        self.until("a good list", |said| said.account("LastRefresh").is_some())
-            .await
+        self.until("a good list", |said| said.account("LastRefresh").is_some()).await
     }
 
     /// Waits for the end of a login.
     pub async fn login_finished(&mut self) -> Vec<Said> {
-        self.until("LoginFinished", |said| {
-            matches!(said, Said::LoginFinished(..))
-        })
-        .await
+        self.until("LoginFinished", |said| matches!(said, Said::LoginFinished(..))).await
     }
 
     /// Waits until a server is in a state.
@@ -417,13 +398,7 @@ impl Watch {
     pub async fn so_far(&mut self) -> Vec<Said> {
         // What the daemon said before its answer to this is in the stream then.
         self.us
-            .call_method(
-                Some(NAME),
-                ACCOUNT,
-                Some("org.freedesktop.DBus.Peer"),
-                "Ping",
-                &(),
-            )
+            .call_method(Some(NAME), ACCOUNT, Some("org.freedesktop.DBus.Peer"), "Ping", &())
             .await
             .unwrap();
         let mut all = Vec::new();
@@ -448,11 +423,7 @@ fn read(message: &zbus::Message) -> Said {
                 Vec<String>,
             ) = body.deserialize().unwrap();
             assert!(invalidated.is_empty(), "{invalidated:?}");
-            Said::Changed {
-                path,
-                interface,
-                properties,
-            }
+            Said::Changed { path, interface, properties }
         }
         "LoginFinished" => {
             let (outcome, text) = body.deserialize().unwrap();
@@ -463,10 +434,8 @@ fn read(message: &zbus::Message) -> Said {
             Said::State(id, name, old, new)
         }
         "InterfacesAdded" => {
-            let (path, _): (
-                zbus::OwnedObjectPath,
-                HashMap<String, HashMap<String, OwnedVariant>>,
-            ) = body.deserialize().unwrap();
+            let (path, _): (zbus::OwnedObjectPath, HashMap<String, HashMap<String, OwnedVariant>>) =
+                body.deserialize().unwrap();
             Said::Added(path.to_string())
         }
         "InterfacesRemoved" => {

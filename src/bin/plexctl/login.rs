@@ -42,9 +42,7 @@ pub(crate) async fn login(
         }
         if !auth_url.is_empty() {
             let lead = if code.is_empty() { "Open" } else { "Or open" };
-            out.line(&format!(
-                "{lead} this link in a browser here:\n  {auth_url}"
-            ))?;
+            out.line(&format!("{lead} this link in a browser here:\n  {auth_url}"))?;
         }
         let now = (SystemTime::now().duration_since(UNIX_EPOCH)).map_or(0, |now| now.as_secs());
         let left = minutes(expires_at.saturating_sub(now));
@@ -104,10 +102,7 @@ pub(crate) async fn logout(account: &AccountProxy<'_>, json: bool) -> Outcome {
     out.line("Signed out.")?;
     if details.revoked == Some(false) {
         let message = details.message.unwrap_or_default();
-        out.line(&format!(
-            "plex.tv still knows this sign-in. {}",
-            out.foreign(&message)
-        ))?;
+        out.line(&format!("plex.tv still knows this sign-in. {}", out.foreign(&message)))?;
     }
     Ok(Exit::Done)
 }

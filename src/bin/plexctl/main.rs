@@ -136,26 +136,18 @@ fn complain(exit: Exit, sentence: &str) -> Exit {
 }
 
 async fn run(task: Task) -> Outcome {
-    let bus = (Builder::session().method_timeout(Duration::from_secs(25)))
-        .build()
-        .await;
+    let bus = (Builder::session().method_timeout(Duration::from_secs(25))).build().await;
     let bus = bus.map_err(|error| {
         let sentence = format!("The session bus can't be reached: {error}.");
         Stop::Told(Exit::Unreachable, sentence)
     })?;
-    let account = AccountProxy::builder(&bus)
-        .cache_properties(CacheProperties::No)
-        .build()
-        .await?;
+    let account = AccountProxy::builder(&bus).cache_properties(CacheProperties::No).build().await?;
     match task {
         Task::Login { json } => login::login(&bus, &account, json).await,
         Task::Logout { json } => login::logout(&account, json).await,
         Task::Status { json } => show::status(&account, json).await,
         Task::Servers { shared, all, json } => {
-            let which = show::Which {
-                owned: !shared,
-                shared: shared || all,
-            };
+            let which = show::Which { owned: !shared, shared: shared || all };
             show::servers(&account, which, json).await
         }
     }

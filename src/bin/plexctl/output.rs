@@ -26,11 +26,7 @@ impl Output {
 
     /// Text that somebody else chose, as it may be shown here.
     pub(crate) fn foreign(&self, text: &str) -> String {
-        if self.terminal {
-            isolate(text)
-        } else {
-            text.to_owned()
-        }
+        if self.terminal { isolate(text) } else { text.to_owned() }
     }
 
     /// Prints rows under a head, each column as wide as its widest cell. The text of a cell is

@@ -33,10 +33,7 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
         }))?;
     } else {
         let state = LoginState::from_word(&state);
-        out.line(&format!(
-            "Account:  {}",
-            account_line(&out, state, &details)
-        ))?;
+        out.line(&format!("Account:  {}", account_line(&out, state, &details)))?;
         if let Some(message) = details.message.as_deref() {
             out.line(&format!("Note:     {}", out.foreign(message)))?;
         }
@@ -55,10 +52,7 @@ pub(crate) async fn status(account: &AccountProxy<'_>, json: bool) -> Outcome {
         if last_refresh == 0 {
             out.line("Servers:  no list yet")?;
         } else {
-            out.line(&format!(
-                "Servers:  list from {}{old}",
-                moment(last_refresh)
-            ))?;
+            out.line(&format!("Servers:  list from {}{old}", moment(last_refresh)))?;
         }
         if next_refresh != 0 {
             out.line(&format!("Next:     {}", moment(next_refresh)))?;
@@ -142,11 +136,7 @@ pub(crate) async fn servers(account: &AccountProxy<'_>, which: Which, json: bool
         out.json(&servers)?;
     } else if servers.is_empty() {
         let known = account.last_refresh().await? != 0;
-        out.line(if known {
-            "No servers."
-        } else {
-            "The servers are not known yet."
-        })?;
+        out.line(if known { "No servers." } else { "The servers are not known yet." })?;
     } else if which.shared {
         let rows: Vec<_> = servers.iter().map(with_owner).collect();
         out.table(["NAME", "STATE", "SINCE", "OWNER", "ID"], &rows)?;
@@ -163,11 +153,7 @@ pub(crate) async fn servers(account: &AccountProxy<'_>, which: Which, json: bool
 }
 
 fn with_owner(server: &ServerInfo) -> [String; 5] {
-    let owner = if server.owned {
-        "you"
-    } else {
-        &server.source_title
-    };
+    let owner = if server.owned { "you" } else { &server.source_title };
     [
         server.name.clone(),
         server.state.clone(),

@@ -11,15 +11,8 @@ use rcgen::{
 };
 
 /// Whom the certificate is for.
-const NAMES: [&str; 7] = [
-    "plex.tv",
-    "www.plex.tv",
-    "app.plex.tv",
-    "clients.plex.tv",
-    "localhost",
-    "127.0.0.1",
-    "::1",
-];
+const NAMES: [&str; 7] =
+    ["plex.tv", "www.plex.tv", "app.plex.tv", "clients.plex.tv", "localhost", "127.0.0.1", "::1"];
 
 /// Where the server's certificate and key are.
 #[derive(Clone, Debug)]
@@ -36,14 +29,8 @@ pub(crate) struct Files {
 /// The folder can't be written.
 pub(crate) fn make(dir: &Path) -> io::Result<Files> {
     let ca_file = dir.join("ca.pem");
-    let files = Files {
-        cert: dir.join("plex.pem"),
-        key: dir.join("plex-key.pem"),
-    };
-    if [&ca_file, &files.cert, &files.key]
-        .iter()
-        .all(|file| file.exists())
-    {
+    let files = Files { cert: dir.join("plex.pem"), key: dir.join("plex-key.pem") };
+    if [&ca_file, &files.cert, &files.key].iter().all(|file| file.exists()) {
         return Ok(files);
     }
     fs::create_dir_all(dir)?;
@@ -64,8 +51,7 @@ pub(crate) fn make(dir: &Path) -> io::Result<Files> {
 fn generate() -> Result<(String, String, String), rcgen::Error> {
     let mut ca = CertificateParams::new(Vec::new())?;
     ca.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-    ca.distinguished_name
-        .push(DnType::CommonName, "fake-plextv authority, for tests only");
+    ca.distinguished_name.push(DnType::CommonName, "fake-plextv authority, for tests only");
     ca.key_usages = vec![KeyUsagePurpose::KeyCertSign, KeyUsagePurpose::CrlSign];
     let ca_key = KeyPair::generate()?;
     let ca_pem = ca.self_signed(&ca_key)?.pem();

@@ -48,12 +48,7 @@ pub struct Args {
     https: bool,
 
     /// Certificate chain (PEM) for https.
-    #[arg(
-        long,
-        value_name = "FILE",
-        requires = "key",
-        conflicts_with = "make_certs"
-    )]
+    #[arg(long, value_name = "FILE", requires = "key", conflicts_with = "make_certs")]
     pub(crate) cert: Option<PathBuf>,
 
     /// Its key (PEM).
@@ -97,10 +92,7 @@ impl Listen {
 impl Args {
     /// The addresses, checked.
     pub(crate) fn listens(&self) -> Result<Vec<Listen>, String> {
-        self.listen
-            .iter()
-            .map(|text| self.listen_on(text))
-            .collect()
+        self.listen.iter().map(|text| self.listen_on(text)).collect()
     }
 
     fn listen_on(&self, text: &str) -> Result<Listen, String> {
@@ -112,10 +104,9 @@ impl Args {
         };
         let rest = rest.trim_end_matches('/');
         let address = match rest.strip_prefix("localhost:") {
-            Some(port) => port
-                .parse()
-                .ok()
-                .map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port))),
+            Some(port) => {
+                port.parse().ok().map(|port: u16| SocketAddr::from((Ipv4Addr::LOCALHOST, port)))
+            }
             None => rest.parse().ok(),
         }
         .ok_or_else(|| {

@@ -45,17 +45,11 @@ pub(crate) struct Refused {
 
 impl Refused {
     pub(crate) fn bad(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::BAD_REQUEST,
-            message: message.into(),
-        }
+        Self { status: StatusCode::BAD_REQUEST, message: message.into() }
     }
 
     fn missing(message: impl Into<String>) -> Self {
-        Self {
-            status: StatusCode::NOT_FOUND,
-            message: message.into(),
-        }
+        Self { status: StatusCode::NOT_FOUND, message: message.into() }
     }
 }
 
@@ -97,11 +91,9 @@ pub(crate) async fn call(app: &Arc<App>, name: &str, body: Value) -> Answer {
         }
         "clear-fault" => {
             let only: Endpoint = read(body)?;
-            app.lock().faults.retain(|fault| {
-                only.endpoint
-                    .as_ref()
-                    .is_some_and(|name| *name != fault.endpoint)
-            });
+            app.lock()
+                .faults
+                .retain(|fault| only.endpoint.as_ref().is_some_and(|name| *name != fault.endpoint));
             Ok(json!({}))
         }
         "clear-document" => {
@@ -147,10 +139,7 @@ pub(crate) fn known_endpoint(name: &str) -> Result<(), Refused> {
     if name == "*" || ENDPOINTS.contains(&name) {
         return Ok(());
     }
-    Err(Refused::bad(format!(
-        "no endpoint is named {name:?}; there are {}",
-        ENDPOINTS.join(", ")
-    )))
+    Err(Refused::bad(format!("no endpoint is named {name:?}; there are {}", ENDPOINTS.join(", "))))
 }
 
 #[derive(Default, Deserialize)]
@@ -205,13 +194,8 @@ fn approve(app: &App, order: Approve) -> Answer {
         }
         _ => {}
     }
-    if order
-        .client_id
-        .is_some_and(|client| client != pin.device.client_id)
-    {
-        return Err(Refused::bad(
-            "clientID is not the one that the code was made for",
-        ));
+    if order.client_id.is_some_and(|client| client != pin.device.client_id) {
+        return Err(Refused::bad("clientID is not the one that the code was made for"));
     }
     let code = pin.code.clone();
     let token = state.approve(id);
@@ -253,9 +237,7 @@ struct EndPins {
 }
 
 fn end_pins(app: &App, order: &EndPins) -> Answer {
-    let gone = PinState::Gone {
-        status: order.status.unwrap_or(404),
-    };
+    let gone = PinState::Gone { status: order.status.unwrap_or(404) };
     let mut state = app.lock();
     if order.all {
         for pin in state.pins.values_mut() {
@@ -279,16 +261,9 @@ struct Tokens {
 
 fn revoke(app: &App, order: &Tokens, revoked: bool) -> Answer {
     let mut state = app.lock();
-    let named: Vec<&String> = order
-        .token
-        .iter()
-        .chain(order.tokens.iter().flatten())
-        .collect();
+    let named: Vec<&String> = order.token.iter().chain(order.tokens.iter().flatten()).collect();
     let all = order.token.is_none() && order.tokens.is_none();
-    if let Some(unknown) = named
-        .iter()
-        .find(|token| !state.tokens.contains_key(**token))
-    {
+    if let Some(unknown) = named.iter().find(|token| !state.tokens.contains_key(**token)) {
         return Err(Refused::missing(format!("no token {unknown:?} was issued")));
     }
     let mut count = 0;
@@ -320,18 +295,10 @@ fn yes() -> bool {
 impl Servers {
     fn named(&self, state: &Inner) -> Result<HashSet<String>, Refused> {
         if self.all {
-            return Ok(state
-                .servers
-                .iter()
-                .map(|server| server.id.clone())
-                .collect());
+            return Ok(state.servers.iter().map(|server| server.id.clone()).collect());
         }
-        let named: HashSet<String> = self
-            .id
-            .iter()
-            .chain(self.ids.iter().flatten())
-            .cloned()
-            .collect();
+        let named: HashSet<String> =
+            self.id.iter().chain(self.ids.iter().flatten()).cloned().collect();
         if named.is_empty() {
             return Err(Refused::bad("say which: \"id\", \"ids\" or \"all\": true"));
         }
@@ -346,11 +313,7 @@ impl Servers {
 fn presence(app: &App, order: &Servers) -> Answer {
     let mut state = app.lock();
     let ids = order.named(&state)?;
-    for server in state
-        .servers
-        .iter_mut()
-        .filter(|server| ids.contains(&server.id))
-    {
+    for server in state.servers.iter_mut().filter(|server| ids.contains(&server.id)) {
         server.presence = order.present;
         if let Some(probe) = order.probe {
             server.probe = Some(probe);
@@ -368,11 +331,8 @@ fn remove_servers(app: &App, order: &Servers) -> Answer {
 
 /// Adds a server, or changes the named fields of the one with this id.
 fn put_server(app: &App, body: Value) -> Answer {
-    let Some(id) = body
-        .get("id")
-        .and_then(Value::as_str)
-        .filter(|id| !id.is_empty())
-        .map(str::to_owned)
+    let Some(id) =
+        body.get("id").and_then(Value::as_str).filter(|id| !id.is_empty()).map(str::to_owned)
     else {
         return Err(Refused::bad("a server needs an \"id\""));
     };

@@ -7,11 +7,7 @@ use crate::model::{Connection, Probe, Server};
 /// and a browser. All connections are on this machine.
 pub(crate) fn default_servers() -> Vec<Server> {
     let local = Connection::default;
-    let relay = || Connection {
-        local: false,
-        relay: true,
-        ..Connection::default()
-    };
+    let relay = || Connection { local: false, relay: true, ..Connection::default() };
     vec![
         Server {
             id: "a".repeat(40),
@@ -48,10 +44,7 @@ pub(crate) fn default_servers() -> Vec<Server> {
             source_title: Some("friend-one".into()),
             public_address: Some("203.0.113.77".into()),
             public_address_matches: false,
-            connections: vec![Connection {
-                local: false,
-                ..Connection::default()
-            }],
+            connections: vec![Connection { local: false, ..Connection::default() }],
             probe: Some(Probe::Up),
             ..Server::default()
         },
@@ -64,10 +57,7 @@ pub(crate) fn default_servers() -> Vec<Server> {
             platform_version: "11".into(),
             device: "SHIELD Android TV".into(),
             provides: "player,pubsub-player,controller".into(),
-            connections: vec![Connection {
-                port: Some(32_500),
-                ..Connection::default()
-            }],
+            connections: vec![Connection { port: Some(32_500), ..Connection::default() }],
             ..Server::default()
         },
         Server {

@@ -146,20 +146,9 @@ fn civil(unix: u64) -> (u64, u64, u64, u64, u64, u64) {
     let of_year = of_era - (365 * year_of_era + year_of_era / 4 - year_of_era / 100);
     let march_month = (5 * of_year + 2) / 153;
     let day = of_year - (153 * march_month + 2) / 5 + 1;
-    let month = if march_month < 10 {
-        march_month + 3
-    } else {
-        march_month - 9
-    };
+    let month = if march_month < 10 { march_month + 3 } else { march_month - 9 };
     let year = year_of_era + era * 400 + u64::from(month <= 2);
-    (
-        year,
-        month,
-        day,
-        second / 3_600,
-        second / 60 % 60,
-        second % 60,
-    )
+    (year, month, day, second / 3_600, second / 60 % 60, second % 60)
 }
 
 /// `2026-03-01T10:00:00Z`, as JSON and the v2 lists have it.
@@ -200,9 +189,6 @@ mod tests {
         assert_eq!(back["none"], serde_json::Value::Null);
         let mut xml = String::new();
         xml_attributes(&mut xml, &row);
-        assert_eq!(
-            xml,
-            " name=\"a&quot;&lt;&amp;&gt;\\&#27;&#10;\" none=\"\" on=\"1\" n=\"7\""
-        );
+        assert_eq!(xml, " name=\"a&quot;&lt;&amp;&gt;\\&#27;&#10;\" none=\"\" on=\"1\" n=\"7\"");
     }
 }

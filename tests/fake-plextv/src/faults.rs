@@ -93,19 +93,11 @@ pub(crate) struct ServerId(pub(crate) String);
 
 /// The name of the call, as the log and the faults use it.
 pub(crate) fn endpoint(method: &Method, path: &str) -> &'static str {
-    let path = if path.len() > 1 {
-        path.trim_end_matches('/')
-    } else {
-        path
-    };
+    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
     match (method.as_str(), path) {
         ("POST", "/api/v2/pins") => "pins-create",
         ("PUT", "/api/v2/pins/link") => "pins-link",
-        ("GET", path)
-            if path
-                .strip_prefix("/api/v2/pins/")
-                .is_some_and(|id| !id.contains('/')) =>
-        {
+        ("GET", path) if path.strip_prefix("/api/v2/pins/").is_some_and(|id| !id.contains('/')) => {
             "pin"
         }
         ("GET", "/api/v2/user") => "user",
@@ -158,28 +150,19 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
     let n = app.record(entry(&app, &parts, name, &body));
     let text = format!(
         "{} {}\n{}",
-        parts
-            .headers
-            .get(header::HOST)
-            .and_then(|host| host.to_str().ok())
-            .unwrap_or_default(),
+        parts.headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default(),
         parts.uri,
         String::from_utf8_lossy(&body)
     );
     let fault = take_fault(&app, name, &text);
-    let reset = parts.extensions.get::<Arc<Connections>>().cloned().zip(
-        parts
-            .extensions
-            .get::<ConnectInfo<std::net::SocketAddr>>()
-            .map(|peer| peer.0),
-    );
+    let reset = parts
+        .extensions
+        .get::<Arc<Connections>>()
+        .cloned()
+        .zip(parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|peer| peer.0));
     let format = plex::format(&parts.headers, parts.uri.path());
     let usual = async {
-        with_document(
-            &app,
-            name,
-            next.run(Request::from_parts(parts, Body::from(body))).await,
-        )
+        with_document(&app, name, next.run(Request::from_parts(parts, Body::from(body))).await)
     };
     let Some(fault) = fault else {
         let response = usual.await;
@@ -205,20 +188,14 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
             let mut response = ordered(&fault, format);
             let filler = fault.megabytes.unwrap_or(100).saturating_mul(1 << 20);
             let head = std::mem::take(response.body_mut());
-            *response.body_mut() = Body::new(Misbehaving {
-                head: Some(head),
-                then: End::Filler(filler),
-            });
+            *response.body_mut() =
+                Body::new(Misbehaving { head: Some(head), then: End::Filler(filler) });
             response
         }
     };
     let mut response = with_headers(response, &fault.headers);
     if matches!(fault.mode, Mode::Truncate | Mode::Stall) {
-        let end = if fault.mode == Mode::Truncate {
-            End::Flush
-        } else {
-            End::Silence
-        };
+        let end = if fault.mode == Mode::Truncate { End::Flush } else { End::Silence };
         response = cut(response, fault.bytes, end).await;
     }
     app.answered(n, response.status().as_u16());
@@ -257,10 +234,7 @@ fn take_fault(app: &App, endpoint: &str, text: &str) -> Option<Fault> {
     let mut state = app.lock();
     let at = state.faults.iter().position(|fault| {
         (fault.endpoint == "*" || fault.endpoint == endpoint)
-            && fault
-                .contains
-                .as_ref()
-                .is_none_or(|part| text.contains(part))
+            && fault.contains.as_ref().is_none_or(|part| text.contains(part))
             && fault.lacks.as_ref().is_none_or(|part| !text.contains(part))
     })?;
     let fault = state.faults[at].clone();
@@ -285,34 +259,21 @@ fn with_document(app: &App, endpoint: &str, response: Response) -> Response {
         .status
         .and_then(|status| StatusCode::from_u16(status).ok())
         .unwrap_or(response.status());
-    let content_type = document
-        .content_type
-        .unwrap_or_else(|| guess_type(&document.body).into());
-    (
-        status,
-        [(header::CONTENT_TYPE, content_type)],
-        document.body,
-    )
-        .into_response()
+    let content_type = document.content_type.unwrap_or_else(|| guess_type(&document.body).into());
+    (status, [(header::CONTENT_TYPE, content_type)], document.body).into_response()
 }
 
 /// The answer that a fault orders.
 fn ordered(fault: &Fault, format: Format) -> Response {
     let status = fault.status.unwrap_or(200);
-    let body = fault
-        .body
-        .clone()
-        .unwrap_or_else(|| match (fault.mode, status) {
-            (Mode::Huge, _) | (_, 200..=399) => String::new(),
-            (_, 429) => render::error(format, 1003, "Too many requests", 429),
-            (_, 401) => render::error(format, 1001, "User could not be authenticated", 401),
-            (_, 404) => render::error(format, 1020, "Code not found or expired", 404),
-            (_, status) => render::error(format, 1000, "Ordered by the test", status),
-        });
-    let content_type = fault
-        .content_type
-        .clone()
-        .unwrap_or_else(|| guess_type(&body).into());
+    let body = fault.body.clone().unwrap_or_else(|| match (fault.mode, status) {
+        (Mode::Huge, _) | (_, 200..=399) => String::new(),
+        (_, 429) => render::error(format, 1003, "Too many requests", 429),
+        (_, 401) => render::error(format, 1001, "User could not be authenticated", 401),
+        (_, 404) => render::error(format, 1020, "Code not found or expired", 404),
+        (_, status) => render::error(format, 1000, "Ordered by the test", status),
+    });
+    let content_type = fault.content_type.clone().unwrap_or_else(|| guess_type(&body).into());
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
     (status, [(header::CONTENT_TYPE, content_type)], body).into_response()
 }
@@ -321,9 +282,7 @@ fn guess_type(body: &str) -> &'static str {
     let start = body.trim_start();
     if start.starts_with(['{', '[']) {
         "application/json; charset=utf-8"
-    } else if start
-        .get(..9)
-        .is_some_and(|s| s.eq_ignore_ascii_case("<!doctype"))
+    } else if start.get(..9).is_some_and(|s| s.eq_ignore_ascii_case("<!doctype"))
         || start.starts_with("<html")
     {
         "text/html; charset=utf-8"
@@ -348,9 +307,7 @@ async fn cut(response: Response, bytes: usize, end: End) -> Response {
     let Ok(whole) = to_bytes(body, usize::MAX).await else {
         return StatusCode::INTERNAL_SERVER_ERROR.into_response();
     };
-    parts
-        .headers
-        .insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
+    parts.headers.insert(header::CONTENT_LENGTH, HeaderValue::from(whole.len()));
     if bytes >= whole.len() && end == End::Flush {
         return Response::from_parts(parts, Body::from(whole));
     }

@@ -65,9 +65,7 @@ pub async fn run(args: Args, stop: oneshot::Receiver<()>) -> Result<(), String> 
     let listens = args.listens()?;
     let tls = tls(&args, &listens).await?;
     let app = App::new(scenario, args.token.clone());
-    simulate::sync(&app)
-        .await
-        .map_err(|error| format!("a server can't be simulated: {error}"))?;
+    simulate::sync(&app).await.map_err(|error| format!("a server can't be simulated: {error}"))?;
 
     let handle = Handle::new();
     let mut urls = Vec::new();
@@ -76,11 +74,7 @@ pub async fn run(args: Args, stop: oneshot::Receiver<()>) -> Result<(), String> 
         let failed = |error: io::Error| format!("can't listen on {}: {error}", listen.address);
         let listener = TcpListener::bind(listen.address).map_err(failed)?;
         listener.set_nonblocking(true).map_err(failed)?;
-        urls.push(format!(
-            "{}://{}",
-            listen.scheme(),
-            listener.local_addr().map_err(failed)?
-        ));
+        urls.push(format!("{}://{}", listen.scheme(), listener.local_addr().map_err(failed)?));
         let tls = tls.clone().filter(|_| listen.https);
         let serving = net::serve(listener, router(&app), tls, handle.clone()).map_err(failed)?;
         tasks.push(tokio::spawn(serving));
@@ -107,10 +101,9 @@ async fn tls(args: &Args, listens: &[Listen]) -> Result<Option<RustlsConfig>, St
                 format!("can't make certificates in {}: {error}", dir.display())
             })?)
         }
-        (None, Some(cert), Some(key)) => Some(certs::Files {
-            cert: cert.clone(),
-            key: key.clone(),
-        }),
+        (None, Some(cert), Some(key)) => {
+            Some(certs::Files { cert: cert.clone(), key: key.clone() })
+        }
         _ => None,
     };
     if !listens.iter().any(|listen| listen.https) {
@@ -121,12 +114,7 @@ async fn tls(args: &Args, listens: &[Listen]) -> Result<Option<RustlsConfig>, St
     };
     let config = RustlsConfig::from_pem_file(&files.cert, &files.key)
         .await
-        .map_err(|error| {
-            format!(
-                "can't use the certificate {}: {error}",
-                files.cert.display()
-            )
-        })?;
+        .map_err(|error| format!("can't use the certificate {}: {error}", files.cert.display()))?;
     // Faults are made at the level of HTTP/1.1.
     let mut inner = (*config.get_inner()).clone();
     inner.alpn_protocols = vec![b"http/1.1".to_vec()];
@@ -185,9 +173,6 @@ fn router(app: &Arc<App>) -> Router {
         .route("/link/", get(pages::link))
         .merge(control)
         .fallback(plex::not_found)
-        .layer(middleware::from_fn_with_state(
-            Arc::clone(app),
-            faults::observe,
-        ))
+        .layer(middleware::from_fn_with_state(Arc::clone(app), faults::observe))
         .with_state(Arc::clone(app))
 }

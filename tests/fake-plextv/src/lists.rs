@@ -23,11 +23,7 @@ pub(crate) fn v2<'a>(
     servers: impl Iterator<Item = Listed<'a>>,
     include: Include,
 ) -> String {
-    let mut out = String::from(if format == Format::Json {
-        "["
-    } else {
-        XML_HEAD
-    });
+    let mut out = String::from(if format == Format::Json { "[" } else { XML_HEAD });
     if format == Format::Xml {
         out.push_str("<resources>\n");
     }
@@ -67,11 +63,7 @@ pub(crate) fn v2<'a>(
             }
         }
     }
-    out.push_str(if format == Format::Json {
-        "]"
-    } else {
-        "</resources>\n"
-    });
+    out.push_str(if format == Format::Json { "]" } else { "</resources>\n" });
     out
 }
 
@@ -167,11 +159,7 @@ pub(crate) fn v1<'a>(servers: impl Iterator<Item = Listed<'a>>, https: bool) -> 
         xml_attributes(&mut rows, &row);
         let mut open = false;
         for connection in server.connections.iter().filter(|c| !c.relay && !c.ipv6) {
-            rows.push_str(if open {
-                "    <Connection"
-            } else {
-                ">\n    <Connection"
-            });
+            rows.push_str(if open { "    <Connection" } else { ">\n    <Connection" });
             open = true;
             xml_attributes(&mut rows, &connection_row(connection, port, https));
             rows.push_str("/>\n");

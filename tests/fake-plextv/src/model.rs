@@ -228,10 +228,9 @@ impl Server {
     pub(crate) fn token(&self) -> Option<String> {
         match &self.access_token {
             Some(token) => Some(token.clone()),
-            None if self.is_server() => Some(format!(
-                "srvTok-{}",
-                self.id.chars().take(13).collect::<String>()
-            )),
+            None if self.is_server() => {
+                Some(format!("srvTok-{}", self.id.chars().take(13).collect::<String>()))
+            }
             None => None,
         }
     }
@@ -239,10 +238,7 @@ impl Server {
 
 /// What a client said of itself in its `X-Plex-*` headers when it asked for a PIN.
 #[derive(Clone, Debug, Default, Serialize)]
-#[expect(
-    clippy::struct_field_names,
-    reason = "one of the headers is X-Plex-Device"
-)]
+#[expect(clippy::struct_field_names, reason = "one of the headers is X-Plex-Device")]
 pub(crate) struct Device {
     /// `X-Plex-Client-Identifier`.
     pub(crate) client_id: String,

@@ -114,22 +114,11 @@ impl<S> Accept<TcpStream, S> for Tracking {
     type Future = std::future::Ready<io::Result<(Resettable, S)>>;
 
     fn accept(&self, stream: TcpStream, service: S) -> Self::Future {
-        let accepted = stream
-            .set_nodelay(true)
-            .and_then(|()| stream.peer_addr())
-            .map(|peer| {
-                let reset = Arc::<AtomicBool>::default();
-                self.0.map().insert(peer, Arc::clone(&reset));
-                (
-                    Resettable {
-                        stream,
-                        peer,
-                        reset,
-                        all: Arc::clone(&self.0),
-                    },
-                    service,
-                )
-            });
+        let accepted = stream.set_nodelay(true).and_then(|()| stream.peer_addr()).map(|peer| {
+            let reset = Arc::<AtomicBool>::default();
+            self.0.map().insert(peer, Arc::clone(&reset));
+            (Resettable { stream, peer, reset, all: Arc::clone(&self.0) }, service)
+        });
         std::future::ready(accepted)
     }
 }
@@ -155,10 +144,7 @@ pub(crate) fn serve(
         match tls {
             None => server.acceptor(tracking).serve(service).await,
             Some(config) => {
-                server
-                    .acceptor(RustlsAcceptor::new(config).acceptor(tracking))
-                    .serve(service)
-                    .await
+                server.acceptor(RustlsAcceptor::new(config).acceptor(tracking)).serve(service).await
             }
         }
     })

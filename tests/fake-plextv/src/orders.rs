@@ -76,9 +76,9 @@ pub(crate) async fn wait(State(app): State<Arc<App>>, RawQuery(raw): RawQuery) -
     let query = query::parse(&raw.unwrap_or_default());
     let number = |name: &str, or: u64| match query.get(name) {
         None => Ok(or),
-        Some(text) => text
-            .parse::<u64>()
-            .map_err(|_| Refused::bad(format!("{name} must be a whole number"))),
+        Some(text) => {
+            text.parse::<u64>().map_err(|_| Refused::bad(format!("{name} must be a whole number")))
+        }
     };
     let asked = (|| {
         let endpoint = query.get("endpoint").unwrap_or_else(|| "*".into());
@@ -94,11 +94,8 @@ pub(crate) async fn wait(State(app): State<Arc<App>>, RawQuery(raw): RawQuery) -
         Ok(asked) => asked,
         Err(refused) => return refusal(&refused),
     };
-    match tokio::time::timeout(
-        Duration::from_millis(timeout),
-        app.wait(&endpoint, after, answered),
-    )
-    .await
+    match tokio::time::timeout(Duration::from_millis(timeout), app.wait(&endpoint, after, answered))
+        .await
     {
         Ok(entry) => json_answer(StatusCode::OK, &json!(entry)),
         Err(_) => refusal(&Refused {
@@ -123,11 +120,7 @@ pub(crate) async fn delete(
     Path(name): Path<String>,
     body: Bytes,
 ) -> Response {
-    let name = if name == "server" {
-        "remove-server".to_owned()
-    } else {
-        format!("clear-{name}")
-    };
+    let name = if name == "server" { "remove-server".to_owned() } else { format!("clear-{name}") };
     perform(&app, &name, &body).await
 }
 
@@ -153,10 +146,5 @@ fn refusal(refused: &Refused) -> Response {
 }
 
 fn json_answer(status: StatusCode, value: &Value) -> Response {
-    (
-        status,
-        [(header::CONTENT_TYPE, "application/json")],
-        format!("{value}\n"),
-    )
-        .into_response()
+    (status, [(header::CONTENT_TYPE, "application/json")], format!("{value}\n")).into_response()
 }

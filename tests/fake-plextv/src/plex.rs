@@ -19,10 +19,8 @@ pub(crate) fn format(headers: &HeaderMap, path: &str) -> Format {
     if path.starts_with("/users/account.json") {
         return Format::Json;
     }
-    let accept = headers
-        .get(header::ACCEPT)
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
+    let accept =
+        headers.get(header::ACCEPT).and_then(|value| value.to_str().ok()).unwrap_or_default();
     match (accept.find("application/json"), accept.find("/xml")) {
         (Some(json), Some(xml)) if json < xml => Format::Json,
         (Some(_), None) => Format::Json,
@@ -45,11 +43,7 @@ fn answer(status: StatusCode, format: Format, body: String) -> Response {
 
 fn refuse(format: Format, code: u64, message: &str, status: u16) -> Response {
     let code_of_http = StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    answer(
-        code_of_http,
-        format,
-        render::error(format, code, message, status),
-    )
+    answer(code_of_http, format, render::error(format, code, message, status))
 }
 
 fn unauthenticated(format: Format) -> Response {
@@ -70,11 +64,7 @@ pub(crate) struct Caller {
 impl Caller {
     fn new(headers: HeaderMap, query: Option<String>, path: &str) -> Self {
         let format = format(&headers, path);
-        Self {
-            headers,
-            query: query::parse(&query.unwrap_or_default()),
-            format,
-        }
+        Self { headers, query: query::parse(&query.unwrap_or_default()), format }
     }
 
     fn plex(&self, name: &str) -> Option<String> {
@@ -88,14 +78,8 @@ impl Caller {
     /// `X-Plex-Client-Identifier`, without which v2 answers nothing.
     #[expect(clippy::result_large_err, reason = "the error is the answer")]
     fn client_id(&self) -> Result<String, Response> {
-        self.plex("X-Plex-Client-Identifier").ok_or_else(|| {
-            refuse(
-                self.format,
-                1000,
-                "X-Plex-Client-Identifier is missing",
-                400,
-            )
-        })
+        self.plex("X-Plex-Client-Identifier")
+            .ok_or_else(|| refuse(self.format, 1000, "X-Plex-Client-Identifier is missing", 400))
     }
 
     fn token(&self) -> String {
@@ -137,11 +121,7 @@ pub(crate) async fn create_pin(
     };
     let strong = caller.on("strong") || strong_in_body(&body);
     let pin = app.lock().new_pin(device, strong);
-    answer(
-        StatusCode::CREATED,
-        caller.format,
-        render::pin(caller.format, &pin, Instant::now()),
-    )
+    answer(StatusCode::CREATED, caller.format, render::pin(caller.format, &pin, Instant::now()))
 }
 
 /// `strong` in a form or a JSON body.
@@ -153,9 +133,7 @@ fn strong_in_body(body: &Bytes) -> bool {
             other => other.as_u64() == Some(1),
         };
     }
-    query::parse(&String::from_utf8_lossy(body))
-        .get("strong")
-        .is_some_and(|value| truthy(&value))
+    query::parse(&String::from_utf8_lossy(body)).get("strong").is_some_and(|value| truthy(&value))
 }
 
 /// `GET /api/v2/pins/{id}`
@@ -215,9 +193,7 @@ pub(crate) async fn link_pin(
             !pin.strong
                 && matches!(pin.state, PinState::Pending)
                 && pin.expires_in(now).is_some()
-                && code
-                    .as_ref()
-                    .is_some_and(|code| pin.code.eq_ignore_ascii_case(code))
+                && code.as_ref().is_some_and(|code| pin.code.eq_ignore_ascii_case(code))
         })
         .map(|pin| pin.id);
     match found.and_then(|id| state.approve(id)) {
@@ -273,10 +249,9 @@ pub(crate) async fn users_account(
     let caller = Caller::new(headers, query, uri.path());
     let token = caller.token();
     match app.lock().account_of(&token) {
-        Some(account) => document(
-            caller.format,
-            render::users_account(caller.format, account, &token),
-        ),
+        Some(account) => {
+            document(caller.format, render::users_account(caller.format, account, &token))
+        }
         None => answer(
             StatusCode::UNPROCESSABLE_ENTITY,
             caller.format,
@@ -325,10 +300,7 @@ pub(crate) async fn resources_v2(
         return unauthenticated(caller.format);
     }
     let own = state.own_row(&token);
-    document(
-        caller.format,
-        lists::v2(caller.format, state.listed(own.as_ref()), include),
-    )
+    document(caller.format, lists::v2(caller.format, state.listed(own.as_ref()), include))
 }
 
 /// `GET /api/resources`, `/pms/servers.xml`, `/servers.xml` and `/devices.xml`: XML whatever was asked for, and no

@@ -7,10 +7,7 @@ pub(crate) struct Pairs(Vec<(String, String)>);
 impl Pairs {
     /// The first value of this name.
     pub(crate) fn get(&self, name: &str) -> Option<String> {
-        self.0
-            .iter()
-            .find(|(key, _)| key == name)
-            .map(|(_, value)| value.clone())
+        self.0.iter().find(|(key, _)| key == name).map(|(_, value)| value.clone())
     }
 
     /// The same, as header names are compared.
@@ -72,10 +69,7 @@ mod tests {
     fn decodes_what_clients_send() {
         let pairs = parse("strong=true&X-Plex-Product=a+b%2fc&bad=%zz%4&empty");
         assert_eq!(pairs.get("strong").as_deref(), Some("true"));
-        assert_eq!(
-            pairs.get_ignoring_case("x-plex-product").as_deref(),
-            Some("a b/c")
-        );
+        assert_eq!(pairs.get_ignoring_case("x-plex-product").as_deref(), Some("a b/c"));
         assert_eq!(pairs.get("bad").as_deref(), Some("%zz%4"));
         assert_eq!(pairs.get("empty").as_deref(), Some(""));
         assert_eq!(pairs.get("none"), None);

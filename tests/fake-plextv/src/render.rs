@@ -19,10 +19,7 @@ pub(crate) fn error(format: Format, code: u64, message: &str, status: u16) -> St
     let row = row! { "code" => code, "message" => message, "status" => u64::from(status) };
     match format {
         Format::Json => format!("{{\"errors\":[{{{}}}]}}", members(&row)),
-        Format::Xml => format!(
-            "{XML_HEAD}<errors>\n  <error{}/>\n</errors>\n",
-            attributes(&row)
-        ),
+        Format::Xml => format!("{XML_HEAD}<errors>\n  <error{}/>\n</errors>\n", attributes(&row)),
     }
 }
 
@@ -199,10 +196,9 @@ pub(crate) fn identity(format: Format, id: &str, version: &str) -> String {
         row! { "size" => 0, "claimed" => true, "machineIdentifier" => id, "version" => version };
     match format {
         Format::Json => format!("{{\"MediaContainer\":{{{}}}}}", members(&row)),
-        Format::Xml => format!(
-            "{XML_HEAD}<MediaContainer{}>\n</MediaContainer>\n",
-            attributes(&row)
-        ),
+        Format::Xml => {
+            format!("{XML_HEAD}<MediaContainer{}>\n</MediaContainer>\n", attributes(&row))
+        }
     }
 }
 

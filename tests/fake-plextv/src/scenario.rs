@@ -85,10 +85,7 @@ impl Scenario {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         for (n, step) in scenario.steps.iter().enumerate() {
-            if let Some(on) = step
-                .on
-                .as_deref()
-                .filter(|on| *on != "*" && !ENDPOINTS.contains(on))
+            if let Some(on) = step.on.as_deref().filter(|on| *on != "*" && !ENDPOINTS.contains(on))
             {
                 return Err(format!(
                     "step {}: no endpoint is called {on:?}; there are {}",
@@ -106,11 +103,7 @@ impl Scenario {
                 }
             }
         }
-        if let Some(server) = scenario
-            .servers
-            .iter()
-            .flatten()
-            .find(|server| server.id.is_empty())
+        if let Some(server) = scenario.servers.iter().flatten().find(|server| server.id.is_empty())
         {
             return Err(format!("the server {:?} has no id", server.name));
         }
@@ -127,9 +120,7 @@ fn duration<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Duration, D::E
         (Some(n), "ms") => Ok(Duration::from_millis(n)),
         (Some(n), "s") => Ok(Duration::from_secs(n)),
         (Some(n), "m") => Ok(Duration::from_secs(n.saturating_mul(60))),
-        _ => Err(serde::de::Error::custom(
-            "a duration is a whole number and ms, s or m",
-        )),
+        _ => Err(serde::de::Error::custom("a duration is a whole number and ms, s or m")),
     }
 }
 
@@ -148,10 +139,7 @@ impl Running {
 /// Begins the steps, from the first, ending a run that is under way.
 pub(crate) fn start(app: &Arc<App>) {
     let task = (!app.scenario.steps.is_empty()).then(|| tokio::spawn(run(Arc::clone(app))));
-    app.steps
-        .lock()
-        .unwrap_or_else(std::sync::PoisonError::into_inner)
-        .replace(task);
+    app.steps.lock().unwrap_or_else(std::sync::PoisonError::into_inner).replace(task);
 }
 
 async fn run(app: Arc<App>) {
@@ -188,23 +176,14 @@ mod tests {
     #[test]
     fn the_example_is_a_scenario() {
         let example = Scenario::parse(include_str!("../demo.toml")).unwrap();
-        assert_eq!(
-            (example.steps.len(), example.account.username.as_str()),
-            (3, "demo")
-        );
+        assert_eq!((example.steps.len(), example.account.username.as_str()), (3, "demo"));
     }
 
     #[test]
     fn mistakes_are_told() {
         for (text, word) in [
-            (
-                "[[step]]\nafter = \"2 weeks\"\ndo = { approve = {} }",
-                "duration",
-            ),
-            (
-                "[[step]]\non = \"pin-create\"\ndo = { approve = {} }",
-                "pin-create",
-            ),
+            ("[[step]]\nafter = \"2 weeks\"\ndo = { approve = {} }", "duration"),
+            ("[[step]]\non = \"pin-create\"\ndo = { approve = {} }", "pin-create"),
             ("[[step]]\ndo = { aprove = {} }", "aprove"),
             ("[[server]]\nname = \"x\"", "no id"),
             ("[[server]]\nid = \"x\"\nnmae = \"y\"", "nmae"),

@@ -49,11 +49,7 @@ pub(crate) async fn sync(app: &Arc<App>) -> io::Result<()> {
         .lock()
         .servers
         .iter()
-        .filter_map(|server| {
-            server
-                .probe
-                .map(|probe| (server.id.clone(), probe, server.port))
-        })
+        .filter_map(|server| server.probe.map(|probe| (server.id.clone(), probe, server.port)))
         .collect();
 
     let gone: Vec<String> = ports
@@ -76,10 +72,7 @@ pub(crate) async fn sync(app: &Arc<App>) -> io::Result<()> {
                     stop(port.now).await;
                 }
                 let (socket, number) = reserve(number.unwrap_or(0))?;
-                Port {
-                    number,
-                    now: Now::Reserved(socket),
-                }
+                Port { number, now: Now::Reserved(socket) }
             }
         };
         port.now = match (port.now, probe) {
@@ -139,9 +132,7 @@ async fn identity(
 ) -> Response {
     let found = {
         let mut state = app.lock();
-        state
-            .server_mut(&id.0)
-            .map(|server| (server.probe, server.product_version.clone()))
+        state.server_mut(&id.0).map(|server| (server.probe, server.product_version.clone()))
     };
     let Some((probe, version)) = found else {
         return StatusCode::NOT_FOUND.into_response();
@@ -163,10 +154,5 @@ async fn identity(
 /// Everything else wants a token, which the stand-in's servers never accept.
 async fn unauthorized() -> Response {
     let html = "<html><head><title>Unauthorized</title></head><body><h1>401 Unauthorized</h1></body></html>";
-    (
-        StatusCode::UNAUTHORIZED,
-        [(header::CONTENT_TYPE, "text/html")],
-        html,
-    )
-        .into_response()
+    (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html")], html).into_response()
 }

@@ -127,14 +127,9 @@ impl App {
                 name: "Preset".into(),
                 ..Device::default()
             };
-            fresh.tokens.insert(
-                token.clone(),
-                Token {
-                    account_id: account.id,
-                    device,
-                    revoked: false,
-                },
-            );
+            fresh
+                .tokens
+                .insert(token.clone(), Token { account_id: account.id, device, revoked: false });
         }
         fresh.accounts.insert(account.id, account);
         *state = fresh;
@@ -212,11 +207,8 @@ impl App {
 impl State {
     /// Makes a PIN for a client.
     pub(crate) fn new_pin(&mut self, device: Device, strong: bool) -> Pin {
-        let (alphabet, length, own_lifetime) = if strong {
-            (STRONG_ALPHABET, 25, 1_800)
-        } else {
-            (SHORT_ALPHABET, 4, 900)
-        };
+        let (alphabet, length, own_lifetime) =
+            if strong { (STRONG_ALPHABET, 25, 1_800) } else { (SHORT_ALPHABET, 4, 900) };
         let code = loop {
             let code = random_text(alphabet, length);
             if !self.pins.values().any(|pin| pin.code == code) {
@@ -244,18 +236,9 @@ impl State {
         let account_id = self.current_account;
         let pin = self.pins.get_mut(&id)?;
         let token = random_text(TOKEN_ALPHABET, 20);
-        pin.state = PinState::Claimed {
-            token: token.clone(),
-        };
+        pin.state = PinState::Claimed { token: token.clone() };
         let device = pin.device.clone();
-        self.tokens.insert(
-            token.clone(),
-            Token {
-                account_id,
-                device,
-                revoked: false,
-            },
-        );
+        self.tokens.insert(token.clone(), Token { account_id, device, revoked: false });
         Some(token)
     }
 
@@ -272,9 +255,7 @@ impl State {
 
     /// The row of the client that holds `token`.
     pub(crate) fn own_row(&self, token: &str) -> Option<Server> {
-        self.tokens
-            .get(token)
-            .map(|held| own_device(&held.device, token))
+        self.tokens.get(token).map(|held| own_device(&held.device, token))
     }
 
     /// All rows with the ports they are simulated on.

@@ -11,17 +11,12 @@ use crate::support::{program, start, start_with};
 fn ends_cleanly_on_sigterm_and_sigint_even_in_the_middle_of_a_request() {
     for signal in ["-TERM", "-INT"] {
         let mut fake = start();
-        fake.order(
-            "fault",
-            serde_json::json!({ "endpoint": "*", "mode": "hang" }),
-        );
+        fake.order("fault", serde_json::json!({ "endpoint": "*", "mode": "hang" }));
         let _silent =
             crate::support::send(fake.authority(), "GET", "/api/v2/user", &[], "").unwrap();
         fake.ask("GET", "/fake/wait?endpoint=user", &[], "");
-        let sent = Command::new("kill")
-            .args([signal, &fake.child.id().to_string()])
-            .status()
-            .unwrap();
+        let sent =
+            Command::new("kill").args([signal, &fake.child.id().to_string()]).status().unwrap();
         assert!(sent.success());
         assert_eq!(fake.child.wait().unwrap().code(), Some(0));
         let mut rest = String::new();
@@ -53,11 +48,7 @@ fn listens_in_several_ways_and_says_so_in_a_file() {
         format!("{}\n{}\n", fake.urls[0], fake.urls[1])
     );
     assert_eq!(
-        fs::metadata(certs.join("plex-key.pem"))
-            .unwrap()
-            .permissions()
-            .mode()
-            & 0o777,
+        fs::metadata(certs.join("plex-key.pem")).unwrap().permissions().mode() & 0o777,
         0o600
     );
     let ca = fs::read(certs.join("ca.pem")).unwrap();
@@ -78,10 +69,7 @@ fn what_can_not_be_done_is_said() {
     for (args, word) in [
         (vec!["--listen", "0.0.0.0:0"], "--allow-any-address"),
         (vec!["--listen", "192.0.2.1:80"], "loopback"),
-        (
-            vec!["--listen", "gopher://127.0.0.1:70"],
-            "http:// or https://",
-        ),
+        (vec!["--listen", "gopher://127.0.0.1:70"], "http:// or https://"),
         (vec!["--listen", "127.0.0.1"], "a port"),
         (vec!["--https"], "--make-certs"),
         (vec!["--scenario", bad.to_str().unwrap()], "duration"),
@@ -92,19 +80,10 @@ fn what_can_not_be_done_is_said() {
         assert_eq!(output.status.code(), Some(1), "{args:?}: {said}");
         assert!(said.contains(word), "{args:?}: {said}");
     }
-    assert_eq!(
-        program().arg("--nonsense").output().unwrap().status.code(),
-        Some(2)
-    );
+    assert_eq!(program().arg("--nonsense").output().unwrap().status.code(), Some(2));
     let help = program().arg("--help").output().unwrap();
     let help = String::from_utf8(help.stdout).unwrap();
-    for word in [
-        "/fake/approve",
-        "/fake/wait",
-        "pms-servers",
-        "SSL_CERT_FILE",
-        "--scenario",
-    ] {
+    for word in ["/fake/approve", "/fake/wait", "pms-servers", "SSL_CERT_FILE", "--scenario"] {
         assert!(help.contains(word), "{word}");
     }
 }

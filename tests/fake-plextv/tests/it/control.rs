@@ -8,11 +8,7 @@ use serde_json::{Value, json};
 use crate::support::{CLIENT, JSON, TOKEN, request, start, start_with};
 
 fn presences(list: &Value) -> Vec<bool> {
-    list.as_array()
-        .unwrap()
-        .iter()
-        .map(|row| row["presence"].as_bool().unwrap())
-        .collect()
+    list.as_array().unwrap().iter().map(|row| row["presence"].as_bool().unwrap()).collect()
 }
 
 #[test]
@@ -23,26 +19,12 @@ fn presence_changes_for_one_for_several_for_all() {
     let of = |n: usize| ids[n].clone();
     fake.order("presence", json!({ "all": true, "present": true }));
     fake.order("presence", json!({ "id": of(1), "present": false }));
-    assert_eq!(
-        presences(&fake.get("/api/v2/resources").json())[..3],
-        [true, false, true]
-    );
-    fake.order(
-        "presence",
-        json!({ "ids": [of(0), of(2)], "present": false }),
-    );
-    assert_eq!(
-        presences(&fake.get("/api/v2/resources").json())[..3],
-        [false, false, false]
-    );
+    assert_eq!(presences(&fake.get("/api/v2/resources").json())[..3], [true, false, true]);
+    fake.order("presence", json!({ "ids": [of(0), of(2)], "present": false }));
+    assert_eq!(presences(&fake.get("/api/v2/resources").json())[..3], [false, false, false]);
     let v1 = fake.ask("GET", "/api/resources", &[TOKEN], "");
     assert_eq!(v1.text().matches("presence=\"0\"").count(), 3);
-    let wrong = fake.ask(
-        "POST",
-        "/fake/presence",
-        &[],
-        r#"{"id":"nobody","present":true}"#,
-    );
+    let wrong = fake.ask("POST", "/fake/presence", &[], r#"{"id":"nobody","present":true}"#);
     assert_eq!(wrong.status, 404);
     assert!(wrong.json()["error"].as_str().unwrap().contains("nobody"));
 }
@@ -51,28 +33,13 @@ fn presence_changes_for_one_for_several_for_all() {
 fn servers_come_change_and_go() {
     let fake = start();
     fake.order("servers", json!({ "count": 0 }));
-    fake.order(
-        "server",
-        json!({ "id": "one", "name": "One", "presence": false }),
-    );
+    fake.order("server", json!({ "id": "one", "name": "One", "presence": false }));
     fake.order("server", json!({ "id": "one", "name": "Uno" }));
     assert_eq!(fake.server("one")["name"], "Uno");
-    assert_eq!(
-        fake.server("one")["presence"],
-        false,
-        "fields not named stay"
-    );
-    assert_eq!(
-        fake.ask("DELETE", "/fake/server", &[], r#"{"id":"one"}"#)
-            .status,
-        200
-    );
+    assert_eq!(fake.server("one")["presence"], false, "fields not named stay");
+    assert_eq!(fake.ask("DELETE", "/fake/server", &[], r#"{"id":"one"}"#).status, 200);
     assert_eq!(fake.listed(), ["preset-client"]);
-    assert_eq!(
-        fake.ask("POST", "/fake/server", &[], r#"{"id":"x","nmae":"typo"}"#)
-            .status,
-        400
-    );
+    assert_eq!(fake.ask("POST", "/fake/server", &[], r#"{"id":"x","nmae":"typo"}"#).status, 400);
 }
 
 #[test]
@@ -80,26 +47,15 @@ fn ten_thousand_servers_of_four_connections() {
     let fake = start();
     fake.order("servers", json!({ "count": 10_000 }));
     let list = fake.get("/api/v2/resources").json();
-    let rows: Vec<&Value> = list
-        .as_array()
-        .unwrap()
-        .iter()
-        .filter(|row| row["provides"] == "server")
-        .collect();
+    let rows: Vec<&Value> =
+        list.as_array().unwrap().iter().filter(|row| row["provides"] == "server").collect();
     assert_eq!(rows.len(), 10_000);
-    assert!(
-        rows.iter()
-            .all(|row| row["connections"].as_array().unwrap().len() == 4)
-    );
-    let ids: std::collections::HashSet<&str> = rows
-        .iter()
-        .map(|row| row["clientIdentifier"].as_str().unwrap())
-        .collect();
+    assert!(rows.iter().all(|row| row["connections"].as_array().unwrap().len() == 4));
+    let ids: std::collections::HashSet<&str> =
+        rows.iter().map(|row| row["clientIdentifier"].as_str().unwrap()).collect();
     assert_eq!(ids.len(), 10_000);
-    let all_loopback = rows
-        .iter()
-        .flat_map(|row| row["connections"].as_array().unwrap())
-        .all(|connection| {
+    let all_loopback =
+        rows.iter().flat_map(|row| row["connections"].as_array().unwrap()).all(|connection| {
             let address: std::net::Ipv4Addr =
                 connection["address"].as_str().unwrap().parse().unwrap();
             address.is_loopback()
@@ -110,25 +66,14 @@ fn ten_thousand_servers_of_four_connections() {
 #[test]
 fn the_log_has_every_request_with_its_headers_and_no_control_calls() {
     let fake = start();
-    fake.ask(
-        "POST",
-        "/api/v2/pins?strong=true",
-        &[CLIENT, JSON, ("X-Plex-Product", "P")],
-        "a=b",
-    );
+    fake.ask("POST", "/api/v2/pins?strong=true", &[CLIENT, JSON, ("X-Plex-Product", "P")], "a=b");
     fake.get("/api/v2/user");
     let log = fake.log();
     assert_eq!(log.len(), 2);
     assert_eq!((&log[0]["n"], &log[1]["n"]), (&json!(1), &json!(2)));
     assert_eq!(log[0]["endpoint"], "pins-create");
-    assert_eq!(
-        (&log[0]["method"], &log[0]["query"]),
-        (&json!("POST"), &json!("strong=true"))
-    );
-    assert_eq!(
-        (&log[0]["body"], &log[0]["status"]),
-        (&json!("a=b"), &json!(201))
-    );
+    assert_eq!((&log[0]["method"], &log[0]["query"]), (&json!("POST"), &json!("strong=true")));
+    assert_eq!((&log[0]["body"], &log[0]["status"]), (&json!("a=b"), &json!(201)));
     assert_eq!(log[0]["headers"]["x-plex-product"], "P");
     assert_eq!(log[0]["host"], fake.authority());
     fake.ask("DELETE", "/fake/log", &[], "");
@@ -161,18 +106,10 @@ fn waiting_ends_with_the_request_it_waits_for() {
     );
 
     let begun = Instant::now();
-    let late = fake.ask(
-        "GET",
-        "/fake/wait?endpoint=user&after=3&timeout_ms=50",
-        &[],
-        "",
-    );
+    let late = fake.ask("GET", "/fake/wait?endpoint=user&after=3&timeout_ms=50", &[], "");
     assert_eq!(late.status, 504);
     assert!(begun.elapsed() >= Duration::from_millis(50));
-    assert_eq!(
-        fake.ask("GET", "/fake/wait?endpoint=usr", &[], "").status,
-        400
-    );
+    assert_eq!(fake.ask("GET", "/fake/wait?endpoint=usr", &[], "").status, 400);
 }
 
 #[test]
@@ -187,28 +124,14 @@ fn a_simulated_server_does_as_it_is_told() {
         (up.status, &up.json()["MediaContainer"]["machineIdentifier"]),
         (200, &json!(attic))
     );
-    assert!(
-        identity(&[])
-            .unwrap()
-            .text()
-            .contains(&format!("machineIdentifier=\"{attic}\""))
-    );
+    assert!(identity(&[]).unwrap().text().contains(&format!("machineIdentifier=\"{attic}\"")));
     assert_eq!(request(&at, "GET", "/", &[], "").unwrap().status, 401);
     let uri = format!("http://{at}");
     let list = fake.get("/api/v2/resources").json();
-    assert_eq!(
-        list[0]["connections"][0]["uri"], uri,
-        "the list points there"
-    );
+    assert_eq!(list[0]["connections"][0]["uri"], uri, "the list points there");
 
-    fake.order(
-        "presence",
-        json!({ "id": attic, "present": false, "probe": "down" }),
-    );
-    assert_eq!(
-        identity(&[]).unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionRefused
-    );
+    fake.order("presence", json!({ "id": attic, "present": false, "probe": "down" }));
+    assert_eq!(identity(&[]).unwrap_err().kind(), std::io::ErrorKind::ConnectionRefused);
     fake.order("server", json!({ "id": attic, "probe": "maintenance" }));
     let starting = identity(&[]).unwrap();
     assert_eq!(starting.status, 503);
@@ -219,19 +142,10 @@ fn a_simulated_server_does_as_it_is_told() {
     fake.order("server", json!({ "id": attic, "probe": "up" }));
     assert!(identity(&[]).unwrap().text().contains(&attic));
 
-    fake.order(
-        "fault",
-        json!({ "endpoint": "identity", "times": 1, "mode": "reset" }),
-    );
-    assert_eq!(
-        identity(&[]).unwrap_err().kind(),
-        std::io::ErrorKind::ConnectionReset
-    );
+    fake.order("fault", json!({ "endpoint": "identity", "times": 1, "mode": "reset" }));
+    assert_eq!(identity(&[]).unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     let seen = fake.log();
-    assert!(
-        seen.iter()
-            .all(|entry| entry["server"] == attic || entry["endpoint"] != "identity")
-    );
+    assert!(seen.iter().all(|entry| entry["server"] == attic || entry["endpoint"] != "identity"));
 }
 
 #[test]
@@ -242,17 +156,9 @@ fn another_account_can_sign_in_next() {
     let token = fake.order("approve", json!({ "which": "short" }))["token"].clone();
     assert_eq!(fake.poll(&pin).json()["authToken"], token);
     let user = fake
-        .ask(
-            "GET",
-            "/api/v2/user",
-            &[CLIENT, JSON, ("X-Plex-Token", token.as_str().unwrap())],
-            "",
-        )
+        .ask("GET", "/api/v2/user", &[CLIENT, JSON, ("X-Plex-Token", token.as_str().unwrap())], "")
         .json();
-    assert_eq!(
-        (&user["id"], &user["username"]),
-        (&json!(7), &json!("other"))
-    );
+    assert_eq!((&user["id"], &user["username"]), (&json!(7), &json!("other")));
     assert_eq!(
         fake.get("/api/v2/user").json()["username"],
         "demo",
@@ -263,20 +169,13 @@ fn another_account_can_sign_in_next() {
 #[test]
 fn reset_forgets_everything_but_the_beginning() {
     let fake = start();
-    let (pin, at) = (
-        fake.new_pin(false),
-        fake.server(&"a".repeat(40))["port"].clone(),
-    );
+    let (pin, at) = (fake.new_pin(false), fake.server(&"a".repeat(40))["port"].clone());
     fake.order("servers", json!({ "count": 1 }));
     fake.order("fault", json!({ "endpoint": "*", "status": 500 }));
     fake.order("reset", json!({}));
     assert_eq!(fake.poll(&pin).status, 404);
     assert_eq!(fake.listed().len(), 7);
-    assert_ne!(
-        fake.server(&"a".repeat(40))["port"],
-        json!(null),
-        "was on {at}"
-    );
+    assert_ne!(fake.server(&"a".repeat(40))["port"], json!(null), "was on {at}");
     assert_eq!(fake.get("/api/v2/user").status, 200);
 }
 
@@ -285,11 +184,7 @@ fn mistakes_are_refused_in_words() {
     let fake = start();
     for (path, body, word) in [
         ("/fake/fault", r#"{"endpoint":"v3"}"#, "v3"),
-        (
-            "/fake/fault",
-            r#"{"endpoint":"v2","mode":"explode"}"#,
-            "explode",
-        ),
+        ("/fake/fault", r#"{"endpoint":"v2","mode":"explode"}"#, "explode"),
         ("/fake/nonsense", "{}", "nonsense"),
         ("/fake/approve", "{", "not JSON"),
         ("/fake/approve", r#"{"code":"none"}"#, "no such code"),
@@ -297,11 +192,7 @@ fn mistakes_are_refused_in_words() {
     ] {
         let answer = fake.ask("POST", path, &[], body);
         assert!(matches!(answer.status, 400 | 404), "{path} {body}");
-        assert!(
-            answer.json()["error"].as_str().unwrap().contains(word),
-            "{}",
-            answer.text()
-        );
+        assert!(answer.json()["error"].as_str().unwrap().contains(word), "{}", answer.text());
     }
 }
 
@@ -352,10 +243,7 @@ fn a_scenario_plays_by_itself() {
     assert_eq!(ask("GET", "/api/v2/user").json()["username"], "scenario");
 
     let list = ask("GET", "/api/v2/resources").json();
-    assert_eq!(
-        (&list[0]["name"], &list[0]["presence"]),
-        (&json!("NAS"), &json!(true))
-    );
+    assert_eq!((&list[0]["name"], &list[0]["presence"]), (&json!("NAS"), &json!(true)));
     assert!(line().starts_with("step 2: presence"));
     assert!(line().starts_with("step 2: fault"));
     assert_eq!(ask("GET", "/api/v2/resources").json()[0]["presence"], false);

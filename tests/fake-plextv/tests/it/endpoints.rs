@@ -10,20 +10,14 @@ fn a_pin_is_made_and_echoes_its_client() {
     let product = ("X-Plex-Product", "Example");
     let short = fake.ask("POST", "/api/v2/pins", &[CLIENT, JSON, product], "");
     assert_eq!(short.status, 201);
-    assert_eq!(
-        short.headers["content-type"],
-        "application/json; charset=utf-8"
-    );
+    assert_eq!(short.headers["content-type"], "application/json; charset=utf-8");
     let short = short.json();
     assert_eq!(short["code"].as_str().unwrap().len(), 4);
     assert_eq!(
         (&short["product"], &short["clientIdentifier"]),
         (&json!("Example"), &json!("client-1"))
     );
-    assert_eq!(
-        (&short["expiresIn"], &short["authToken"]),
-        (&json!(900), &json!(null))
-    );
+    assert_eq!((&short["expiresIn"], &short["authToken"]), (&json!(900), &json!(null)));
     assert!(short["id"].as_u64().unwrap() > u64::from(u32::MAX));
 
     let form = ("Content-Type", "application/x-www-form-urlencoded");
@@ -36,10 +30,7 @@ fn a_pin_is_made_and_echoes_its_client() {
         let strong = fake.ask("POST", path, &[CLIENT, JSON, form], body).json();
         assert_eq!(strong["code"].as_str().unwrap().len(), 25, "{path} {body}");
         assert_eq!(strong["expiresIn"], 1800);
-        assert_eq!(
-            strong["product"], "0",
-            "as plex.tv has it where none is named"
-        );
+        assert_eq!(strong["product"], "0", "as plex.tv has it where none is named");
     }
 
     let xml = fake.ask("POST", "/api/v2/pins", &[CLIENT], "");
@@ -70,13 +61,7 @@ fn a_client_without_identifier_is_refused_by_v2_only() {
     }
     assert_eq!(fake.ask("GET", "/api/resources", &[TOKEN], "").status, 200);
     assert_eq!(
-        fake.ask(
-            "GET",
-            "/api/v2/user?X-Plex-Client-Identifier=c&X-Plex-Token=T0",
-            &[],
-            ""
-        )
-        .status,
+        fake.ask("GET", "/api/v2/user?X-Plex-Client-Identifier=c&X-Plex-Token=T0", &[], "").status,
         200
     );
 }
@@ -87,34 +72,17 @@ fn a_pin_goes_from_pending_to_claimed_for_its_own_client_alone() {
     let pin = fake.new_pin(false);
     assert_eq!(fake.poll(&pin).json()["authToken"], json!(null));
     let path = format!("/api/v2/pins/{}", pin["id"]);
-    let other = fake.ask(
-        "GET",
-        &path,
-        &[("X-Plex-Client-Identifier", "client-2"), JSON],
-        "",
-    );
-    assert_eq!(
-        (other.status, &other.json()["errors"][0]["code"]),
-        (404, &json!(1020))
-    );
+    let other = fake.ask("GET", &path, &[("X-Plex-Client-Identifier", "client-2"), JSON], "");
+    assert_eq!((other.status, &other.json()["errors"][0]["code"]), (404, &json!(1020)));
 
     let token = fake.order("approve", json!({ "code": pin["code"] }))["token"].clone();
     assert_eq!(fake.poll(&pin).json()["authToken"], token);
     assert_eq!(
-        fake.ask(
-            "GET",
-            &path,
-            &[("X-Plex-Client-Identifier", "client-2"), JSON],
-            ""
-        )
-        .status,
+        fake.ask("GET", &path, &[("X-Plex-Client-Identifier", "client-2"), JSON], "").status,
         404
     );
     let xml = fake.ask("GET", &path, &[CLIENT], "");
-    assert!(
-        xml.text()
-            .contains(&format!("authToken=\"{}\"", token.as_str().unwrap()))
-    );
+    assert!(xml.text().contains(&format!("authToken=\"{}\"", token.as_str().unwrap())));
 
     let user = fake.ask(
         "GET",
@@ -122,10 +90,7 @@ fn a_pin_goes_from_pending_to_claimed_for_its_own_client_alone() {
         &[CLIENT, JSON, ("X-Plex-Token", token.as_str().unwrap())],
         "",
     );
-    assert_eq!(
-        (user.status, &user.json()["username"]),
-        (200, &json!("demo"))
-    );
+    assert_eq!((user.status, &user.json()["username"]), (200, &json!("demo")));
 }
 
 #[test]
@@ -156,18 +121,10 @@ fn an_expired_or_denied_pin_is_not_found() {
 fn each_page_takes_its_own_kind_of_code() {
     let fake = start();
     let (short, strong) = (fake.new_pin(false), fake.new_pin(true));
-    let approve = |body: serde_json::Value| {
-        fake.ask("POST", "/fake/approve", &[], &body.to_string())
-            .status
-    };
-    assert_eq!(
-        approve(json!({ "code": short["code"], "via": "auth" })),
-        400
-    );
-    assert_eq!(
-        approve(json!({ "code": strong["code"], "via": "link" })),
-        400
-    );
+    let approve =
+        |body: serde_json::Value| fake.ask("POST", "/fake/approve", &[], &body.to_string()).status;
+    assert_eq!(approve(json!({ "code": short["code"], "via": "auth" })), 400);
+    assert_eq!(approve(json!({ "code": strong["code"], "via": "link" })), 400);
     assert_eq!(
         approve(json!({ "code": strong["code"], "via": "auth", "client_id": "another" })),
         400
@@ -179,11 +136,7 @@ fn each_page_takes_its_own_kind_of_code() {
     );
     let typed = short["code"].as_str().unwrap().to_lowercase();
     assert_eq!(approve(json!({ "code": typed, "via": "link" })), 200);
-    assert_eq!(
-        approve(json!({ "code": typed, "via": "link" })),
-        409,
-        "once is enough"
-    );
+    assert_eq!(approve(json!({ "code": typed, "via": "link" })), 409, "once is enough");
     for path in ["/auth", "/auth/", "/link", "/link/?pin=7RQZ", "/"] {
         assert_eq!(
             fake.ask("GET", path, &[], "").headers["content-type"],
@@ -198,21 +151,9 @@ fn a_signed_in_client_can_link_another() {
     let fake = start();
     let pin = fake.new_pin(false);
     let body = format!("code={}", pin["code"].as_str().unwrap());
-    assert_eq!(
-        fake.ask("PUT", "/api/v2/pins/link", &[CLIENT], &body)
-            .status,
-        401
-    );
-    assert_eq!(
-        fake.ask("PUT", "/api/v2/pins/link", &[CLIENT, TOKEN], "code=ZZZZZ")
-            .status,
-        404
-    );
-    assert_eq!(
-        fake.ask("PUT", "/api/v2/pins/link", &[CLIENT, TOKEN], &body)
-            .status,
-        204
-    );
+    assert_eq!(fake.ask("PUT", "/api/v2/pins/link", &[CLIENT], &body).status, 401);
+    assert_eq!(fake.ask("PUT", "/api/v2/pins/link", &[CLIENT, TOKEN], "code=ZZZZZ").status, 404);
+    assert_eq!(fake.ask("PUT", "/api/v2/pins/link", &[CLIENT, TOKEN], &body).status, 204);
     assert!(fake.poll(&pin).json()["authToken"].is_string());
 }
 
@@ -228,12 +169,8 @@ fn a_bad_token_is_refused_in_each_endpoints_own_way() {
             "{path}"
         );
     }
-    for path in [
-        "/api/resources",
-        "/pms/servers.xml",
-        "/servers.xml?includeLite=1",
-        "/devices.xml",
-    ] {
+    for path in ["/api/resources", "/pms/servers.xml", "/servers.xml?includeLite=1", "/devices.xml"]
+    {
         let answer = fake.ask("GET", path, &[JSON, bad], "");
         assert_eq!(answer.status, 401);
         assert!(
@@ -242,10 +179,7 @@ fn a_bad_token_is_refused_in_each_endpoints_own_way() {
         );
     }
     let old = fake.ask("GET", "/users/account.json", &[bad], "");
-    assert_eq!(
-        (old.status, old.json()),
-        (422, json!({ "error": "Invalid token" }))
-    );
+    assert_eq!((old.status, old.json()), (422, json!({ "error": "Invalid token" })));
     assert_eq!(
         fake.ask("GET", "/users/account.json", &[TOKEN], "").json()["user"]["username"],
         "demo"
@@ -263,11 +197,7 @@ fn signing_out_and_revoking_end_a_token() {
     let out = fake.ask("DELETE", "/api/v2/users/signout", &[CLIENT, TOKEN], "");
     assert_eq!((out.status, out.body.len()), (204, 0));
     assert_eq!(fake.get("/api/v2/user").status, 401);
-    assert_eq!(
-        fake.ask("DELETE", "/api/v2/users/signout", &[CLIENT, TOKEN], "")
-            .status,
-        401
-    );
+    assert_eq!(fake.ask("DELETE", "/api/v2/users/signout", &[CLIENT, TOKEN], "").status, 401);
 }
 
 #[test]
@@ -308,29 +238,11 @@ fn v2_lists_what_was_asked_for() {
             "https://192.0.2.200:8443"
         ]
     );
-    let xml = fake.ask(
-        "GET",
-        "/api/v2/resources?includeHttps=1",
-        &[CLIENT, TOKEN],
-        "",
-    );
-    assert!(
-        xml.text()
-            .contains("<resource name=\"NAS &quot;&lt;&amp;&#10;\""),
-        "{}",
-        xml.text()
-    );
+    let xml = fake.ask("GET", "/api/v2/resources?includeHttps=1", &[CLIENT, TOKEN], "");
+    assert!(xml.text().contains("<resource name=\"NAS &quot;&lt;&amp;&#10;\""), "{}", xml.text());
     let v1 = fake.ask("GET", "/api/resources?includeHttps=1", &[TOKEN], "");
-    let row = v1
-        .text()
-        .split("<Device ")
-        .find(|row| row.contains("\"nas\""))
-        .unwrap();
-    assert_eq!(
-        row.matches("<Connection ").count(),
-        1,
-        "v1 has neither relay nor IPv6: {row}"
-    );
+    let row = v1.text().split("<Device ").find(|row| row.contains("\"nas\"")).unwrap();
+    assert_eq!(row.matches("<Connection ").count(), 1, "v1 has neither relay nor IPv6: {row}");
 }
 
 #[test]
@@ -338,38 +250,16 @@ fn the_demo_account_has_what_an_account_has() {
     let fake = start();
     let list = fake.get("/api/v2/resources").json();
     let rows = list.as_array().unwrap();
-    let servers: Vec<_> = rows
-        .iter()
-        .filter(|row| row["provides"] == "server")
-        .collect();
+    let servers: Vec<_> = rows.iter().filter(|row| row["provides"] == "server").collect();
     assert_eq!(servers.iter().filter(|row| row["owned"] == true).count(), 3);
     let shared: Vec<_> = servers.iter().filter(|row| row["owned"] == false).collect();
-    assert_eq!(
-        (shared.len(), &shared[0]["sourceTitle"]),
-        (1, &json!("friend-one"))
-    );
-    assert_eq!(
-        servers
-            .iter()
-            .filter(|row| row["presence"] == false)
-            .count(),
-        1
-    );
-    assert!(
-        rows.iter()
-            .any(|row| row["product"] == "Plex Web" && row["accessToken"].is_string())
-    );
-    assert!(
-        rows.iter()
-            .any(|row| row["provides"] == "player,pubsub-player,controller")
-    );
+    assert_eq!((shared.len(), &shared[0]["sourceTitle"]), (1, &json!("friend-one")));
+    assert_eq!(servers.iter().filter(|row| row["presence"] == false).count(), 1);
+    assert!(rows.iter().any(|row| row["product"] == "Plex Web" && row["accessToken"].is_string()));
+    assert!(rows.iter().any(|row| row["provides"] == "player,pubsub-player,controller"));
 
     let v1 = fake.ask("GET", "/api/resources", &[TOKEN], "");
-    assert_eq!(
-        v1.text().matches("provides=\"server\"").count(),
-        3,
-        "v1 leaves one out"
-    );
+    assert_eq!(v1.text().matches("provides=\"server\"").count(), 3, "v1 leaves one out");
     assert!(v1.text().contains("createdAt=\"1609503144\""));
     let old = fake.ask("GET", "/pms/servers.xml", &[TOKEN], "");
     assert_eq!(old.text().matches("<Server ").count(), 4);
@@ -385,10 +275,5 @@ fn the_demo_account_has_what_an_account_has() {
         "",
     );
     let own = own.json();
-    assert!(
-        own.as_array()
-            .unwrap()
-            .iter()
-            .any(|row| row["clientIdentifier"] == "client-1")
-    );
+    assert!(own.as_array().unwrap().iter().any(|row| row["clientIdentifier"] == "client-1"));
 }

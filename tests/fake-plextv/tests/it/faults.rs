@@ -16,16 +16,9 @@ fn an_answer_in_place_of_the_usual_one_so_many_times() {
     );
     for _ in 0..2 {
         let answer = fake.get("/api/v2/resources");
-        assert_eq!(
-            (answer.status, answer.headers["retry-after"].as_str()),
-            (429, "7")
-        );
+        assert_eq!((answer.status, answer.headers["retry-after"].as_str()), (429, "7"));
         assert_eq!(answer.json()["errors"][0]["code"], 1003);
-        assert_eq!(
-            fake.get("/api/v2/user").status,
-            200,
-            "other endpoints are not meant"
-        );
+        assert_eq!(fake.get("/api/v2/user").status, 200, "other endpoints are not meant");
     }
     assert_eq!(fake.get("/api/v2/resources").status, 200);
 
@@ -50,19 +43,13 @@ fn a_fault_can_pick_one_of_two_pins() {
         json!({ "endpoint": "pins-create", "contains": "strong=true", "status": 500 }),
     );
     let create = |path: &str| fake.ask("POST", path, &[CLIENT, JSON], "").status;
-    assert_eq!(
-        (create("/api/v2/pins?strong=true"), create("/api/v2/pins")),
-        (500, 201)
-    );
+    assert_eq!((create("/api/v2/pins?strong=true"), create("/api/v2/pins")), (500, 201));
     fake.order("clear-fault", json!({}));
     fake.order(
         "fault",
         json!({ "endpoint": "pins-create", "lacks": "strong=true", "status": 500 }),
     );
-    assert_eq!(
-        (create("/api/v2/pins?strong=true"), create("/api/v2/pins")),
-        (201, 500)
-    );
+    assert_eq!((create("/api/v2/pins?strong=true"), create("/api/v2/pins")), (201, 500));
 }
 
 #[test]
@@ -86,18 +73,8 @@ fn truncation_announces_more_than_it_sends() {
 #[test]
 fn a_reset_is_a_reset() {
     let fake = start();
-    fake.order(
-        "fault",
-        json!({ "endpoint": "user", "times": 1, "mode": "reset" }),
-    );
-    let error = request(
-        fake.authority(),
-        "GET",
-        "/api/v2/user",
-        &[CLIENT, TOKEN],
-        "",
-    )
-    .unwrap_err();
+    fake.order("fault", json!({ "endpoint": "user", "times": 1, "mode": "reset" }));
+    let error = request(fake.authority(), "GET", "/api/v2/user", &[CLIENT, TOKEN], "").unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::ConnectionReset);
     assert_eq!(fake.get("/api/v2/user").status, 200);
 }
@@ -105,28 +82,12 @@ fn a_reset_is_a_reset() {
 #[test]
 fn a_hanging_request_is_seen_and_never_answered() {
     let fake = start();
-    fake.order(
-        "fault",
-        json!({ "endpoint": "user", "times": 1, "mode": "hang" }),
-    );
-    let mut silent = send(
-        fake.authority(),
-        "GET",
-        "/api/v2/user",
-        &[CLIENT, TOKEN],
-        "",
-    )
-    .unwrap();
+    fake.order("fault", json!({ "endpoint": "user", "times": 1, "mode": "hang" }));
+    let mut silent = send(fake.authority(), "GET", "/api/v2/user", &[CLIENT, TOKEN], "").unwrap();
     let seen = fake.ask("GET", "/fake/wait?endpoint=user", &[], "").json();
     assert_eq!(seen["status"], json!(null));
-    assert_eq!(
-        fake.get("/api/v2/user").status,
-        200,
-        "others are answered meanwhile"
-    );
-    silent
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
+    assert_eq!(fake.get("/api/v2/user").status, 200, "others are answered meanwhile");
+    silent.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
     let error = silent.read(&mut [0; 1]).unwrap_err();
     assert_eq!(error.kind(), std::io::ErrorKind::WouldBlock);
 }
@@ -134,31 +95,16 @@ fn a_hanging_request_is_seen_and_never_answered() {
 #[test]
 fn a_stalled_body_begins() {
     let fake = start();
-    fake.order(
-        "fault",
-        json!({ "endpoint": "user", "mode": "stall", "bytes": 5 }),
-    );
-    let mut stream = send(
-        fake.authority(),
-        "GET",
-        "/api/v2/user",
-        &[CLIENT, TOKEN],
-        "",
-    )
-    .unwrap();
+    fake.order("fault", json!({ "endpoint": "user", "mode": "stall", "bytes": 5 }));
+    let mut stream = send(fake.authority(), "GET", "/api/v2/user", &[CLIENT, TOKEN], "").unwrap();
     let mut all = Vec::new();
     while !all.ends_with(b"\r\n\r\n<?xml") {
         let mut byte = [0; 1];
         stream.read_exact(&mut byte).unwrap();
         all.push(byte[0]);
     }
-    stream
-        .set_read_timeout(Some(Duration::from_millis(100)))
-        .unwrap();
-    assert_eq!(
-        stream.read(&mut [0; 1]).unwrap_err().kind(),
-        std::io::ErrorKind::WouldBlock
-    );
+    stream.set_read_timeout(Some(Duration::from_millis(100))).unwrap();
+    assert_eq!(stream.read(&mut [0; 1]).unwrap_err().kind(), std::io::ErrorKind::WouldBlock);
 }
 
 #[test]
@@ -177,10 +123,7 @@ fn a_huge_body_is_as_huge_as_ordered() {
 #[test]
 fn a_delay_alone_only_delays() {
     let fake = start();
-    fake.order(
-        "fault",
-        json!({ "endpoint": "user", "times": 1, "delay_ms": 150 }),
-    );
+    fake.order("fault", json!({ "endpoint": "user", "times": 1, "delay_ms": 150 }));
     let begun = Instant::now();
     assert_eq!(fake.get("/api/v2/user").json()["username"], "demo");
     assert!(begun.elapsed() >= Duration::from_millis(150));
@@ -196,10 +139,7 @@ fn a_document_replaces_the_answer_but_not_the_check_of_the_token() {
         (answer.text(), answer.headers["content-type"].as_str()),
         (body, "application/xml; charset=utf-8")
     );
-    assert_eq!(
-        fake.ask("GET", "/api/v2/resources", &[CLIENT], "").status,
-        401
-    );
+    assert_eq!(fake.ask("GET", "/api/v2/resources", &[CLIENT], "").status, 401);
 
     fake.order(
         "document",

@@ -48,12 +48,7 @@ fn python_plexapi_signs_in_and_lists_the_servers() {
     assert_eq!(seen["by_link"], seen["by_code"]);
     assert_eq!(seen["linked"], true);
     assert_eq!(seen["ping"], true);
-    assert!(
-        seen["devices"]
-            .as_array()
-            .unwrap()
-            .contains(&json!("Attic"))
-    );
+    assert!(seen["devices"].as_array().unwrap().contains(&json!("Attic")));
     assert_eq!(seen["reached"], "a".repeat(40));
     assert_eq!(seen["after_sign_out"], "Unauthorized");
     assert_eq!(seen["denied"], false);
@@ -91,10 +86,7 @@ fn plexapi() -> Option<PathBuf> {
     let moved = std::fs::rename(&fresh, &modules);
     match (installed, moved, importable()) {
         (Ok(_), Ok(()), Ok(output)) if output.status.success() => Some(modules),
-        (Ok(output), ..) => skip(&format!(
-            "python-plexapi can't be installed: {}",
-            said(&output)
-        )),
+        (Ok(output), ..) => skip(&format!("python-plexapi can't be installed: {}", said(&output))),
         (Err(error), ..) => skip(&format!("no pip: {error}")),
     }
 }

@@ -39,10 +39,7 @@ pub(crate) fn start_with(args: &[&str], addresses: usize) -> Fake {
         .map(|_| {
             let mut line = String::new();
             out.read_line(&mut line).unwrap();
-            line.trim()
-                .strip_prefix("listening on ")
-                .expect("the line that says where")
-                .to_owned()
+            line.trim().strip_prefix("listening on ").expect("the line that says where").to_owned()
         })
         .collect();
     Fake { child, urls, out }
@@ -90,36 +87,21 @@ pub(crate) fn request(
     };
     let head = String::from_utf8_lossy(&all[..split]).into_owned();
     let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .unwrap()
-        .split(' ')
-        .nth(1)
-        .unwrap()
-        .parse()
-        .unwrap();
+    let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
     let headers: BTreeMap<String, String> = lines
         .filter_map(|line| line.split_once(':'))
         .map(|(name, value)| (name.to_lowercase(), value.trim().to_owned()))
         .collect();
     let raw = &all[split + 4..];
-    let (body, whole) = if headers
-        .get("transfer-encoding")
-        .is_some_and(|value| value == "chunked")
+    let (body, whole) = if headers.get("transfer-encoding").is_some_and(|value| value == "chunked")
     {
         unchunked(raw)
     } else {
-        let length = headers
-            .get("content-length")
-            .map_or(raw.len(), |length| length.parse().unwrap());
+        let length =
+            headers.get("content-length").map_or(raw.len(), |length| length.parse().unwrap());
         (raw.to_vec(), raw.len() == length)
     };
-    Ok(Answer {
-        status,
-        headers,
-        body,
-        whole,
-    })
+    Ok(Answer { status, headers, body, whole })
 }
 
 /// Sends a request and leaves the answer to the caller.
@@ -164,9 +146,7 @@ pub(crate) const JSON: (&str, &str) = ("Accept", "application/json");
 
 impl Fake {
     pub(crate) fn authority(&self) -> &str {
-        self.urls[0]
-            .strip_prefix("http://")
-            .expect("the first address is http")
+        self.urls[0].strip_prefix("http://").expect("the first address is http")
     }
 
     pub(crate) fn ask(
@@ -185,10 +165,7 @@ impl Fake {
     }
 
     /// A control call that must succeed.
-    #[allow(
-        clippy::needless_pass_by_value,
-        reason = "callers write the object in place"
-    )]
+    #[allow(clippy::needless_pass_by_value, reason = "callers write the object in place")]
     pub(crate) fn order(&self, name: &str, body: Value) -> Value {
         let answer = self.ask("POST", &format!("/fake/{name}"), &[], &body.to_string());
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
@@ -204,24 +181,15 @@ impl Fake {
 
     /// Asks for a PIN as JSON.
     pub(crate) fn new_pin(&self, strong: bool) -> Value {
-        let answer = self.ask(
-            "POST",
-            &format!("/api/v2/pins?strong={strong}"),
-            &[CLIENT, JSON],
-            "",
-        );
+        let answer =
+            self.ask("POST", &format!("/api/v2/pins?strong={strong}"), &[CLIENT, JSON], "");
         assert_eq!(answer.status, 201);
         answer.json()
     }
 
     /// Polls a PIN as the client that made it.
     pub(crate) fn poll(&self, pin: &Value) -> Answer {
-        self.ask(
-            "GET",
-            &format!("/api/v2/pins/{}", pin["id"]),
-            &[CLIENT, JSON],
-            "",
-        )
+        self.ask("GET", &format!("/api/v2/pins/{}", pin["id"]), &[CLIENT, JSON], "")
     }
 
     /// The ids in the v2 list.
@@ -237,12 +205,8 @@ impl Fake {
     /// What `/fake/state` says of a server; null if there is none.
     pub(crate) fn server(&self, id: &str) -> Value {
         let state = self.ask("GET", "/fake/state", &[], "").json();
-        let found = state["servers"]
-            .as_array()
-            .unwrap()
-            .iter()
-            .find(|server| server["id"] == id)
-            .cloned();
+        let found =
+            state["servers"].as_array().unwrap().iter().find(|server| server["id"] == id).cloned();
         found.unwrap_or(json!(null))
     }
 }
