@@ -22,10 +22,7 @@ const EDGE: &[(&str, &[&str])] = &[
     ("custody", &["random"]),
     (
         "daemon",
-        &[
-            "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
-            "random", "timer",
-        ],
+        &["command", "config", "custody", "dbus", "logging", "notices", "plex", "random", "timer"],
     ),
     ("dbus", &["command"]),
     ("logging", &[]),

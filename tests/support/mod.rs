@@ -34,6 +34,7 @@ impl PrivateBus {
     <allow eavesdrop="true"/>
     <allow own="*"/>
   </policy>
+  <limit name="max_replies_per_connection">50000</limit>
 </busconfig>
 "#,
                 folder.path().display()

@@ -1,0 +1,17 @@
+//! The real daemon on a bus of its own, against a plex.tv of its own, as programs and people meet
+//! it.
+
+#[path = "../support/fake.rs"]
+mod fake;
+#[path = "../support/notifications.rs"]
+mod notifications;
+#[path = "../support/session.rs"]
+mod session;
+#[path = "../support/mod.rs"]
+mod support;
+
+mod account;
+mod list;
+mod weather;
+
+use support::PrivateBus;
