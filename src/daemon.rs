@@ -400,7 +400,7 @@ impl Caller {
         // A caller that has gone needs no answer.
         match (self, answer) {
             (Self::Browser(bus), Ok(Answer::Offer(offer))) => {
-                drop(tokio::spawn(browse(bus, offer)))
+                drop(tokio::spawn(browse(bus, offer)));
             }
             (Self::Browser(_), answer) => {
                 if let Err(error) = answer {

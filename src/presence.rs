@@ -424,6 +424,15 @@ impl Known {
                 } else if self.absence.is_none() {
                     let confirm_at = turn.now.boot + grace;
                     self.absence = Some(Absence { confirm_at, overdue: false });
+                    if self.view.state == State::Unknown {
+                        changed |= self.set(State::Unknown, Reason::Absent, turn.now.unix);
+                    }
+                }
+            }
+            Some(false) | None => {
+                changed |= self.give_up_confirming(look, turn);
+                if self.view.state == State::Unknown && self.absence.is_none() {
+                    changed |= self.set(State::Unknown, Reason::IncompleteList, turn.now.unix);
                 }
             }
         }

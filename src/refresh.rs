@@ -158,22 +158,8 @@ impl Refresh {
             ErrorName::NotSignedIn,
             "The account was signed out meanwhile; sign in again.".into(),
         );
-        self.abandon(turn, Some(&signed_out));
-        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
-    }
-
-    fn abandon(&mut self, turn: &mut Turn<'_>, error: Option<&CallError>) {
-        let Some(running) = self.running.take() else {
-            return;
-        };
-        let replaced = || {
-            CallError::Account(
-                ErrorName::Cancelled,
-                "A new sign-in came meanwhile; call again.".into(),
-            )
-        };
-        for call in running.callers {
-            turn.push(Effect::Reply(call, Err(error.cloned().unwrap_or_else(replaced))));
+        for call in self.running.take().into_iter().flat_map(|r| r.callers) {
+            turn.push(Effect::Reply(call, Err(signed_out.clone())));
         }
         *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
     }

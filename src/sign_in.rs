@@ -366,8 +366,14 @@ impl SignIn {
             user: None,
             signed_in_at: turn.now.unix,
         };
-        self.arriving =
-            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
+        self.arriving = Some(Arriving {
+            record,
+            offer,
+            stored: None,
+            until: None,
+            ahead: 0,
+            sign_outs: Vec::new(),
+        });
         if !self.is_forgetting() {
             self.store_arriving(turn);
         }
@@ -492,13 +498,15 @@ impl SignIn {
             return Change::None;
         }
         record.user = Some(user);
-        turn.push(Effect::Store(record.clone()));
+        self.store_held(turn);
         if self.is_another_account() { Change::OtherAccount } else { Change::None }
     }
 
     /// Asks for the account's name once more, where it is not known yet.
     pub fn ask_missing_name(&self, turn: &mut Turn<'_>) {
-        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held {
+        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held
+            && self.arriving.is_none()
+        {
             turn.push(Effect::AskUser { session: self.session, token: record.token.clone() });
         }
     }
@@ -522,8 +530,6 @@ impl SignIn {
             turn.push(Effect::EndSignOut);
             earlier.callers.into_iter().for_each(|call| turn.done(call));
         }
-        let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
-        self.held = Held::Token { record, storage, rejected_since: None };
         self.fruitless.clear();
         self.revoked = None;
         let message = if kept { "" } else { SIGNED_IN_UNTIL_RESTART };

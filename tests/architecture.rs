@@ -22,7 +22,10 @@ const EDGE: &[(&str, &[&str])] = &[
     ("custody", &["random"]),
     (
         "daemon",
-        &["command", "config", "custody", "dbus", "logging", "notices", "plex", "random", "timer"],
+        &[
+            "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
+            "random", "timer",
+        ],
     ),
     ("dbus", &["command"]),
     ("logging", &[]),

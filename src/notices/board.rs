@@ -197,6 +197,7 @@ fn show_servers(members: Vec<Member>, replaces: Option<u32>) -> Option<Step> {
     Some(Step::Show {
         text: text::servers(&back, &offline),
         matters,
+        button: None,
         category: Some(if matters { "network.disconnected" } else { "network.connected" }),
         replaces,
         about: About::Servers(members),

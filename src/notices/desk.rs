@@ -93,9 +93,11 @@ async fn carry_out(
             none => none.insert(Desk::open(address).await?),
         };
         match step {
-            Step::Show { about, text, matters, category, replaces } => {
-                let markup = desk.reads_markup().await?;
-                let Some(notification) = message(&text, markup, matters, category) else {
+            Step::Show { about, text, matters, button, category, replaces } => {
+                let capabilities = desk.capabilities().await?;
+                let button = button.filter(|_| capabilities.actions);
+                let markup = capabilities.markup;
+                let Some(notification) = message(&text, markup, matters, button, category) else {
                     debug!("no notification shown: this program has no name");
                     continue;
                 };
@@ -226,7 +228,7 @@ impl Desk {
             MessageStream::for_match_rule(server, &connection, None).await?,
             MessageStream::for_match_rule(owner, &connection, None).await?,
         );
-        Ok(Self { connection, signals, markup: None })
+        Ok(Self { connection, signals, capabilities: None })
     }
 
     async fn capabilities(&mut self) -> zbus::Result<Capabilities> {

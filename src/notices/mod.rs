@@ -59,8 +59,10 @@ impl Notices {
 
     /// Notices go to the bus at this D-Bus address. Opens nothing yet.
     #[must_use]
-    pub fn at(address: impl Into<String>) -> Self {
-        Self { address: Some(address.into()), orders: None, task: None }
+    pub fn at(address: impl Into<String>, clicks: mpsc::UnboundedSender<Click>) -> Self {
+        let mut this = Self::new(clicks);
+        this.address = Some(address.into());
+        this
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:

@@ -2,6 +2,8 @@
 //! it.
 
 #[path = "../support/fake.rs"]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::items_after_statements)] // tests
+
 mod fake;
 #[path = "../support/notifications.rs"]
 mod notifications;

@@ -209,6 +209,14 @@ impl Server {
         interface.get_mut().await.say_closed(&self.connection, id, 2).await;
     }
 
+    /// The user clicks a button.
+    pub async fn click(&self, id: u32, action: &str) {
+        self.connection
+            .emit_signal(None::<&str>, PATH, NAME, "ActionInvoked", &(id, action))
+            .await
+            .expect("the bus takes a signal");
+    }
+
     /// Leaves the bus without a word.
     pub async fn vanish(self) {
         self.connection.close().await.expect("closed");
