@@ -1,9 +1,9 @@
 //! The real daemon on a bus of its own, against a plex.tv of its own, as programs and people meet
 //! it.
 
-#[path = "../support/fake.rs"]
-#![allow(clippy::unwrap_used, clippy::expect_used, clippy::items_after_statements)] // tests
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::items_after_statements)]
 
+#[path = "../support/fake.rs"]
 mod fake;
 #[path = "../support/notifications.rs"]
 mod notifications;
