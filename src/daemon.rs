@@ -577,7 +577,7 @@ fn log_changes(old: &View, new: &View) {
         }
         let (name, state, reason) =
             (server.server.name.as_str(), server.state.word(), server.reason.word());
-        info!(id = server.server.id, name, state, reason, "{name} is {state} ({reason})");
+        info!(server = name, id = server.server.id, state, reason, "{name} is {state} ({reason})");
     }
 }
 

@@ -1,6 +1,6 @@
 //! Links are opened by the desktop portal, else by the user's systemd, and never by us.
 
-#![allow(clippy::unwrap_used, missing_docs)]
+#![allow(clippy::unwrap_used, clippy::used_underscore_binding, missing_docs)]
 
 mod support;
 
