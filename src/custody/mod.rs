@@ -11,6 +11,7 @@ mod disk;
 mod folder;
 mod form;
 mod keeper;
+pub mod secret_service;
 mod store;
 #[cfg(test)]
 mod tests;

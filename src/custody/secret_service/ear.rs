@@ -1,0 +1,124 @@
+//! Listens to what the keyring and the bus say unasked. A task of its own, since a stream of
+//! signals that nobody reads would hold up the answers on the same connection.
+
+use std::{sync::Arc, time::Duration};
+
+use tokio::{
+    sync::Notify,
+    task::JoinHandle,
+    time::{Instant, sleep_until},
+};
+use zbus::{
+    Connection, MatchRule, Message, MessageStream, OwnedVariant,
+    export::ordered_stream::OrderedStreamExt,
+    message::Type,
+    names::{InterfaceName, MemberName},
+};
+
+use super::{NAME, ROOT};
+
+/// A burst of signals (an unlock says a dozen things, and an alias is set just after its
+/// collection was created) counts as one.
+const SETTLE: Duration = Duration::from_millis(200);
+/// A keyring that dies of every question must not be started anew five times a second: within
+/// [`WINDOW`] it is looked at this often.
+const BUDGET: u32 = 10;
+const WINDOW: Duration = Duration::from_secs(60);
+
+/// Ends the listening with itself.
+pub(super) struct Ear(JoinHandle<()>);
+
+impl Drop for Ear {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Ear {
+    /// Listens on a connection; `worth` is notified whenever the keyring should be looked at.
+    pub(super) async fn open(connection: &Connection, worth: Arc<Notify>) -> zbus::Result<Self> {
+        let said = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(NAME)
+            .path_namespace(ROOT)
+            .build()?;
+        let said = MessageStream::for_match_rule(said, connection, None).await?;
+        let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
+        Ok(Self(tokio::spawn(listen(said, owner, worth))))
+    }
+}
+
+/// The rule for a keyring that comes, goes or is replaced.
+pub(super) fn owner_changed() -> zbus::Result<MatchRule<'static>> {
+    MatchRule::builder()
+        .msg_type(Type::Signal)
+        .sender("org.freedesktop.DBus")
+        .path("/org/freedesktop/DBus")
+        .interface("org.freedesktop.DBus")
+        .member("NameOwnerChanged")
+        .add_arg(NAME)
+        .build()
+}
+
+async fn listen(mut said: MessageStream, mut owner: MessageStream, worth: Arc<Notify>) {
+    let mut due: Option<Instant> = None;
+    let (mut window, mut told) = (Instant::now(), 0);
+    loop {
+        let ring = async {
+            match due {
+                Some(due) => sleep_until(due).await,
+                None => std::future::pending().await,
+            }
+        };
+        let matters = tokio::select! {
+            () = ring => {
+                worth.notify_one();
+                told += 1;
+                due = None;
+                continue;
+            }
+            changed = owner.next() => match changed {
+                Some(changed) => changed.is_ok(),
+                None => return,
+            },
+            signal = said.next() => match signal {
+                Some(signal) => signal.is_ok_and(|signal| matters(&signal)),
+                None => return,
+            },
+        };
+        if matters && due.is_none() {
+            let now = Instant::now();
+            if now >= window + WINDOW {
+                (window, told) = (now, 0);
+            }
+            due = Some(if told < BUDGET { now + SETTLE } else { window + WINDOW });
+        }
+    }
+}
+
+/// Whether a signal may mean that the keyring would now answer something else.
+fn matters(signal: &Message) -> bool {
+    let header = signal.header();
+    let interface = header.interface().map(InterfaceName::as_str);
+    let member = header.member().map(MemberName::as_str);
+    match (interface, member) {
+        (
+            Some("org.freedesktop.Secret.Service"),
+            Some("CollectionCreated" | "CollectionDeleted" | "CollectionChanged"),
+        )
+        | (
+            Some("org.freedesktop.Secret.Collection"),
+            Some("ItemCreated" | "ItemDeleted" | "ItemChanged"),
+        ) => true,
+        (Some("org.freedesktop.DBus.Properties"), Some("PropertiesChanged")) => {
+            type Changed<'a> =
+                (&'a str, std::collections::HashMap<&'a str, OwnedVariant>, Vec<&'a str>);
+            let body = signal.body();
+            body.deserialize::<Changed<'_>>().is_ok_and(|(of, now, stale)| {
+                let of_these = ["org.freedesktop.Secret.Collection", "org.freedesktop.Secret.Item"];
+                of_these.contains(&of) && (now.contains_key("Locked") || stale.contains(&"Locked"))
+            })
+        }
+        _ => false,
+    }
+}

@@ -1,0 +1,486 @@
+//! The token in the desktop's keyring: whatever owns `org.freedesktop.secrets` (gnome-keyring,
+//! KWallet, KeePassXC, …).
+//!
+//! A keyring may be missing, locked, slow, or asking a person something that nobody answers. Each
+//! of these is an answer here, never an error that is passed on: every operation ends within its
+//! time, and only [`SecretService::unlock`] asks a person on its own account. No collection is
+//! ever created.
+//!
+//! The secret is the record of `token.json`, as `application/json`, in the default collection. It
+//! crosses the bus as it is (algorithm "plain"): the session bus is a socket of the same user's,
+//! and whoever may listen on it may as well ask the keyring. Its copies on our side are zeroed,
+//! but for the bus library's message buffers.
+//!
+//! In this version the daemon does not use it yet: `token.store = "auto"` means the file.
+//!
+//! `KeePassXC` shows items that it has not yet granted this connection as locked, and lists none
+//! while its database is locked; it may ask a person on `CreateItem` and `Delete`.
+
+mod ear;
+mod prompt;
+mod proxies;
+mod trouble;
+
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{Mutex, Notify},
+    time::timeout,
+};
+use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy, proxy};
+
+use self::{
+    ear::Ear,
+    prompt::Ended,
+    proxies::{CollectionProxy, ItemProxy, ServiceProxy, SessionProxy},
+};
+use super::form::{self, Bad};
+use crate::account::Record;
+pub use trouble::Trouble;
+
+const NAME: &str = "org.freedesktop.secrets";
+const ROOT: &str = "/org/freedesktop/secrets";
+
+/// What people see in Seahorse, `KWalletManager` or `KeePassXC`.
+const LABEL: &str = "Plex account token";
+const CONTENT_TYPE: &str = "application/json";
+/// By these an item is ours.
+const ATTRIBUTES: [(&str, &str); 2] =
+    [("xdg:schema", "org.plexaccountd.Account1"), ("application", "plex-accountd")];
+
+/// For all that an operation asks the keyring.
+pub const PATIENCE: Duration = Duration::from_secs(10);
+/// For a person to answer a prompt.
+pub const PROMPT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// Largest secret read, in bytes: a token has at most 4 KiB.
+const LARGEST: usize = 64 * 1024;
+
+/// Whether there is a keyring in the sense of `token.store`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum There {
+    /// There is one, and it has a default collection, locked or not.
+    Yes,
+    /// There is none to be had, or it has no default collection.
+    No,
+    /// There seems to be one, but it does not answer; the sentence says what to do.
+    Silent(String),
+}
+
+/// What the keyring says when it is asked for the account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Looked {
+    /// It has none, and that is certain.
+    Nothing,
+    /// It has this.
+    Account(Record),
+    /// It has one or may have one, behind a lock.
+    Locked,
+    /// It has an item of ours that makes no sense; the sentence says what to do.
+    Damaged(String),
+    /// There is no keyring now, or it has no default collection.
+    Absent(String),
+    /// It does not tell; the sentence says what to do.
+    Silent(String),
+}
+
+/// How [`SecretService::unlock`] ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Unlocked {
+    /// What is ours is unlocked, or was.
+    Done,
+    /// The person said no, or nothing within [`PROMPT_PATIENCE`].
+    Dismissed,
+    /// The keyring can't be asked; the sentence says what to do.
+    Failed(Trouble),
+}
+
+/// The keyring, over a connection of our own that is opened when it is first needed.
+///
+/// Every method may be called while another is under way; one that is dropped has no effect but
+/// what the keyring did already, and a prompt that it showed is taken back.
+pub struct SecretService {
+    /// `None`: the session bus.
+    address: Option<String>,
+    link: Mutex<Option<Link>>,
+    worth: Arc<Notify>,
+}
+
+struct Link {
+    connection: Connection,
+    _ear: Ear,
+}
+
+impl fmt::Debug for SecretService {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SecretService").finish_non_exhaustive()
+    }
+}
+
+impl Default for SecretService {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+impl SecretService {
+    /// The keyring of the session bus. Nothing is asked yet.
+    #[must_use]
+    pub fn new() -> Self {
+        Self { address: None, link: Mutex::new(None), worth: Arc::default() }
+    }
+
+    /// The keyring of another bus.
+    #[must_use]
+    pub fn at(address: &str) -> Self {
+        Self { address: Some(address.to_owned()), ..Self::new() }
+    }
+
+    /// Whether there is a keyring that could keep the token: the name is owned or activatable, and
+    /// the alias `default` names a collection. May start it; takes [`PATIENCE`] at most.
+    pub async fn there(&self) -> There {
+        let asked = within(PATIENCE, async {
+            let connection = self.connection().await?;
+            let bus = DBusProxy::new(&connection).await?;
+            let known = bus.name_has_owner(NAME.try_into()?).await?
+                || bus.list_activatable_names().await?.iter().any(|name| name.as_str() == NAME);
+            if !known {
+                return Err(Trouble::nobody());
+            }
+            default_collection(&ServiceProxy::new(&connection).await?).await
+        });
+        match asked.await {
+            Ok(_) | Err(Trouble::Locked) => There::Yes,
+            Err(Trouble::Absent(_)) => There::No,
+            Err(Trouble::Refused(why) | Trouble::Silent(why)) => There::Silent(why),
+        }
+    }
+
+    /// Looks for the account. Asks nobody anything; takes [`PATIENCE`] at most.
+    pub async fn look(&self) -> Looked {
+        let looked = within(PATIENCE, async {
+            let connection = self.connection().await?;
+            look(&connection).await
+        });
+        match looked.await {
+            Ok(looked) => looked,
+            Err(Trouble::Locked) => Looked::Locked,
+            Err(Trouble::Absent(why)) => Looked::Absent(why),
+            Err(Trouble::Refused(why) | Trouble::Silent(why)) => Looked::Silent(why),
+        }
+    }
+
+    /// Keeps an account in the default collection, in the place of any other, and reads it back
+    /// before it says so. Takes [`PATIENCE`] at most for each of writing and reading back, and
+    /// [`PROMPT_PATIENCE`] more where the keyring wants to ask the person first.
+    ///
+    /// After [`Trouble::Silent`] the account may be kept or not; the one before may be, too.
+    pub async fn store(&self, record: &Record) -> Result<(), Trouble> {
+        let (connection, item, prompt) = within(PATIENCE, async {
+            let connection = self.connection().await?;
+            let (item, prompt) = create(&connection, record).await?;
+            Ok((connection, item, prompt))
+        })
+        .await?;
+        let item = match some(prompt) {
+            None => item,
+            Some(prompt) => match prompt::answer(&connection, prompt, PROMPT_PATIENCE).await? {
+                Ended::Agreed(item) => item.try_into()?,
+                Ended::Dismissed => {
+                    return Err(Trouble::Refused(
+                        "The keyring was not allowed to keep the Plex sign-in: answer its \
+                         question with yes the next time"
+                            .into(),
+                    ));
+                }
+            },
+        };
+        within(PATIENCE, confirm(&connection, &item, record)).await
+    }
+
+    /// Asks the person to unlock what is ours. Takes [`PATIENCE`] at most, and [`PROMPT_PATIENCE`]
+    /// more where there is a person to be asked.
+    pub async fn unlock(&self) -> Unlocked {
+        match self.try_unlock().await {
+            Ok(unlocked) => unlocked,
+            Err(trouble) => Unlocked::Failed(trouble),
+        }
+    }
+
+    async fn try_unlock(&self) -> Result<Unlocked, Trouble> {
+        let asked = within(PATIENCE, async {
+            let connection = self.connection().await?;
+            let service = ServiceProxy::new(&connection).await?;
+            let (_, mut shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+            let collection = default_collection(&service).await?;
+            if is_locked(&connection, &collection).await? {
+                shut.push(collection);
+            }
+            if shut.is_empty() {
+                return Ok(None);
+            }
+            let (_, prompt) = service.unlock(&shut).await?;
+            Ok(some(prompt).map(|prompt| (connection, prompt)))
+        });
+        let Some((connection, prompt)) = asked.await? else {
+            return Ok(Unlocked::Done);
+        };
+        Ok(match prompt::answer(&connection, prompt, PROMPT_PATIENCE).await? {
+            Ended::Agreed(_) => Unlocked::Done,
+            Ended::Dismissed => Unlocked::Dismissed,
+        })
+    }
+
+    /// Deletes every item of ours; none is no error. Takes `patience` at most.
+    ///
+    /// Nothing was changed after [`Trouble::Locked`] and [`Trouble::Absent`]. After the others
+    /// [`look`](Self::look) tells what is left.
+    pub async fn forget(&self, patience: Duration) -> Result<(), Trouble> {
+        within(patience, async {
+            let connection = self.connection().await?;
+            let service = ServiceProxy::new(&connection).await?;
+            let (open, shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+            if !shut.is_empty() {
+                return Err(Trouble::Locked);
+            }
+            if open.is_empty() {
+                let collection = default_collection(&service).await?;
+                if is_locked(&connection, &collection).await? {
+                    return Err(Trouble::Locked);
+                }
+            }
+            for item in open {
+                delete(&connection, item, patience).await?;
+            }
+            Ok(())
+        })
+        .await
+    }
+
+    /// Waits until it is worth to [`look`](Self::look) again: the keyring was unlocked or locked,
+    /// came, went or was replaced, or items came or went. What happened since the last time counts,
+    /// once. Silent while there is no session bus.
+    pub async fn changed(&self) {
+        if let Err(trouble) = self.connection().await {
+            tracing::debug!(%trouble, "nobody listens to the keyring");
+        }
+        self.worth.notified().await;
+    }
+
+    /// Our connection, opened if need be.
+    async fn connection(&self) -> Result<Connection, Trouble> {
+        let mut link = self.link.lock().await;
+        if let Some(link) = link.as_ref().filter(|link| !link.connection.is_closed()) {
+            return Ok(link.connection.clone());
+        }
+        let connection = match &self.address {
+            Some(address) => zbus::connection::Builder::address(address.as_str()),
+            None => zbus::connection::Builder::session(),
+        }
+        .build()
+        .await?;
+        let ear = Ear::open(&connection, Arc::clone(&self.worth)).await?;
+        *link = Some(Link { connection: connection.clone(), _ear: ear });
+        Ok(connection)
+    }
+}
+
+/// Gives up in time.
+async fn within<T>(
+    patience: Duration,
+    work: impl Future<Output = Result<T, Trouble>>,
+) -> Result<T, Trouble> {
+    timeout(patience, work).await.unwrap_or_else(|_| Err(Trouble::slow(patience)))
+}
+
+/// For a last word to the keyring from a `drop`; there may be no runtime left to say it.
+fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
+    if let Ok(runtime) = tokio::runtime::Handle::try_current() {
+        runtime.spawn(work);
+    }
+}
+
+/// `/` stands for "none".
+fn some(path: OwnedObjectPath) -> Option<OwnedObjectPath> {
+    (path.as_str() != "/").then_some(path)
+}
+
+async fn default_collection(service: &ServiceProxy<'_>) -> Result<OwnedObjectPath, Trouble> {
+    some(service.read_alias("default").await?).ok_or_else(Trouble::no_default)
+}
+
+async fn collection(
+    connection: &Connection,
+    path: &OwnedObjectPath,
+) -> zbus::Result<CollectionProxy<'static>> {
+    CollectionProxy::builder(connection)
+        .path(path.clone())
+        .cache_properties(proxy::CacheProperties::No)
+        .build()
+        .await
+}
+
+async fn is_locked(connection: &Connection, path: &OwnedObjectPath) -> Result<bool, Trouble> {
+    Ok(collection(connection, path).await?.locked().await?)
+}
+
+async fn look(connection: &Connection) -> Result<Looked, Trouble> {
+    let service = ServiceProxy::new(connection).await?;
+    let (open, shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+    if open.is_empty() {
+        if !shut.is_empty() {
+            return Ok(Looked::Locked);
+        }
+        // Some list no items while they are locked, so this is no proof yet.
+        let collection = default_collection(&service).await?;
+        return Ok(if is_locked(connection, &collection).await? {
+            Looked::Locked
+        } else {
+            Looked::Nothing
+        });
+    }
+    let mut best: Option<Record> = None;
+    let (mut damaged, mut newer) = (0, false);
+    for read in secrets(connection, &service, &open).await? {
+        match read {
+            Ok(record) => {
+                if best.as_ref().is_none_or(|best| best.signed_in_at < record.signed_in_at) {
+                    best = Some(record);
+                }
+            }
+            Err(Bad::Damaged) => damaged += 1,
+            Err(Bad::Newer) => newer = true,
+        }
+    }
+    Ok(match best {
+        Some(record) => Looked::Account(record),
+        None if newer => Looked::Silent(format!(
+            "The item \"{LABEL}\" in the keyring was written by a newer plex-accountd: use that \
+             version"
+        )),
+        None if damaged > 0 => Looked::Damaged(format!(
+            "The item \"{LABEL}\" in the keyring is damaged: sign in again"
+        )),
+        // Locked or deleted since we searched; a signal of it is on its way.
+        None if shut.is_empty() => Looked::Silent(format!(
+            "The keyring lists the item \"{LABEL}\", but does not give it out: look at it in your \
+             password manager"
+        )),
+        None => Looked::Locked,
+    })
+}
+
+/// What is in these items, as far as the keyring gives it out.
+async fn secrets(
+    connection: &Connection,
+    service: &ServiceProxy<'_>,
+    items: &[OwnedObjectPath],
+) -> Result<Vec<Result<Record, Bad>>, Trouble> {
+    type Secret<'a> = (ObjectPath<'a>, &'a [u8], &'a [u8], &'a str);
+
+    let session = Session::open(connection, service).await?;
+    let reply = service.inner().call_method("GetSecrets", &(items, &session.path)).await?;
+    let body = reply.body();
+    let secrets: HashMap<ObjectPath<'_>, Secret<'_>> = body.deserialize()?;
+    Ok(secrets
+        .values()
+        .map(|(_, _, value, _)| {
+            if value.len() > LARGEST {
+                return Err(Bad::Damaged);
+            }
+            form::read_token(value)
+        })
+        .collect())
+}
+
+/// Asks for a new item; the answer is the item, or a prompt to be answered first.
+async fn create(
+    connection: &Connection,
+    record: &Record,
+) -> Result<(OwnedObjectPath, OwnedObjectPath), Trouble> {
+    let service = ServiceProxy::new(connection).await?;
+    let path = default_collection(&service).await?;
+    let collection = collection(connection, &path).await?;
+    if collection.locked().await? {
+        return Err(Trouble::Locked);
+    }
+    let session = Session::open(connection, &service).await?;
+    let properties = HashMap::from([
+        ("org.freedesktop.Secret.Item.Label", Variant::from(LABEL)),
+        ("org.freedesktop.Secret.Item.Attributes", Variant::from(HashMap::from(ATTRIBUTES))),
+    ]);
+    let value = form::write_token(record);
+    let secret = (session.path.as_ref(), &[][..], &value[..], CONTENT_TYPE);
+    Ok(collection.create_item(&properties, &secret, true).await?)
+}
+
+/// Reads a new item back; once it is right, it is made the only one.
+async fn confirm(
+    connection: &Connection,
+    item: &OwnedObjectPath,
+    record: &Record,
+) -> Result<(), Trouble> {
+    let service = ServiceProxy::new(connection).await?;
+    let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
+    if !matches!(&read[..], [Ok(read)] if read == record) {
+        if !read.is_empty() {
+            // It must not be found by the next start in the place of a good one elsewhere.
+            delete(connection, item.clone(), PATIENCE).await?;
+        }
+        return Err(Trouble::Refused(
+            "The keyring did not give back what it was given to keep: look at it in your password \
+             manager, or set token.store to \"file\""
+                .into(),
+        ));
+    }
+    let (open, _) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+    for other in open.into_iter().filter(|other| other != item) {
+        // It is the older one, so it does no harm for now.
+        if let Err(trouble) = delete(connection, other, PATIENCE).await {
+            tracing::debug!(%trouble, "an older item stays in the keyring");
+        }
+    }
+    Ok(())
+}
+
+async fn delete(
+    connection: &Connection,
+    item: OwnedObjectPath,
+    patience: Duration,
+) -> Result<(), Trouble> {
+    let item = ItemProxy::builder(connection).path(item).build().await?;
+    match some(item.delete().await?) {
+        None => Ok(()),
+        Some(prompt) => match prompt::answer(connection, prompt, patience).await? {
+            Ended::Agreed(_) => Ok(()),
+            Ended::Dismissed => Err(Trouble::Refused(format!(
+                "The keyring was not allowed to delete the item \"{LABEL}\": answer its question \
+                 with yes, or delete it in your password manager"
+            ))),
+        },
+    }
+}
+
+/// A session of the keyring's, closed with this value.
+struct Session {
+    path: OwnedObjectPath,
+    proxy: SessionProxy<'static>,
+}
+
+impl Session {
+    async fn open(connection: &Connection, service: &ServiceProxy<'_>) -> Result<Self, Trouble> {
+        let (_, path) = service.open_session("plain", &Variant::from("")).await?;
+        let proxy = SessionProxy::builder(connection).path(path.clone()).build().await?;
+        Ok(Self { path, proxy })
+    }
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        let proxy = self.proxy.clone();
+        afterwards(async move {
+            // A keyring that is gone has no sessions either.
+            let _ = proxy.close().await;
+        });
+    }
+}
