@@ -14,6 +14,7 @@ mod support;
 
 mod account;
 mod list;
+mod process;
 mod weather;
 
 use support::PrivateBus;

@@ -1,0 +1,321 @@
+//! The process: settings, signals, exit codes, threads; what is kept across its end.
+
+#![allow(clippy::format_push_string)] // readable, and only a test
+
+use std::{path::Path, time::Duration};
+
+use plex_accountd::view::ErrorName;
+use rustix::process::Signal;
+use serde_json::json;
+
+use crate::{
+    notifications::{Manner, Server, soon},
+    session::{Session, failure, names, status},
+};
+
+#[tokio::test]
+async fn a_bad_setting_ends_the_start_with_its_place() {
+    let session = Session::new().await;
+    session.write_config_text("[refresh]\nintervall = \"5m\"\n");
+    let ran = session.run(&[]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+    assert!(ran.err.contains("config.toml:2:1"), "{ran:?}");
+    assert!(ran.err.contains("interval"), "{ran:?}");
+    let ran = session.run(&["--check-config"]).await;
+    assert_eq!(ran.code, Some(2), "{ran:?}");
+
+    session.write_config_text("[plextv]\nbase_url = \"http://192.0.2.1\"\n");
+    let ran = session.run(&["--check-config"]).await;
+    assert_eq!(ran.code, Some(2), "plain http to a public host: {ran:?}");
+
+    session.write_config_text("[refresh]\ninterval = \"10m\"\n");
+    assert_eq!(session.run(&["--check-config"]).await.code, Some(0));
+    assert_eq!(session.run(&["--no-such-thing"]).await.code, Some(2));
+    let ran = session.run(&["--version"]).await;
+    assert!(ran.out.contains(env!("CARGO_PKG_VERSION")), "{ran:?}");
+}
+
+#[tokio::test]
+async fn a_second_daemon_leaves_with_3_and_a_sentence() {
+    let session = Session::new().await;
+    let daemon = session.daemon().await;
+    let ran = session.run(&[]).await;
+    assert_eq!(ran.code, Some(3), "{ran:?}");
+    assert!(ran.err.contains("another plex-accountd"), "{ran:?}");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn without_its_bus_it_leaves_for_systemd_to_start_it_again() {
+    let mut session = Session::new().await;
+    let daemon = session.daemon().await;
+    session.bus.kill();
+    let (code, log) = daemon.end().await;
+    assert_eq!(code, Some(1), "{log}");
+    assert!(log.contains("bus went away"), "{log}");
+}
+
+#[tokio::test]
+async fn settings_are_read_again_and_bad_ones_change_nothing() {
+    let mut session = Session::signed_in().await;
+    session.set("refresh.interval", "\"1h\"");
+    let (daemon, account, mut watch) = session.daemon_with_servers().await;
+    let next = account.next_refresh().await.unwrap();
+
+    session.write_config_text("nonsense = 1\n");
+    daemon.signal(Signal::HUP);
+    while !daemon.log().contains("the old settings stay in force") {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    assert_eq!(account.next_refresh().await.unwrap(), next);
+
+    session.set("refresh.interval", "\"2m\"");
+    session.write_config();
+    daemon.signal(Signal::HUP);
+    watch.until("an earlier refresh", |said| said.account("NextRefresh").is_some()).await;
+    assert!(account.next_refresh().await.unwrap() < next);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_thousand_calls_are_one_login() {
+    let session = Session::new().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let calls: Vec<_> = (0..1000)
+        .map(|_| {
+            let account = account.clone();
+            tokio::spawn(async move { account.start_login().await.unwrap() })
+        })
+        .collect();
+    let mut offers = std::collections::HashSet::new();
+    for call in calls {
+        offers.insert(soon("an answer", call).await.unwrap());
+    }
+    assert_eq!(offers.len(), 1, "everybody gets the same");
+    assert_eq!(session.fake.requests("pins-create").await.len(), 2);
+    account.cancel_login().await.unwrap();
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_pin_without_a_code_is_no_pin() {
+    let session = Session::new().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    session.fake.document("pins-create", r#"{"id":1,"code":"","expiresIn":900}"#).await;
+    let (name, _) = failure(account.start_login().await);
+    assert_eq!(name, ErrorName::PlexTvUnreachable);
+    assert_eq!(status(&account).await.0, "signed-out");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_account_and_its_list_outlive_restart_and_kill() {
+    let session = Session::new().await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    session.log_in(&mut watch).await;
+    watch.refreshed().await;
+    let mut before = account.list_servers().await.unwrap();
+    assert!(!before.is_empty());
+    // The account was on disk before the login was over; the list follows.
+    let list = session.state().join("servers.json");
+    while !std::fs::read_to_string(&list).is_ok_and(|text| text.contains(&before[0].id)) {
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    daemon.kill().await;
+
+    // plex.tv is silent: what is known comes from the disk, and says so.
+    session.fake.fault(json!({ "endpoint": "*", "mode": "hang" })).await;
+    let daemon = session.daemon().await;
+    assert_eq!(status(&account).await.0, "signed-in");
+    assert!(account.stale().await.unwrap());
+    let mut after = account.list_servers().await.unwrap();
+    before.sort_by(|a, b| a.id.cmp(&b.id));
+    after.sort_by(|a, b| a.id.cmp(&b.id));
+    assert_eq!(names(&after), names(&before));
+    assert!(after.iter().all(|s| s.state == "unknown" && s.reason == "not-refreshed"));
+    daemon.stop().await;
+
+    session.fake.remove("fault", json!({})).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    watch.until("a list that confirms", |said| said.account("Stale").is_some()).await;
+    assert!(!account.stale().await.unwrap());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_damaged_token_is_put_aside_and_people_are_told() {
+    let session = Session::new().await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    session.put("token.json", r#"{"version":1,"token":"half of a tok"#);
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let (state, details) = status(&account).await;
+    assert_eq!(state, "signed-out");
+    assert_eq!(details.error.as_deref(), Some("org.plexaccountd.Error.StorageFailed"));
+    assert_eq!(desktop.told().await.seen().0, "Please sign in to Plex again");
+    let kept = std::fs::read_dir(session.state()).unwrap();
+    let kept: Vec<_> = kept.map(|e| e.unwrap().file_name().into_string().unwrap()).collect();
+    assert!(kept.iter().any(|name| name.starts_with("token.json.damaged")), "{kept:?}");
+    daemon.stop().await;
+
+    // The next start knows that there is none, and says nothing more.
+    let daemon = session.daemon().await;
+    let (state, details) = status(&account).await;
+    assert_eq!((state.as_str(), details.error), ("signed-out", None));
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_token_that_cannot_be_read_is_unknown_and_comes_back() {
+    let session = Session::new().await;
+    let token = session.state().join("token.json");
+    std::fs::create_dir_all(&token).unwrap();
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let (state, details) = status(&account).await;
+    assert_eq!(state, "unknown");
+    assert_eq!(details.error.as_deref(), Some("org.plexaccountd.Error.StorageFailed"));
+    assert_eq!(failure(account.sign_out().await).0, ErrorName::StorageFailed);
+    std::fs::remove_dir(&token).unwrap();
+    session.put_token();
+    watch.word("LoginState", "signed-in").await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_store_that_takes_nothing_costs_no_login() {
+    let session = Session::new().await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    // Nothing can take the place of a folder that is not empty.
+    std::fs::create_dir_all(session.state().join("token.json/full")).unwrap();
+    session.log_in(&mut watch).await;
+    let (state, details) = status(&account).await;
+    assert_eq!(state, "signed-in");
+    assert_eq!(details.storage.as_deref(), Some("memory"));
+    assert_eq!(details.error.as_deref(), Some("org.plexaccountd.Error.StorageFailed"));
+    // It is tried again until it works.
+    std::fs::remove_dir_all(session.state().join("token.json")).unwrap();
+    while status(&account).await.1.storage.as_deref() != Some("file") {
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn a_revoked_token_is_rejected_on_repeated_evidence_and_taken_back() {
+    let mut session = Session::signed_in().await;
+    session.set("refresh.interval", "\"1s\"");
+    let (daemon, account, mut watch) = session.daemon_with_servers().await;
+    session.fake.order("revoke", json!({})).await;
+    watch.word("LoginState", "rejected").await;
+    assert_eq!(failure(account.refresh().await).0, ErrorName::TokenRejected);
+    let servers = account.list_servers().await.unwrap();
+    assert!(servers.iter().all(|s| s.state == "unknown" && s.reason == "token-rejected"));
+    daemon.stop().await;
+
+    // It stays so across a restart; a new login brings all back.
+    let daemon = session.daemon().await;
+    assert_eq!(status(&account).await.0, "rejected");
+    session.log_in(&mut session.watch().await).await;
+    assert_eq!(status(&account).await.0, "signed-in");
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn one_thread_and_a_timer_that_counts_sleep() {
+    let session = Session::signed_in().await;
+    let (daemon, _account, _watch) = session.daemon_with_servers().await;
+    let task = format!("/proc/{}/task", daemon.pid());
+    let threads = || std::fs::read_dir(&task).unwrap().count();
+    let alone = async {
+        while threads() > 1 {
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    };
+    soon("the helping thread to go", alone).await;
+    let fds = format!("/proc/{}/fdinfo", daemon.pid());
+    let timers: Vec<_> = std::fs::read_dir(fds)
+        .unwrap()
+        .filter_map(|entry| std::fs::read_to_string(entry.unwrap().path()).ok())
+        .filter_map(|info| {
+            let line = info.lines().find(|line| line.starts_with("clockid:"))?;
+            Some(line.split(':').nth(1)?.trim().to_owned())
+        })
+        .collect();
+    assert_eq!(timers, ["7"], "one timer, on CLOCK_BOOTTIME");
+    daemon.stop().await;
+}
+
+/// Every file below a folder, but for those of this name.
+fn files(folder: &Path, but: &str, found: &mut Vec<(String, String)>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            files(&path, but, found);
+        } else if path.file_name().is_some_and(|name| name != but) && path.is_file() {
+            let bytes = std::fs::read(&path).unwrap_or_default();
+            found.push((path.display().to_string(), String::from_utf8_lossy(&bytes).into_owned()));
+        }
+    }
+}
+
+#[tokio::test]
+async fn no_secret_is_left_anywhere() {
+    let mut session = Session::new().await;
+    session.set("log.level", "\"trace\"");
+    session.set("refresh.interval", "\"1s\"");
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    session.log_in(&mut watch).await;
+    watch.refreshed().await;
+    let mut said = format!("{:?}", desktop.told().await);
+    let state = session.fake.state().await;
+    for status in [401, 422, 500, 429] {
+        let before = session.fake.last().await;
+        let cut = json!({ "endpoint": "v1", "mode": "truncate", "bytes": 40, "times": 1 });
+        session.fake.fault(cut).await;
+        session.fake.fault(json!({ "endpoint": "v2", "status": status, "times": 1 })).await;
+        session.fake.answered("v2", before).await;
+        said += &format!("{:?}", account.refresh().await);
+    }
+    said += &format!("{:?}", account.list_servers().await);
+    said += &format!("{:?}", status(&account).await);
+    account.sign_out().await.unwrap();
+    said += &format!("{:?}", status(&account).await);
+    said += &format!("{:?}", watch.so_far().await);
+    let log = daemon.stop().await;
+    assert!(!log.is_empty());
+
+    let mut places = vec![("answers and notices".to_owned(), said)];
+    files(session.folder(), "token.json", &mut places);
+    let mut secrets = Vec::new();
+    collect_secrets(&state, &mut secrets);
+    assert!(secrets.len() >= 3, "what is looked for: {state}");
+    for (place, text) in &places {
+        for secret in &secrets {
+            assert!(!text.contains(secret.as_str()), "{place} has {secret}");
+        }
+    }
+}
+
+/// Tokens, and the numbers and codes of PINs, out of the stand-in's state.
+fn collect_secrets(state: &serde_json::Value, found: &mut Vec<String>) {
+    for pin in state["pins"].as_array().unwrap() {
+        found.push(pin["id"].to_string());
+        found.push(pin["code"].as_str().unwrap().to_owned());
+    }
+    found.extend(state["tokens"].as_object().unwrap().keys().cloned());
+    for server in state["servers"].as_array().unwrap() {
+        found.extend(server["access_token"].as_str().map(str::to_owned));
+    }
+}
