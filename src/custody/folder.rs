@@ -50,7 +50,7 @@ impl Folder {
     /// is in it.
     pub(super) fn prepare(&self) -> Result<Option<String>, String> {
         let shown = self.path.display();
-        if let Err(e) = self.disk.create_dir(&self.path) {
+        if let Err(e) = self.make() {
             return Ok(Some(explain(&self.path, "can't be made", &e)));
         }
         let facts = match self.disk.folder(&self.path) {
@@ -74,10 +74,25 @@ impl Folder {
         Ok(None)
     }
 
-    /// Whether there is a file of this name, even one that can't be read; `None` where that can't
-    /// be told.
-    pub(super) fn has(&self, name: &str) -> Option<bool> {
-        self.disk.exists(&self.path.join(name)).ok()
+    /// Makes the folder, where there is none, to stay after a power cut.
+    fn make(&self) -> io::Result<()> {
+        if self.disk.folder(&self.path).is_ok() {
+            return Ok(());
+        }
+        self.disk.create_dir(&self.path)?;
+        // The names that may be new: ours, `plex-accountd`, `state`, and `.local`. Not every file
+        // system lets a folder be waited for.
+        for parent in self.path.ancestors().skip(1).take(4) {
+            let _ = self.disk.sync_dir(parent);
+        }
+        Ok(())
+    }
+
+    /// Whether there is a file of this name, even one that can't be read; an error, with its
+    /// sentence, where that can't be told.
+    pub(super) fn has(&self, name: &str) -> Result<bool, (io::ErrorKind, String)> {
+        let path = self.path.join(name);
+        self.disk.exists(&path).map_err(|e| (e.kind(), unreadable(&path, &e)))
     }
 
     /// Reads a file.
@@ -116,7 +131,7 @@ impl Folder {
         let file = match self.disk.create(&temporary) {
             // The folder may have been removed under us.
             Err(e) if is_absent(&e) => {
-                self.disk.create_dir(&self.path)?;
+                self.make()?;
                 self.disk.create(&temporary)?
             }
             other => other?,
@@ -164,7 +179,7 @@ impl Folder {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut aside = format!("{name}{DAMAGED}{now}");
         for n in 1..100 {
-            if self.has(&aside) == Some(false) {
+            if matches!(self.has(&aside), Ok(false)) {
                 break;
             }
             aside = format!("{name}{DAMAGED}{now}-{n:02}");

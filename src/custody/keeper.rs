@@ -10,9 +10,12 @@
 //!   the token, then the rest, then `account.json` without an account. A start that finds the note
 //!   goes on from there.
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicBool, Ordering},
+use std::{
+    io,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{
@@ -37,6 +40,8 @@ pub(super) struct Keeper {
     candidates: Vec<Folder>,
     /// Which of them is in use.
     chosen: usize,
+    /// Why the chosen folder was taken without knowing that it holds an account.
+    doubt: Option<String>,
     store: Store,
     /// What `account.json` says, or should.
     account: Account,
@@ -50,13 +55,15 @@ pub(super) struct Keeper {
 }
 
 /// Whether a folder holds an account.
-#[derive(PartialEq)]
 enum Holds {
     Yes,
+    No,
     /// It has a file that says where the account is, and that makes no sense.
     Damaged,
-    Unreadable,
-    No,
+    /// It is closed to us; the sentence says so.
+    Forbidden(String),
+    /// It can't be told; the sentence says why.
+    Unreadable(String),
 }
 
 /// The result of [`Keeper::open`].
@@ -81,6 +88,7 @@ impl Keeper {
         let mut keeper = Self {
             candidates,
             chosen: 0,
+            doubt: None,
             store: Store::File(FileStore(first)),
             account: Account::default(),
             unreadable: None,
@@ -106,17 +114,25 @@ impl Keeper {
         &self.candidates[self.chosen]
     }
 
-    /// Takes the first folder that holds an account, else the first that may.
+    /// Takes the first folder that holds an account, or may; else the first of all.
     fn choose(&mut self) {
-        let holds: Vec<_> = self.candidates.iter().map(holds).collect();
-        let first = |what: Holds| holds.iter().position(|h| *h == what);
-        // Of the first folder it must be known that it holds none; one further down that can't be
-        // looked into would block for ever what the first could do.
-        let first_is_unreadable = first(Holds::Unreadable).filter(|n| *n == 0);
-        self.chosen = first(Holds::Yes)
-            .or(first_is_unreadable)
-            .or_else(|| first(Holds::Damaged))
-            .unwrap_or(0);
+        let mut damaged = None;
+        let mut first = None;
+        for (n, folder) in self.candidates.iter().enumerate() {
+            match holds(folder) {
+                Holds::No => continue,
+                // What is closed to us further down is no place of ours.
+                Holds::Forbidden(_) if n > 0 => continue,
+                Holds::Damaged => {
+                    damaged.get_or_insert(n);
+                    continue;
+                }
+                Holds::Yes => first = Some((n, None)),
+                Holds::Forbidden(why) | Holds::Unreadable(why) => first = Some((n, Some(why))),
+            }
+            break;
+        }
+        (self.chosen, self.doubt) = first.unwrap_or((damaged.unwrap_or(0), None));
         self.store = Store::File(FileStore(self.folder().clone()));
     }
 
@@ -140,7 +156,11 @@ impl Keeper {
 
     /// Reads `account.json` and the token, and puts right what contradicts.
     fn look(&mut self, complaints: &mut Vec<String>) -> Found {
-        let found = self.look_at_files(complaints);
+        let found = match (self.look_at_files(complaints), self.doubt.take()) {
+            // Another folder may hold an account: it was not looked at.
+            (Found::Nothing, Some(why)) => Found::Unreadable(why),
+            (found, _) => found,
+        };
         self.unreadable = match &found {
             Found::Unreadable(why) => Some(why.clone()),
             _ => None,
@@ -262,7 +282,7 @@ impl Keeper {
         if self.unreadable.is_some() {
             // Whatever it is, a person wanted another account; but they may still need it.
             for name in [TOKEN, ACCOUNT] {
-                if self.folder().has(name) != Some(false) {
+                if !matches!(self.folder().has(name), Ok(false)) {
                     self.folder().put_aside(name)?;
                 }
             }
@@ -295,7 +315,7 @@ impl Keeper {
         }
         let nothing_held = self.account.store == Kept::None
             && !self.account.signing_out
-            && self.folder().has(TOKEN) == Some(false);
+            && matches!(self.folder().has(TOKEN), Ok(false));
         if nothing_held {
             if let Err(e) = self.remove_rest() {
                 tracing::warn!("{e}");
@@ -468,7 +488,9 @@ impl Keeper {
                 random::uuid().map_err(|e| format!("The system gives no random numbers: {e}"))?;
         }
         if let Content::Unreadable(why) = here {
-            // It may be readable again tomorrow, and then it is the better one.
+            // It may be readable again tomorrow, and then it is the better one, unless a token is
+            // issued to this one first.
+            self.client_id_pending = true;
             return Ok(Some(why));
         }
         Ok(self.write_client_id())
@@ -492,13 +514,14 @@ impl Keeper {
 
 fn holds(folder: &Folder) -> Holds {
     match folder.has(TOKEN) {
-        Some(true) => return Holds::Yes,
-        None => return Holds::Unreadable,
-        Some(false) => {}
+        Ok(true) => return Holds::Yes,
+        Ok(false) => {}
+        Err((io::ErrorKind::PermissionDenied, why)) => return Holds::Forbidden(why),
+        Err((_, why)) => return Holds::Unreadable(why),
     }
     match folder.read(ACCOUNT, SMALL) {
         Content::Absent => Holds::No,
-        Content::Unreadable(_) => Holds::Unreadable,
+        Content::Unreadable(why) => Holds::Unreadable(why),
         Content::Bytes(bytes) => match form::read_account(&bytes) {
             Ok(account) if account.store == Kept::None && !account.signing_out => Holds::No,
             Ok(_) | Err(Bad::Newer) => Holds::Yes,
