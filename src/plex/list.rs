@@ -46,14 +46,14 @@ impl Kind {
 ///
 /// A row without an id, or whose tag can't be read, is skipped and counted. Rows that are not
 /// servers, and this device itself, are left out.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct ListReader<'a> {
     rows: Rows<'a>,
     form: Form,
 }
 
 /// What the document's first character says it is.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 enum Form {
     /// Only white space so far; the bytes of a byte order mark that may be cut in two.
     Unknown(Vec<u8>),
@@ -126,7 +126,7 @@ pub(super) fn without_mark(bytes: &[u8]) -> &[u8] {
 }
 
 /// The rows so far.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct Rows<'a> {
     kind: Kind,
     own_id: &'a str,

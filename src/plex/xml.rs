@@ -45,7 +45,7 @@ pub(super) trait Visit {
 }
 
 /// Reads one document from pieces of any size.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Walker {
     /// The beginning of a tag whose end has not come.
     rest: Vec<u8>,
@@ -252,7 +252,11 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         if c != '&' {
             // White space in an attribute counts as a space.
-            text.push(if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c });
+            text.push(if matches!(c, '\t' | '\n' | '\r') {
+                ' '
+            } else {
+                c
+            });
             rest = &rest[c.len_utf8()..];
             continue;
         }

@@ -1,0 +1,467 @@
+//! Every server list among the fixtures gives the servers that a person reading it would name,
+//! and a list that is not whole gives none.
+
+use std::path::Path;
+
+use plex_accountd::failure::Failure;
+use plex_accountd::plex::{Kind, ListReader};
+use plex_accountd::server::{List, Row, merge};
+use proptest::prelude::*;
+
+/// The client identifier of the daemon's own device row in the fixtures.
+const OWN_ID: &str = "7d1c7a3e-5c0f-4d0b-9b53-0d6a1f6c2e11";
+
+fn fixture(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
+        .join("tests/fixtures")
+        .join(name);
+    std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
+}
+
+fn read_in_pieces(kind: Kind, bytes: &[u8], size: usize) -> Result<List, Failure> {
+    let mut reader = ListReader::new(kind, OWN_ID);
+    for piece in bytes.chunks(size.max(1)) {
+        reader.feed(piece)?;
+    }
+    reader.finish()
+}
+
+fn read(kind: Kind, bytes: &[u8]) -> Result<List, Failure> {
+    read_in_pieces(kind, bytes, usize::MAX)
+}
+
+/// A row on one line: id, name, whose, plex.tv's word, and the connections' ports with `l`ocal,
+/// `r`elay and `6`.
+fn line(row: &Row) -> String {
+    let word = |flag, yes, no| match flag {
+        Some(true) => yes,
+        Some(false) => no,
+        None => "?",
+    };
+    let connections: Vec<String> = row
+        .connections
+        .iter()
+        .map(|c| {
+            let mut text = c.port.to_string();
+            for (flag, mark) in [(c.local, 'l'), (c.relay, 'r'), (c.ipv6, '6')] {
+                if flag {
+                    text.push(mark);
+                }
+            }
+            text
+        })
+        .collect();
+    let mut line = format!(
+        "{} | {} | {} | {} | {}",
+        row.id,
+        row.name,
+        word(row.owned, "owned", "shared"),
+        word(row.presence, "present", "absent"),
+        connections.join(" "),
+    );
+    if !row.source_title.is_empty() {
+        line = format!("{line} | {}", row.source_title);
+    }
+    line
+}
+
+fn lines(list: &List) -> Vec<String> {
+    list.rows.iter().map(line).collect()
+}
+
+const MANY_V2: &[&str] = &[
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | Attic | owned | present | 32400l 24119 8443r",
+    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb | Cellar | owned | absent | 32400l 32400l6",
+    "cccccccccccccccccccccccccccccccccccccccc | media | shared | present | 32400l 443 | friend-one",
+    "dddddddddddddddddddddddddddddddddddddddd | media | shared | present | 32400l 32400l 32400 | friend-two",
+    "eeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeeee | 家のサーバー 🎬 \"A&B\" <x> | owned | present | 443",
+    "ffffffffffffffffffffffffffffffffffffffff | no connections | owned | absent | ",
+    "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a | dup | owned | present | 32400l 32400",
+    "0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b0b | home member | shared | present | 32400l | Mum",
+    "0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c0c | jwt-owned | owned | present | 32400l",
+];
+
+/// v1 knows neither relay nor IPv6.
+const MANY_V1: &[&str] = &[
+    "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa | Attic | owned | present | 32400l 24119",
+    "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb | Cellar | owned | absent | 32400l",
+    MANY_V2[2],
+    MANY_V2[3],
+    MANY_V2[4],
+    MANY_V2[5],
+    MANY_V2[6],
+    MANY_V2[7],
+    MANY_V2[8],
+];
+
+/// File, what it is, its servers, and how many of its rows can't be read.
+const LISTS: &[(&str, Kind, &[&str], usize)] = &[
+    ("made/v2_resources_many.xml", Kind::V2, MANY_V2, 0),
+    ("made/v2_resources_many.json", Kind::V2, MANY_V2, 0),
+    ("made/v1_resources_many.xml", Kind::V1, MANY_V1, 0),
+    (
+        "made/v1_resources_relay_attr.xml",
+        Kind::V1,
+        &["aaaa | Attic | owned | present | 32400l 8443r"],
+        0,
+    ),
+    (
+        "made/v2_resources_connections_not_nested.xml",
+        Kind::V2,
+        &["aaaa | Attic | owned | present | 32400l"],
+        0,
+    ),
+    ("made/v2_resources_empty.json", Kind::V2, &[], 0),
+    ("made/v2_resources_empty.xml", Kind::V2, &[], 0),
+    ("made/v1_resources_empty.xml", Kind::V1, &[], 0),
+    ("made/v2_resources_no_servers.json", Kind::V2, &[], 0),
+    (
+        "made/pms_servers_xml_two.xml",
+        Kind::Addresses,
+        &[
+            "aaaa | Attic | owned | ? | 24119 32400l 32400l",
+            "cccc | media | shared | ? | 443 | friend-one",
+        ],
+        0,
+    ),
+    (
+        "made/pms_servers_xml_empty_since_2025_09.xml",
+        Kind::Addresses,
+        &[],
+        0,
+    ),
+    (
+        "captured/ha_v2_resources_one_server.xml",
+        Kind::V2,
+        &["unique_id_123 | Plex Server 1 | owned | present | 32400l"],
+        0,
+    ),
+    (
+        "captured/v2_resources_rs_relay.json",
+        Kind::V2,
+        &["client_id2 | Box | owned | present | 32400l 443 443 8443r"],
+        0,
+    ),
+    (
+        "captured/v2_resources_plxnative_owned_and_shared.json",
+        Kind::V2,
+        &[
+            "aaaa1111 | Gleb's Mac mini | owned | present | 32400l 32400l6",
+            "bbbb2222 | nas-home | shared | present | 32400l 31234 | friend",
+        ],
+        0,
+    ),
+    (
+        "captured/v2_resources_plxnative_odd_scalars.json",
+        Kind::V2,
+        &[
+            "cccc3333 | quirky | owned | ? | 32400l",
+            "dddd4444 | sparse | ? | ? | ",
+        ],
+        0,
+    ),
+    (
+        "captured/v2_resources_plxnative_nulls.json",
+        Kind::V2,
+        &["eeee5555 | survivor | owned | ? | 32400"],
+        1,
+    ),
+    // Its author gave all rows one id, so that only the first can be told from the others.
+    (
+        "captured/plexkit_resources.json",
+        Kind::V2,
+        &[
+            "clientIdentifier | name | owned | present | 32400",
+            "clientIdentifier | home-server | owned | present | 14871 32400l 27560",
+            "clientIdentifier | itunes-server | shared | absent | 32400l 26760 | sourceTitle",
+        ],
+        0,
+    ),
+    (
+        "captured/devices_rs_many.xml",
+        Kind::V1,
+        &["3 | Box | ? | ? | 0 0 0"],
+        0,
+    ),
+];
+
+#[test]
+fn every_list_names_the_servers_that_a_person_would_name() {
+    for (file, kind, servers, broken) in LISTS {
+        let list = read(*kind, &fixture(file)).unwrap_or_else(|e| panic!("{file}: {e}"));
+        assert_eq!(lines(&list), *servers, "{file}");
+        assert_eq!(list.broken, *broken, "{file}");
+    }
+}
+
+#[test]
+fn the_size_of_the_pieces_makes_no_difference() {
+    for (file, kind, ..) in LISTS {
+        let bytes = fixture(file);
+        let whole = read(*kind, &bytes).unwrap();
+        for size in [1, 2, 3, 7, 61, 1024] {
+            let list = read_in_pieces(*kind, &bytes, size);
+            assert_eq!(list.as_ref(), Ok(&whole), "{file} in pieces of {size}");
+        }
+    }
+}
+
+#[test]
+fn a_list_cut_off_anywhere_gives_nothing() {
+    for (file, kind, ..) in LISTS {
+        let bytes = fixture(file);
+        let end = bytes.trim_ascii_end().len();
+        let mut reader = ListReader::new(*kind, OWN_ID);
+        for (cut, byte) in bytes[..end].iter().enumerate() {
+            let result = reader.clone().finish();
+            assert!(
+                matches!(result, Err(Failure::NotPlexTv(_))),
+                "{file} cut at {cut} of {end}: {result:?}"
+            );
+            reader.feed(&[*byte]).unwrap();
+        }
+        assert!(reader.finish().is_ok(), "{file}");
+    }
+}
+
+#[test]
+fn what_is_no_server_list_is_not_plex_tv_s() {
+    for (file, kinds) in [
+        ("made/captive_portal_200.html", [Kind::V2, Kind::V1]),
+        ("made/error_truncated.json", [Kind::V2, Kind::V1]),
+        ("made/error_401_1001.json", [Kind::V2, Kind::V1]),
+        ("made/error_401_1001.xml", [Kind::V2, Kind::V1]),
+        ("made/ping.xml", [Kind::V2, Kind::V1]),
+        (
+            "captured/notplextv_sonos_resources.xml",
+            [Kind::V2, Kind::V1],
+        ),
+        // Each list is only itself: v1 leaves servers out and must not pass for v2.
+        ("made/v1_resources_many.xml", [Kind::V2, Kind::Addresses]),
+        ("made/v2_resources_many.xml", [Kind::V1, Kind::Addresses]),
+        ("made/pms_servers_xml_two.xml", [Kind::V2, Kind::V1]),
+    ] {
+        for kind in kinds {
+            let result = read(kind, &fixture(file));
+            assert!(
+                matches!(result, Err(Failure::NotPlexTv(_))),
+                "{file} as {kind:?}: {result:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn garbage_around_the_document_makes_it_no_document() {
+    let row = r#"<resource name="n" clientIdentifier="i" provides="server"/>"#;
+    for bad in [
+        format!("<resources>{row}</resources>x"),
+        format!("<resources>{row}</resources><resources/>"),
+        format!("<resources>{row}</resource>"),
+        format!("<resources>{row}</resources"),
+        format!("<resources>{row}</resources></resources>"),
+        format!("x<resources>{row}</resources>"),
+        format!("<resources>{row}</resources>&amp;"),
+        format!("<resources>{row}<a></b></resources>"),
+        r#"[{"clientIdentifier":"i","provides":"server"}]]"#.to_owned(),
+        r#"[{"clientIdentifier":"i","provides":"server"},]"#.to_owned(),
+        r#"{"resources":[]}"#.to_owned(),
+        "null".to_owned(),
+        String::new(),
+        "   ".to_owned(),
+    ] {
+        let result = read(Kind::V2, bad.as_bytes());
+        assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{bad}");
+    }
+    let good = format!("\u{feff}\n<!-- c --><resources>{row}</resources><!-- c -->\n");
+    assert_eq!(read(Kind::V2, good.as_bytes()).unwrap().rows.len(), 1);
+    for size in 1..4 {
+        let list = read_in_pieces(Kind::V2, good.as_bytes(), size).unwrap();
+        assert_eq!(list.rows.len(), 1);
+    }
+}
+
+#[test]
+fn a_row_that_can_not_be_read_costs_only_itself() {
+    let xml = r#"<resources>
+        <resource name=unquoted clientIdentifier="a" provides="server"/>
+        <resource name="no id" provides="server"/>
+        <resource name="empty id" clientIdentifier="" provides="server"/>
+        <resource clientIdentifier="b" provides="server">
+            <connection uri="u" port="0x50"/><connection uri=/><connection port="65536"/>
+            <connection port="-1"/><connection/>
+        </resource>
+        <resource clientIdentifier="c" provides="client, server"/>
+        <resource clientIdentifier="d" provides="mediaserver,server-x"/>
+        <stranger/>
+    </resources>"#;
+    let list = read(Kind::V2, xml.as_bytes()).unwrap();
+    assert_eq!(list.broken, 3);
+    assert_eq!(
+        lines(&list),
+        ["b |  | ? | ? | 0 0", "c |  | ? | ? | "],
+        "the ports say nothing, and what says nothing else is one repeated"
+    );
+
+    let json = r#"[1, null, "x", [], true, 1.5,
+        {"clientIdentifier": 17, "provides": "server", "name": 5, "owned": "TRUE",
+         "presence": {}, "connections": [null, 3, {"port": 1e3}, {"port": 80.0}]},
+        {"clientIdentifier": "e", "provides": "server", "connections": {"a": 1}},
+        {"clientIdentifier": "f", "provides": "server", "connections": "none"}]"#;
+    let list = read(Kind::V2, json.as_bytes()).unwrap();
+    assert_eq!(list.broken, 6);
+    assert_eq!(
+        lines(&list),
+        [
+            "17 | 5 | owned | ? | 1000 80",
+            "e |  | ? | ? | ",
+            "f |  | ? | ? | "
+        ]
+    );
+}
+
+#[test]
+fn hostile_names_stay_names() {
+    let name = |xml_name: &str| {
+        let xml = format!(
+            r#"<resources><resource name="{xml_name}" clientIdentifier="i" provides="server"/><resource name="next" clientIdentifier="j" provides="server"/></resources>"#
+        );
+        let list = read(Kind::V2, xml.as_bytes()).unwrap();
+        assert_eq!(list.rows[1].name, "next", "{xml_name:?}");
+        list.rows[0].name.clone()
+    };
+    assert_eq!(name("&lt;b&gt;&amp;&quot;&apos;"), "<b>&\"'");
+    assert_eq!(name("&#65;&#x1F3AC;"), "A🎬");
+    assert_eq!(
+        name("&#0;&#27;[1m&#x85;\u{1b}"),
+        "&#0;\u{fffd}[1m\u{fffd}\u{fffd}"
+    );
+    assert_eq!(name("a\nb\tc"), "a b c");
+    assert_eq!(name("a&#10;b"), "a\u{fffd}b");
+    assert_eq!(
+        name("&lol; &#xD800; &#99999999; & &;"),
+        "&lol; &#xD800; &#99999999; & &;"
+    );
+    assert_eq!(name("\u{202e}gnp.exe"), "\u{202e}gnp.exe");
+    assert_eq!(name(&"ü".repeat(10_000)).chars().count(), 256);
+    assert_eq!(name(&"x".repeat(10_000)).len(), 256);
+    assert_eq!(name("a > b"), "a > b");
+
+    let mut bytes = br#"<resources><resource name="a"#.to_vec();
+    bytes.extend(b"\xff\xfe\xc3");
+    bytes.extend(br#"b" clientIdentifier="i" provides="server"/></resources>"#);
+    for size in [1, 5, usize::MAX] {
+        let list = read_in_pieces(Kind::V2, &bytes, size).unwrap();
+        assert_eq!(list.rows[0].name, "a\u{fffd}\u{fffd}\u{fffd}b");
+    }
+}
+
+#[test]
+fn a_document_type_can_not_make_a_document_grow() {
+    let mut xml = String::from("<!DOCTYPE resources [<!ENTITY a0 \"ha\">");
+    for i in 1..30 {
+        xml += &format!("<!ENTITY a{i} \"&a{};&a{};\">", i - 1, i - 1);
+    }
+    xml += r#"<!ENTITY file SYSTEM "file:///etc/hostname">]>
+        <resources><resource name="&a29;&file;" clientIdentifier="i" provides="server"/></resources>"#;
+    let list = read(Kind::V2, xml.as_bytes()).unwrap();
+    assert_eq!(list.rows[0].name, "&a29;&file;");
+}
+
+#[test]
+fn depth_and_length_are_bounded() {
+    let deep = format!("<resources>{}", "<a>".repeat(100_000));
+    assert!(matches!(
+        read(Kind::V2, deep.as_bytes()),
+        Err(Failure::NotPlexTv(_))
+    ));
+    let deep = format!("[{}", "[".repeat(100_000));
+    assert!(matches!(
+        read(Kind::V2, deep.as_bytes()),
+        Err(Failure::NotPlexTv(_))
+    ));
+    let long = format!("<resources><resource name=\"{}", "x".repeat(400_000));
+    let mut reader = ListReader::new(Kind::V2, OWN_ID);
+    assert!(
+        long.as_bytes()
+            .chunks(16_384)
+            .any(|piece| reader.feed(piece).is_err())
+    );
+}
+
+#[test]
+fn many_connections_of_one_server_are_compared_in_good_time() {
+    let mut xml = String::from(r#"<resources><resource clientIdentifier="i" provides="server">"#);
+    for i in 0..60_000 {
+        xml += &format!(
+            r#"<connection uri="u{}" port="{}"/>"#,
+            i % 30_000,
+            i % 30_000
+        );
+    }
+    xml += "</resource></resources>";
+    let list = read(Kind::V2, xml.as_bytes()).unwrap();
+    let connections = &list.rows[0].connections;
+    assert_eq!(connections.len(), 30_000);
+    assert!((0..30_000).zip(connections).all(|(i, c)| c.port == i));
+}
+
+#[test]
+fn both_lists_together_are_v2_with_v1_s_help() {
+    let v2 = read(Kind::V2, &fixture("made/v2_resources_many.xml")).unwrap();
+    let v1 = read(Kind::V1, &fixture("made/v1_resources_many.xml")).unwrap();
+    let alone = merge(Some(v2.clone()), None);
+    let both = merge(Some(v2), Some(v1));
+    assert_eq!(both, alone, "here v1 adds nothing");
+    assert_eq!(both.len(), 9);
+    assert!(both.iter().all(|entry| entry.in_v2));
+}
+
+proptest! {
+    #[test]
+    fn no_bytes_make_the_reader_panic(
+        bytes in proptest::collection::vec(any::<u8>(), 0..400),
+        size in 1usize..50,
+    ) {
+        for kind in [Kind::V2, Kind::V1, Kind::Addresses] {
+            let _ = read_in_pieces(kind, &bytes, size);
+        }
+    }
+
+    #[test]
+    fn no_markup_makes_the_reader_panic_and_pieces_change_nothing(
+        markup in proptest::collection::vec(
+            prop_oneof![
+                Just("<resources>"), Just("</resources>"), Just("<resource "), Just("/>"),
+                Just(">"), Just("</resource>"), Just("<connection "), Just("clientIdentifier="),
+                Just("'i'"), Just("\"j\""), Just("provides='server'"), Just("<!--"), Just("-->"),
+                Just("<![CDATA["), Just("]]>"), Just("<!DOCTYPE "), Just("<?xml"), Just("?>"),
+                Just("&"), Just(";"), Just("ü"), Just(" "), Just("name='&#x"), Just("\u{0}"),
+            ],
+            0..40,
+        ),
+        size in 1usize..20,
+    ) {
+        let text = format!("<resources>{}", markup.concat());
+        let whole = read(Kind::V2, text.as_bytes());
+        let pieces = read_in_pieces(Kind::V2, text.as_bytes(), size);
+        prop_assert_eq!(whole.is_ok(), pieces.is_ok());
+        if let (Ok(whole), Ok(pieces)) = (whole, pieces) {
+            prop_assert_eq!(whole, pieces);
+        }
+    }
+
+    #[test]
+    fn no_change_of_one_byte_makes_the_reader_panic(at in 0usize..10_000, byte in any::<u8>()) {
+        for (file, kind) in [
+            ("made/v2_resources_many.xml", Kind::V2),
+            ("made/v2_resources_many.json", Kind::V2),
+            ("made/v1_resources_many.xml", Kind::V1),
+        ] {
+            let mut bytes = fixture(file);
+            let at = at % bytes.len();
+            bytes[at] = byte;
+            let _ = read(kind, &bytes);
+        }
+    }
+}
