@@ -334,7 +334,7 @@ fn hostile_names_stay_names() {
     assert_eq!(name("&#65;&#x1F3AC;"), "A🎬");
     assert_eq!(
         name("&#0;&#27;[1m&#x85;\u{1b}"),
-        "&#0;\u{fffd}[1m\u{fffd}\u{fffd}"
+        "\u{fffd}\u{fffd}[1m\u{fffd}\u{fffd}"
     );
     assert_eq!(name("a\nb\tc"), "a b c");
     assert_eq!(name("a&#10;b"), "a\u{fffd}b");
