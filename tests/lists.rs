@@ -12,9 +12,7 @@ use proptest::prelude::*;
 const OWN_ID: &str = "7d1c7a3e-5c0f-4d0b-9b53-0d6a1f6c2e11";
 
 fn fixture(name: &str) -> Vec<u8> {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR"))
-        .join("tests/fixtures")
-        .join(name);
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures").join(name);
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
@@ -124,12 +122,7 @@ const LISTS: &[(&str, Kind, &[&str], usize)] = &[
         ],
         0,
     ),
-    (
-        "made/pms_servers_xml_empty_since_2025_09.xml",
-        Kind::Addresses,
-        &[],
-        0,
-    ),
+    ("made/pms_servers_xml_empty_since_2025_09.xml", Kind::Addresses, &[], 0),
     (
         "captured/ha_v2_resources_one_server.xml",
         Kind::V2,
@@ -154,10 +147,7 @@ const LISTS: &[(&str, Kind, &[&str], usize)] = &[
     (
         "captured/v2_resources_plxnative_odd_scalars.json",
         Kind::V2,
-        &[
-            "cccc3333 | quirky | owned | ? | 32400l",
-            "dddd4444 | sparse | ? | ? | ",
-        ],
+        &["cccc3333 | quirky | owned | ? | 32400l", "dddd4444 | sparse | ? | ? | "],
         0,
     ),
     (
@@ -177,12 +167,7 @@ const LISTS: &[(&str, Kind, &[&str], usize)] = &[
         ],
         0,
     ),
-    (
-        "captured/devices_rs_many.xml",
-        Kind::V1,
-        &["3 | Box | ? | ? | 0 0 0"],
-        0,
-    ),
+    ("captured/devices_rs_many.xml", Kind::V1, &["3 | Box | ? | ? | 0 0 0"], 0),
 ];
 
 #[test]
@@ -232,10 +217,7 @@ fn what_is_no_server_list_is_not_plex_tv_s() {
         ("made/error_401_1001.json", [Kind::V2, Kind::V1]),
         ("made/error_401_1001.xml", [Kind::V2, Kind::V1]),
         ("made/ping.xml", [Kind::V2, Kind::V1]),
-        (
-            "captured/notplextv_sonos_resources.xml",
-            [Kind::V2, Kind::V1],
-        ),
+        ("captured/notplextv_sonos_resources.xml", [Kind::V2, Kind::V1]),
         // Each list is only itself: v1 leaves servers out and must not pass for v2.
         ("made/v1_resources_many.xml", [Kind::V2, Kind::Addresses]),
         ("made/v2_resources_many.xml", [Kind::V1, Kind::Addresses]),
@@ -243,10 +225,7 @@ fn what_is_no_server_list_is_not_plex_tv_s() {
     ] {
         for kind in kinds {
             let result = read(kind, &fixture(file));
-            assert!(
-                matches!(result, Err(Failure::NotPlexTv(_))),
-                "{file} as {kind:?}: {result:?}"
-            );
+            assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{file} as {kind:?}: {result:?}");
         }
     }
 }
@@ -312,11 +291,7 @@ fn a_row_that_can_not_be_read_costs_only_itself() {
     assert_eq!(list.broken, 6);
     assert_eq!(
         lines(&list),
-        [
-            "17 | 5 | owned | ? | 1000 80",
-            "e |  | ? | ? | ",
-            "f |  | ? | ? | "
-        ]
+        ["17 | 5 | owned | ? | 1000 80", "e |  | ? | ? | ", "f |  | ? | ? | "]
     );
 }
 
@@ -332,16 +307,10 @@ fn hostile_names_stay_names() {
     };
     assert_eq!(name("&lt;b&gt;&amp;&quot;&apos;"), "<b>&\"'");
     assert_eq!(name("&#65;&#x1F3AC;"), "A🎬");
-    assert_eq!(
-        name("&#0;&#27;[1m&#x85;\u{1b}"),
-        "\u{fffd}\u{fffd}[1m\u{fffd}\u{fffd}"
-    );
+    assert_eq!(name("&#0;&#27;[1m&#x85;\u{1b}"), "\u{fffd}\u{fffd}[1m\u{fffd}\u{fffd}");
     assert_eq!(name("a\nb\tc"), "a b c");
     assert_eq!(name("a&#10;b"), "a\u{fffd}b");
-    assert_eq!(
-        name("&lol; &#xD800; &#99999999; & &;"),
-        "&lol; &#xD800; &#99999999; & &;"
-    );
+    assert_eq!(name("&lol; &#xD800; &#99999999; & &;"), "&lol; &#xD800; &#99999999; & &;");
     assert_eq!(name("\u{202e}gnp.exe"), "\u{202e}gnp.exe");
     assert_eq!(name(&"ü".repeat(10_000)).chars().count(), 256);
     assert_eq!(name(&"x".repeat(10_000)).len(), 256);
@@ -371,33 +340,19 @@ fn a_document_type_can_not_make_a_document_grow() {
 #[test]
 fn depth_and_length_are_bounded() {
     let deep = format!("<resources>{}", "<a>".repeat(100_000));
-    assert!(matches!(
-        read(Kind::V2, deep.as_bytes()),
-        Err(Failure::NotPlexTv(_))
-    ));
+    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(Failure::NotPlexTv(_))));
     let deep = format!("[{}", "[".repeat(100_000));
-    assert!(matches!(
-        read(Kind::V2, deep.as_bytes()),
-        Err(Failure::NotPlexTv(_))
-    ));
+    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(Failure::NotPlexTv(_))));
     let long = format!("<resources><resource name=\"{}", "x".repeat(400_000));
     let mut reader = ListReader::new(Kind::V2, OWN_ID);
-    assert!(
-        long.as_bytes()
-            .chunks(16_384)
-            .any(|piece| reader.feed(piece).is_err())
-    );
+    assert!(long.as_bytes().chunks(16_384).any(|piece| reader.feed(piece).is_err()));
 }
 
 #[test]
 fn many_connections_of_one_server_are_compared_in_good_time() {
     let mut xml = String::from(r#"<resources><resource clientIdentifier="i" provides="server">"#);
     for i in 0..60_000 {
-        xml += &format!(
-            r#"<connection uri="u{}" port="{}"/>"#,
-            i % 30_000,
-            i % 30_000
-        );
+        xml += &format!(r#"<connection uri="u{}" port="{}"/>"#, i % 30_000, i % 30_000);
     }
     xml += "</resource></resources>";
     let list = read(Kind::V2, xml.as_bytes()).unwrap();
