@@ -272,8 +272,13 @@ mod tests {
         Row { id: id.into(), ..Row::default() }
     }
 
-    fn list(rows: impl Into<Vec<Row>>) -> Option<List> {
-        Some(List { rows: rows.into(), broken: 0 })
+    fn list(rows: impl Into<Vec<Row>>) -> List {
+        List { rows: rows.into(), broken: 0 }
+    }
+
+    /// `merge` of two lists that were read.
+    fn both(v2: impl Into<Vec<Row>>, v1: impl Into<Vec<Row>>) -> Vec<Entry> {
+        merge(Some(list(v2)), Some(list(v1)))
     }
 
     fn connection(uri: &str) -> Connection {
@@ -286,19 +291,19 @@ mod tests {
 
     #[test]
     fn the_union_is_v2_and_then_what_only_v1_names() {
-        let merged = merge(list([row("b"), row("a")]), list([row("d"), row("a"), row("c")]));
+        let merged = both([row("b"), row("a")], [row("d"), row("a"), row("c")]);
         assert_eq!(ids(&merged), [("b", true), ("a", true), ("d", false), ("c", false)]);
-        assert_eq!(ids(&merge(None, list([row("x")]))), [("x", false)]);
-        assert_eq!(ids(&merge(list([row("x")]), None)), [("x", true)]);
+        assert_eq!(ids(&merge(None, Some(list([row("x")])))), [("x", false)]);
+        assert_eq!(ids(&merge(Some(list([row("x")])), None)), [("x", true)]);
         assert!(merge(None, None).is_empty());
     }
 
     #[test]
     fn of_one_id_twice_in_a_list_the_first_counts() {
         let named = |id, name: &str| Row { name: name.into(), ..row(id) };
-        let merged = merge(
-            list([named("a", "first"), named("a", "second")]),
-            list([named("a", "third"), named("b", "one"), named("b", "two"), named("a", "fourth")]),
+        let merged = both(
+            [named("a", "first"), named("a", "second")],
+            [named("a", "third"), named("b", "one"), named("b", "two"), named("a", "fourth")],
         );
         assert_eq!(ids(&merged), [("a", true), ("b", false)]);
         assert_eq!(merged[0].server.name, "first");
@@ -322,7 +327,7 @@ mod tests {
             connections: vec![connection("v1")],
             ..row("a")
         };
-        let merged = merge(list([v2]), list([v1]));
+        let merged = both([v2], [v1]);
         let server = &merged[0].server;
         assert_eq!(server.name, "from v2");
         assert_eq!(server.platform, "Linux");
@@ -330,19 +335,14 @@ mod tests {
         assert!(!server.owned && server.https_required);
         assert_eq!(server.connections, [connection("v2")]);
 
-        let bare = list([row("a")]);
-        let v1 = list([Row { connections: vec![connection("v1")], ..row("a") }]);
-        assert!(merge(bare, v1)[0].server.connections.is_empty());
+        let v1 = Row { connections: vec![connection("v1")], ..row("a") };
+        assert!(both([row("a")], [v1])[0].server.connections.is_empty());
     }
 
     #[test]
     fn present_if_either_list_says_so() {
         let present = |v2, v1| {
-            merge(
-                list([Row { presence: v2, ..row("a") }]),
-                list([Row { presence: v1, ..row("a") }]),
-            )[0]
-            .presence
+            both([Row { presence: v2, ..row("a") }], [Row { presence: v1, ..row("a") }])[0].presence
         };
         let (yes, no) = (Some(true), Some(false));
         assert_eq!(present(no, yes), yes);
@@ -356,6 +356,6 @@ mod tests {
     #[test]
     fn an_owned_server_has_no_owner_s_name() {
         let owned = Row { owned: Some(true), source_title: "me".into(), ..row("a") };
-        assert_eq!(merge(list([owned]), None)[0].server.source_title, "");
+        assert_eq!(merge(Some(list([owned])), None)[0].server.source_title, "");
     }
 }

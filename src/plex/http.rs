@@ -288,7 +288,7 @@ fn cause(error: &reqwest::Error, host: &str) -> String {
 
 /// What is wrong with a certificate, from rustls's word for it.
 fn certificate(host: &str, reason: &str) -> String {
-    if reason.contains("UnknownIssuer") || reason.contains("CaUsedAsEndEntity") {
+    if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"].iter().any(|word| reason.contains(word)) {
         format!("the certificate of {host} is not signed by an authority that this system trusts")
     } else if reason.contains("NotValidForName") || reason.contains("not valid for name") {
         format!("the certificate of {host} is for another name")

@@ -91,7 +91,7 @@ impl Scalar<'_> {
 /// Visible ASCII and spaces without a reference. No early exit: so it takes 16 bytes at a time.
 fn is_plain(raw: &str) -> bool {
     raw.bytes().fold(true, |plain, byte| {
-        plain & (0x20..0x7f).contains(&byte) & (byte != b'&')
+        plain & ((0x20..0x7f).contains(&byte) && byte != b'&')
     })
 }
 
