@@ -85,9 +85,7 @@ impl Http {
         if self.straight {
             builder = builder.no_proxy();
         }
-        let client = builder
-            .build()
-            .map_err(|error| Failure::Unreachable(no_client(&error)))?;
+        let client = builder.build().map_err(|error| Failure::Unreachable(no_client(&error)))?;
         Ok(slot.insert(client).clone())
     }
 }
@@ -185,10 +183,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
         // More digits than a number holds is a long time too.
         Duration::from_secs(value.parse().unwrap_or(u64::MAX))
     } else {
-        httpdate::parse_http_date(value)
-            .ok()?
-            .duration_since(now)
-            .unwrap_or_default()
+        httpdate::parse_http_date(value).ok()?.duration_since(now).unwrap_or_default()
     };
     Some(wait.clamp(SHORTEST_WAIT, LONGEST_WAIT))
 }
@@ -288,7 +283,8 @@ fn cause(error: &reqwest::Error, host: &str) -> String {
 
 /// What is wrong with a certificate, from rustls's word for it.
 fn certificate(host: &str, reason: &str) -> String {
-    if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"].iter().any(|word| reason.contains(word)) {
+    // A signature by another authority of the same name is a bad one.
+    if ["UnknownIssuer", "BadSignature", "CaUsedAsEndEntity"].iter().any(|r| reason.contains(r)) {
         format!("the certificate of {host} is not signed by an authority that this system trusts")
     } else if reason.contains("NotValidForName") || reason.contains("not valid for name") {
         format!("the certificate of {host} is for another name")

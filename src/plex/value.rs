@@ -82,17 +82,13 @@ impl Scalar<'_> {
 
     /// The value as a port, 0 for what is none.
     pub(super) fn port(&self) -> u16 {
-        self.number()
-            .and_then(|number| u16::try_from(number).ok())
-            .unwrap_or(0)
+        self.number().and_then(|number| u16::try_from(number).ok()).unwrap_or(0)
     }
 }
 
 /// Visible ASCII and spaces without a reference. No early exit: so it takes 16 bytes at a time.
 fn is_plain(raw: &str) -> bool {
-    raw.bytes().fold(true, |plain, byte| {
-        plain & ((0x20..0x7f).contains(&byte) && byte != b'&')
-    })
+    raw.bytes().fold(true, |plain, byte| plain & (0x20..0x7f).contains(&byte) && (byte != b'&'))
 }
 
 impl<'de> Deserialize<'de> for Scalar<'de> {
