@@ -237,3 +237,114 @@ impl Row {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn control_characters_are_shown_as_what_they_are_not() {
+        assert_eq!(clean("a\0b\u{1b}c\u{7f}d\u{85}e\nf", 99), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f");
+        assert_eq!(clean("\u{202e}ü 🎬 \"<&>", 99), "\u{202e}ü 🎬 \"<&>");
+        assert_eq!(clean("", 99), "");
+    }
+
+    #[test]
+    fn what_is_too_long_is_cut_between_characters() {
+        assert_eq!(clean("abcdef", 3), "abc");
+        assert_eq!(clean("äöü", 3), "äöü");
+        assert_eq!(clean("äöüß", 3), "äöü");
+        assert_eq!(clean("abc", 3), "abc");
+    }
+
+    fn row(id: &str) -> Row {
+        Row { id: id.into(), ..Row::default() }
+    }
+
+    fn list(rows: impl Into<Vec<Row>>) -> List {
+        List { rows: rows.into(), broken: 0 }
+    }
+
+    /// `merge` of two lists that were read.
+    fn both(v2: impl Into<Vec<Row>>, v1: impl Into<Vec<Row>>) -> Vec<Entry> {
+        merge(Some(list(v2)), Some(list(v1)))
+    }
+
+    fn connection(uri: &str) -> Connection {
+        Connection { uri: uri.into(), ..Connection::default() }
+    }
+
+    fn ids(entries: &[Entry]) -> Vec<(&str, bool)> {
+        entries.iter().map(|entry| (entry.server.id.as_str(), entry.in_v2)).collect()
+    }
+
+    #[test]
+    fn the_union_is_v2_and_then_what_only_v1_names() {
+        let merged = both([row("b"), row("a")], [row("d"), row("a"), row("c")]);
+        assert_eq!(ids(&merged), [("b", true), ("a", true), ("d", false), ("c", false)]);
+        assert_eq!(ids(&merge(None, Some(list([row("x")])))), [("x", false)]);
+        assert_eq!(ids(&merge(Some(list([row("x")])), None)), [("x", true)]);
+        assert!(merge(None, None).is_empty());
+    }
+
+    #[test]
+    fn of_one_id_twice_in_a_list_the_first_counts() {
+        let named = |id, name: &str| Row { name: name.into(), ..row(id) };
+        let merged = both(
+            [named("a", "first"), named("a", "second")],
+            [named("a", "third"), named("b", "one"), named("b", "two"), named("a", "fourth")],
+        );
+        assert_eq!(ids(&merged), [("a", true), ("b", false)]);
+        assert_eq!(merged[0].server.name, "first");
+        assert_eq!(merged[1].server.name, "one");
+    }
+
+    #[test]
+    fn v1_fills_in_what_v2_does_not_say_and_nothing_else() {
+        let v2 = Row {
+            name: "from v2".into(),
+            owned: Some(false),
+            connections: vec![connection("v2")],
+            ..row("a")
+        };
+        let v1 = Row {
+            name: "from v1".into(),
+            owned: Some(true),
+            source_title: "friend".into(),
+            platform: "Linux".into(),
+            https_required: Some(true),
+            connections: vec![connection("v1")],
+            ..row("a")
+        };
+        let merged = both([v2], [v1]);
+        let server = &merged[0].server;
+        assert_eq!(server.name, "from v2");
+        assert_eq!(server.platform, "Linux");
+        assert_eq!(server.source_title, "friend");
+        assert!(!server.owned && server.https_required);
+        assert_eq!(server.connections, [connection("v2")]);
+
+        let v1 = Row { connections: vec![connection("v1")], ..row("a") };
+        assert!(both([row("a")], [v1])[0].server.connections.is_empty());
+    }
+
+    #[test]
+    fn present_if_either_list_says_so() {
+        let present = |v2, v1| {
+            both([Row { presence: v2, ..row("a") }], [Row { presence: v1, ..row("a") }])[0].presence
+        };
+        let (yes, no) = (Some(true), Some(false));
+        assert_eq!(present(no, yes), yes);
+        assert_eq!(present(yes, no), yes);
+        assert_eq!(present(no, no), no);
+        assert_eq!(present(no, None), no);
+        assert_eq!(present(None, yes), yes);
+        assert_eq!(present(None, None), None);
+    }
+
+    #[test]
+    fn an_owned_server_has_no_owner_s_name() {
+        let owned = Row { owned: Some(true), source_title: "me".into(), ..row("a") };
+        assert_eq!(merge(Some(list([owned])), None)[0].server.source_title, "");
+    }
+}

@@ -290,6 +290,8 @@ fn certificate(host: &str, reason: &str) -> String {
         format!("the certificate of {host} is for another name")
     } else if reason.contains("Expired") || reason.contains("expired") {
         format!("the certificate of {host} has expired, or this machine's clock is wrong")
+    } else if reason.contains("NotValidYet") || reason.contains("not valid yet") {
+        format!("the certificate of {host} is not valid yet, or this machine's clock is wrong")
     } else {
         format!("the certificate of {host} is not good")
     }

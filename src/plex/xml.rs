@@ -248,7 +248,11 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         if c != '&' {
             // White space in an attribute counts as a space.
-            text.push(if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c });
+            text.push(if matches!(c, '\t' | '\n' | '\r') {
+                ' '
+            } else {
+                c
+            });
             rest = &rest[c.len_utf8()..];
             continue;
         }
@@ -283,6 +287,68 @@ fn reference(name: &str) -> Option<char> {
                 None => number.parse().ok()?,
             };
             char::from_u32(code)
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn attributes(text: &str) -> Vec<Result<(&str, &str), Malformed>> {
+        Attributes(text).collect()
+    }
+
+    #[test]
+    fn attributes_come_as_they_stand() {
+        assert_eq!(
+            attributes(" a=\"1\"  b = '\"x\"'\n\tcé=\"&amp;=\" "),
+            [Ok(("a", "1")), Ok(("b", "\"x\"")), Ok(("cé", "&amp;="))]
+        );
+        assert_eq!(attributes("  "), []);
+        assert_eq!(attributes("a=\"\"b=\"\""), [Ok(("a", "")), Ok(("b", ""))]);
+    }
+
+    #[test]
+    fn what_is_no_attribute_ends_the_list() {
+        for bad in ["a", "a=", "a=1", "=\"1\"", "a=\"1", "a='1\"", "é=é"] {
+            assert_eq!(attributes(bad), [Err(Malformed)], "{bad}");
+        }
+        assert_eq!(attributes("a='1' b c='2'"), [Ok(("a", "1")), Ok(("b c", "2"))]);
+    }
+
+    #[test]
+    fn find_finds_the_first_wherever_it_stands() {
+        for length in 0..40 {
+            for at in 0..length {
+                // Neighbours that differ in one bit, high bit included, are no hits.
+                for other in [b'"' ^ 1, b'"' ^ 0x80, 0, 0xff] {
+                    let mut bytes = vec![other; length];
+                    assert_eq!(find(&bytes, b'"'), None);
+                    bytes[at] = b'"';
+                    bytes[length - 1] = b'"';
+                    assert_eq!(find(&bytes, b'"'), Some(at), "{at} of {length}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn only_xml_s_own_references_are_replaced() {
+        for (raw, text) in [
+            ("", ""),
+            ("plain", "plain"),
+            ("&lt;&gt;&amp;&quot;&apos;", "<>&\"'"),
+            ("&amp;lt;", "&lt;"),
+            ("&#228;&#xe4;&#x1F3AC;", "ää🎬"),
+            ("&nbsp;&;&#;&#x;&#xD800;&#1114112;", "&nbsp;&;&#;&#x;&#xD800;&#1114112;"),
+            ("a & b;", "a & b;"),
+            ("&", "&"),
+            ("&&amp;", "&&"),
+            ("&ü;é&amp;", "&ü;é&"),
+            ("a\tb\r\nc", "a b  c"),
+        ] {
+            assert_eq!(unescape(raw), text, "{raw}");
         }
     }
 }
