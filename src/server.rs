@@ -244,7 +244,10 @@ mod tests {
 
     #[test]
     fn control_characters_are_shown_as_what_they_are_not() {
-        assert_eq!(clean("a\0b\u{1b}c\u{7f}d\u{85}e\nf", 99), "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f");
+        assert_eq!(
+            clean("a\0b\u{1b}c\u{7f}d\u{85}e\nf", 99),
+            "a\u{fffd}b\u{fffd}c\u{fffd}d\u{fffd}e\u{fffd}f"
+        );
         assert_eq!(clean("\u{202e}ü 🎬 \"<&>", 99), "\u{202e}ü 🎬 \"<&>");
         assert_eq!(clean("", 99), "");
     }

@@ -248,11 +248,7 @@ pub(super) fn unescape(raw: &str) -> Cow<'_, str> {
     while let Some(c) = rest.chars().next() {
         if c != '&' {
             // White space in an attribute counts as a space.
-            text.push(if matches!(c, '\t' | '\n' | '\r') {
-                ' '
-            } else {
-                c
-            });
+            text.push(if matches!(c, '\t' | '\n' | '\r') { ' ' } else { c });
             rest = &rest[c.len_utf8()..];
             continue;
         }
