@@ -1,6 +1,8 @@
 //! The real daemon on a bus of its own, against a plex.tv of its own, as programs and people meet
 //! it.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::items_after_statements)]
+
 #[path = "../support/fake.rs"]
 mod fake;
 #[path = "../support/notifications.rs"]
@@ -11,7 +13,12 @@ mod session;
 mod support;
 
 mod account;
+mod keeping;
 mod list;
+mod login;
+mod notices;
+mod program;
+mod secrets;
 mod weather;
 
 use support::PrivateBus;
