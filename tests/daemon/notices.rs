@@ -95,7 +95,7 @@ async fn a_muted_server_is_not_told() {
     assert!(account.mute_server("attic", 1_000_000_000).await.is_err());
     account.mute_server("attic", u64::MAX).await.unwrap();
     assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
-    daemon.kill().await;
+    daemon.stop().await;
 
     let daemon = session.daemon().await;
     assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
