@@ -13,8 +13,13 @@ mod session;
 mod support;
 
 mod account;
+mod keeping;
 mod list;
+mod login;
+mod notices;
 mod process;
+mod program;
+mod secrets;
 mod weather;
 
 use support::PrivateBus;

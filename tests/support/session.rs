@@ -376,7 +376,10 @@ impl Watch {
 
     /// Waits for the end of a refresh: its list is good.
     pub async fn refreshed(&mut self) -> Vec<Said> {
-        self.until("a good list", |said| said.account("LastRefresh").is_some()).await
+        // Within the second of an earlier one, `Stale` alone says so.
+        let is_end =
+            |said: &Said| ["LastRefresh", "Stale"].iter().any(|p| said.account(p).is_some());
+        self.until("a good list", is_end).await
     }
 
     /// Waits for the end of a login.

@@ -1,0 +1,120 @@
+//! Notifications, from plex.tv's word to the desktop.
+
+use serde_json::json;
+
+use crate::notifications::{Manner, Server};
+use crate::session::{Session, failure};
+use plex_accountd::view::ErrorName;
+
+#[tokio::test]
+async fn a_login_then_a_server_that_goes_and_comes_back() {
+    let mut session = Session::new().await;
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"1s\"");
+    session
+        .fake
+        .servers([
+            json!({ "id": "attic", "name": "<b>Attic</b>" }),
+            json!({ "id": "b", "name": "Cellar" }),
+        ])
+        .await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    session.log_in(&mut watch).await;
+    let told = desktop.told().await;
+    assert_eq!(told.seen().0, "Signed in to Plex");
+    assert!(told.seen().1.contains("demo"), "{}", told.body);
+    assert_eq!(told.urgency(), Some(0));
+    assert_eq!(told.hint("desktop-entry"), Some("org.plexaccountd.Account1"));
+
+    watch.refreshed().await;
+    let absent = json!({ "id": "attic", "present": false });
+    session.fake.order("presence", absent).await;
+    let offline = desktop.told().await;
+    // A summary is no markup; the name stands as it is.
+    assert_eq!(offline.seen().0, "<b>Attic</b> is offline");
+    assert_eq!(offline.urgency(), Some(1));
+    assert_eq!(session.account().await.list_servers().await.unwrap()[0].state, "offline");
+    session.fake.order("presence", json!({ "id": "attic", "present": true })).await;
+    let back = desktop.told().await;
+    assert_eq!(back.seen().0, "<b>Attic</b> is back");
+    assert_eq!(back.replaces, offline.id);
+    assert_eq!(back.urgency(), Some(0));
+    watch.so_far().await;
+    assert!(desktop.pending().is_none());
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn what_was_told_is_told_once_and_what_happened_meanwhile_is_told() {
+    let mut session = Session::signed_in().await;
+    session.set("presence.grace", "\"0s\"");
+    session.fake.servers([json!({ "id": "attic", "name": "Attic" })]).await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (daemon, ..) = session.daemon_with_servers().await;
+    daemon.stop().await;
+
+    // It goes while nobody looks.
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    watch.server("attic", "offline").await;
+    assert_eq!(desktop.told().await.seen().0, "Attic is offline");
+    daemon.kill().await;
+
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    watch.server("attic", "offline").await;
+    watch.so_far().await;
+    assert!(desktop.pending().is_none(), "told once");
+    daemon.stop().await;
+
+    session.fake.order("presence", json!({ "id": "attic", "present": true })).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    watch.server("attic", "online").await;
+    assert_eq!(desktop.told().await.seen().0, "Attic is back");
+}
+
+#[tokio::test]
+async fn a_muted_server_is_not_told() {
+    let mut session = Session::signed_in().await;
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"0s\"");
+    session
+        .fake
+        .servers([
+            json!({ "id": "attic", "name": "Attic" }),
+            json!({ "id": "b", "name": "Cellar" }),
+        ])
+        .await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (daemon, account, mut watch) = session.daemon_with_servers().await;
+    assert_eq!(failure(account.mute_server("none", u64::MAX).await).0, ErrorName::NoSuchServer);
+    assert!(account.mute_server("attic", 1_000_000_000).await.is_err());
+    account.mute_server("attic", u64::MAX).await.unwrap();
+    assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
+    daemon.stop().await;
+
+    let daemon = session.daemon().await;
+    assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
+    watch.refreshed().await;
+    session.fake.order("presence", json!({ "ids": ["attic", "b"], "present": false })).await;
+    assert_eq!(desktop.told().await.seen().0, "Cellar is offline");
+    assert_eq!(account.list_servers().await.unwrap()[0].state, "offline");
+    account.unmute_server("attic").await.unwrap();
+    assert_eq!(account.list_servers().await.unwrap()[0].muted_until, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn no_desktop_is_no_trouble() {
+    let session = Session::new().await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    session.log_in(&mut watch).await;
+    watch.refreshed().await;
+    let log = daemon.stop().await;
+    assert!(!log.contains("ERROR"), "{log}");
+}

@@ -1,0 +1,128 @@
+//! No secret gets out: not into the log at its most talkative, not onto the bus but where a person
+//! asked for it, not into a notification, not into a file but the token's own.
+
+use serde_json::{Value, json};
+use zbus::message::Type;
+use zbus::{Message, MessageStream};
+
+use crate::fake::TOKEN;
+use crate::notifications::{Manner, Server};
+use crate::session::Session;
+use plex_accountd::dbus::client::next;
+
+/// Every message on the bus from now on, for as long as it is wanted.
+async fn monitor(session: &Session) -> MessageStream {
+    let connection = session.bus.connect().await;
+    let stream = MessageStream::from(&connection);
+    zbus::fdo::MonitoringProxy::new(&connection)
+        .await
+        .unwrap()
+        .become_monitor(&[], 0)
+        .await
+        .unwrap();
+    stream
+}
+
+fn contains(bytes: &[u8], secret: &str) -> bool {
+    bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
+}
+
+#[tokio::test]
+async fn planted_secrets_stay_where_they_belong() {
+    const SERVER_TOKEN: &str = "planted-server-token-7c1e";
+    const TO_BE_READ: &str = "planted-client-answer";
+    let mut session = Session::new().await;
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"0s\"");
+    session.set("log.level", "\"trace\"");
+    session
+        .fake
+        .servers([json!({ "id": "attic", "name": "Attic", "access_token": SERVER_TOKEN })])
+        .await;
+    let _desktop = Server::start(&session.bus, Manner::Markup).await;
+    let mut bus = monitor(&session).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+
+    // A login that is given up, one that succeeds, servers that come and go, errors, a refusal,
+    // a sign-out.
+    account.start_login().await.unwrap();
+    account.login_status().await.unwrap();
+    account.cancel_login().await.unwrap();
+    session.log_in(&mut watch).await;
+    watch.refreshed().await;
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    watch.server("attic", "offline").await;
+    let body = format!("<html>{TO_BE_READ} {TOKEN}</html>");
+    session.fake.fault(json!({ "endpoint": "*", "status": 500, "body": body })).await;
+    watch.word("PlexTv", "unreachable").await;
+    assert!(account.refresh().await.is_err());
+    session.fake.remove("fault", json!({})).await;
+    watch.word("PlexTv", "ok").await;
+    let state = session.fake.state().await;
+    let files: Vec<_> = std::fs::read_dir(session.state())
+        .unwrap()
+        .map(|file| file.unwrap().path())
+        .map(|path| (path.file_name().unwrap().to_owned(), std::fs::read(&path).unwrap()))
+        .collect();
+    session.fake.fault(json!({ "endpoint": "signout", "status": 500 })).await;
+    account.sign_out().await.unwrap();
+    account.login_status().await.unwrap();
+    let log = daemon.stop().await;
+
+    let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+    let pins = state["pins"].as_array().unwrap();
+    assert_eq!(pins.len(), 4);
+    let codes: Vec<String> = pins.iter().map(|pin| text(&pin["code"])).collect();
+    let mut secrets: Vec<String> = vec![TOKEN.into(), SERVER_TOKEN.into(), TO_BE_READ.into()];
+    secrets.extend(pins.iter().map(|pin| text(&pin["id"])));
+    let tokens = state["tokens"].as_object().unwrap();
+    secrets.extend(tokens.keys().cloned());
+    assert!(secrets.len() >= 8, "{secrets:?}");
+
+    assert!(log.contains("TRACE") || log.contains("DEBUG"), "it was talkative: {log}");
+    for secret in secrets.iter().chain(&codes) {
+        assert!(!log.contains(secret.as_str()), "{secret} in the log");
+        for (name, content) in files.iter().filter(|(name, _)| name != "token.json") {
+            assert!(!contains(content, secret), "{secret} in {}", name.display());
+        }
+    }
+    let token = files.iter().find(|(name, _)| name == "token.json").unwrap();
+    assert!(secrets.iter().any(|secret| contains(&token.1, secret)));
+
+    // All that was said on the bus; the codes are for who asked.
+    let mut asked: Vec<(String, u32)> = Vec::new();
+    let mut seen = 0;
+    let mut shown = 0;
+    while let Ok(Some(message)) =
+        tokio::time::timeout(std::time::Duration::from_millis(500), next(&mut bus)).await
+    {
+        let message: Message = message.unwrap();
+        let header = message.header();
+        seen += 1;
+        if message.message_type() == Type::MethodCall
+            && let Some(member) = header.member()
+            && ["StartLogin", "LoginStatus"].contains(&member.as_str())
+        {
+            let sender = header.sender().unwrap().to_string();
+            asked.push((sender, header.primary().serial_num().get()));
+        }
+        let answers = message.message_type() == Type::MethodReturn
+            && asked.iter().any(|(sender, serial)| {
+                header.destination().is_some_and(|d| d.as_str() == sender)
+                    && header.reply_serial().is_some_and(|r| r.get() == *serial)
+            });
+        let bytes = message.data();
+        for secret in &secrets {
+            assert!(!contains(bytes, secret), "{secret} in {message:?}");
+        }
+        for code in &codes {
+            let here = contains(bytes, code);
+            assert!(!here || answers, "{code} in {message:?}");
+            shown += u32::from(here);
+        }
+    }
+    assert!(seen > 50, "{seen} messages");
+    assert!(shown >= 4, "the codes were shown {shown} times");
+}
