@@ -55,6 +55,8 @@ pub struct SignIn {
     storing: usize,
     /// The record held could not be stored while the store was to forget it.
     unsaved: bool,
+    /// A record was stored after the sign-out that took it away; the store is to forget it again.
+    residue: bool,
     revoked: Option<(bool, String)>,
     plex_tv: PlexTv,
     /// Whose servers the list holds, while that is known.
@@ -144,6 +146,7 @@ impl SignIn {
             store_retry: None,
             storing: 0,
             unsaved: false,
+            residue: false,
             revoked: None,
             plex_tv: PlexTv::Unknown,
             list_owner: None,
@@ -385,6 +388,7 @@ impl SignIn {
         if let Some(arriving) = &mut self.arriving {
             arriving.until = Some(turn.now.boot + STORE_PATIENCE);
             arriving.ahead = self.storing;
+            self.residue = false;
             self.storing += 1;
             turn.push(Effect::Store(arriving.record.clone()));
         }
@@ -460,6 +464,11 @@ impl SignIn {
             (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
             // A late answer, one more try, or the name added: what failed leaves the old copy.
             (_, Held::Token { storage: held, .. }, Some(storage)) => *held = storage,
+            // The sign-out overtook a record that was waiting for a slow store.
+            (None, Held::Nothing, Some(_)) => {
+                self.residue = true;
+                turn.push(Effect::Forget);
+            }
             _ => {}
         }
         Change::None
@@ -594,6 +603,17 @@ impl SignIn {
 
     /// The store has forgotten the account, or has not.
     pub fn forgotten(&mut self, result: Result<(), StoreFault>, turn: &mut Turn<'_>) -> Change {
+        if self.residue && matches!(self.held, Held::Nothing) {
+            match result {
+                Ok(()) => {
+                    self.residue = false;
+                    self.store_works();
+                    turn.push(Effect::EndSignOut);
+                }
+                Err(message) => self.store_fails(message, turn),
+            }
+            return Change::None;
+        }
         let Some(signing_out) = &mut self.signing_out else {
             if result.is_ok() {
                 self.store_held(turn); // forgotten after all, when that was told to have failed
@@ -766,6 +786,7 @@ impl SignIn {
             Held::Unknown => turn.push(Effect::ReadStore),
             Held::Token { .. } if self.signing_out.is_none() => self.store_held(turn),
             Held::Token { .. } => {}
+            Held::Nothing if self.residue => turn.push(Effect::Forget),
             Held::Nothing => self.store_retry = None,
         }
     }

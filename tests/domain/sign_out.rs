@@ -257,7 +257,6 @@ fn a_late_answer_after_a_sign_out_changes_nothing() {
     p.happens(Event::ListsAnswered { refresh, lists });
     p.named(session, 1);
     p.happens(Event::StoreRead(account("old")));
-    p.happens(Event::Stored(Ok(Storage::File)));
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.view(), before);
     assert_eq!(p.take(), []);
@@ -301,4 +300,29 @@ fn no_call_lasts_longer_than_20_s() {
     p.wait(20);
     assert!(p.answer(first).is_some());
     assert!(p.answer(call).is_some());
+}
+
+#[test]
+fn a_record_that_a_slow_store_takes_after_the_sign_out_is_forgotten_again() {
+    let mut p = Player::signed_in(&[]);
+    p.sign_out();
+    p.wait(3);
+    p.sign_out();
+    p.wait(3);
+    p.happens(Event::Forgotten(Ok(()))); // the first; the token is handed over again
+    assert_eq!(p.stored().len(), 1);
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(()))); // the second, which stood before that
+    assert_eq!(p.state(), LoginState::SignedOut);
+    p.take();
+    p.store_takes();
+    assert_eq!(p.count(forgets), 1);
+    p.happens(Event::Forgotten(Err("full".into())));
+    p.take();
+    p.wait(10);
+    assert_eq!(p.count(forgets), 1, "tried again");
+    p.happens(Event::Forgotten(Ok(())));
+    p.take();
+    p.wait(10_000);
+    assert_eq!(p.take(), []);
 }
