@@ -3,8 +3,12 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_imports)]
 
+mod histories;
 mod login;
+mod news;
 mod player;
 mod presence;
 mod refresh;
+mod schedule;
 mod sign_out;
+mod states;

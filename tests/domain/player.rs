@@ -95,7 +95,7 @@ impl Player {
         self.move_clocks(Duration::from_secs(seconds));
     }
 
-    fn move_clocks(&mut self, by: Duration) {
+    pub(crate) fn move_clocks(&mut self, by: Duration) {
         let start = self.now.boot.since_start();
         let after = start + by;
         self.now.boot = Boot::from_start(after);
