@@ -681,6 +681,8 @@ fn a_store_read_late_does_not_displace_a_new_login() {
     let login = p.login_waits();
     p.claimed(login, "new");
     p.happens(Event::StoreRead(account("old")));
+    assert_eq!(p.view().account.details.account, None, "the new one is about to replace it");
+    assert_eq!(p.count(asks_lists), 0);
     p.store_takes();
     p.named(p.session().unwrap(), 2);
     p.happens(Event::StoreRead(Found::Nothing));
