@@ -298,21 +298,23 @@ impl World {
 
     fn happens(&mut self, event: Event) {
         let before = self.p.view();
-        let due_before = self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
+        let due_then =
+            self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
         let is_tick = matches!(event, Event::Tick);
         self.p.happens(event);
         let after = self.p.view();
 
-        let due_after = self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
-        let stands_still = is_tick && due_before && due_after && self.p.effects.is_empty();
+        let still_due =
+            self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
+        let stands_still = is_tick && due_then && still_due && self.p.effects.is_empty();
         assert!(!stands_still, "a tick that does nothing");
 
-        let had_account = before.account.details.account.is_some();
-        let has_account = after.account.details.account.is_some();
+        let account_before = before.account.details.account.is_some();
+        let account_after = after.account.details.account.is_some();
         let signed_out = |e: &Effect| matches!(e, Effect::Revoke(_) | Effect::EndSignOut);
         let told = self.p.place(signed_out).is_some();
-        assert!(has_account || !had_account || told, "a token went without a sign-out");
-        match (has_account, &self.held) {
+        assert!(account_after || !account_before || told, "a token went without a sign-out");
+        match (account_after, &self.held) {
             (true, None) => self.held = self.disk.as_ref().map(|r| r.token.expose().to_owned()),
             (false, _) => self.held = None,
             _ => {}
