@@ -35,11 +35,19 @@ impl Named for PinFields {
     fn take(&mut self, name: &str, value: &Scalar<'_>) {
         match name {
             "id" => self.id = value.number(),
-            "code" => self.code = value.text().into_owned(),
+            "code" => self.code = words(value),
             "expiresIn" => self.expires_in = value.number(),
-            "authToken" => self.token = zeroize::Zeroizing::new(value.text().into_owned()),
+            "authToken" => self.token = zeroize::Zeroizing::new(words(value)),
             _ => {}
         }
+    }
+}
+
+/// A value that is text on the wire: `false` and `0` are no code and no token.
+fn words(value: &Scalar<'_>) -> String {
+    match value {
+        Scalar::Text(_) | Scalar::Attribute(_) => value.text().into_owned(),
+        Scalar::Nothing | Scalar::Number(_) | Scalar::Flag(_) => String::new(),
     }
 }
 
