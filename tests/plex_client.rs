@@ -271,6 +271,11 @@ async fn a_pin_is_claimed_when_there_is_a_token_in_it() {
     }
     let jwt = poll(&fixture("made/pin_200_claimed_jwt.json")).await.unwrap();
     assert!(jwt.unwrap().expose().starts_with("eyJ"));
+    // Neither is a token: taken for one, a login would look finished.
+    for odd in ["false", "0"] {
+        let body = format!(r#"{{"id":1,"code":"ABCD","authToken":{odd}}}"#);
+        assert_eq!(poll(&body).await, Ok(None), "{odd}");
+    }
     let odd = poll(r#"{"id":1,"code":"ABCD","authToken":"a b"}"#).await.unwrap_err();
     assert!(matches!(odd, Failure::NotPlexTv(_)));
 }
