@@ -16,10 +16,10 @@ use crate::{
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
     config::{self, Config},
-    custody::{Custody, Opened, StoreError},
+    custody::{Custody, Opened},
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Settings},
+    event::{Answer, CallId, Effect, Event, Settings, StoreFault},
     logging,
     notice::{Click, Notice},
     notices::Notices,
@@ -430,14 +430,9 @@ async fn keep(
     incoming: mpsc::UnboundedSender<Incoming>,
 ) {
     while let Some(job) = jobs.recv().await {
-        let sentence = |error: StoreError| error.to_string();
         let answer = match job {
-            Job::Store(record) => {
-                Incoming::Event(Event::Stored(custody.store(record).await.map_err(sentence)))
-            }
-            Job::Forget => {
-                Incoming::Event(Event::Forgotten(custody.forget().await.map_err(sentence)))
-            }
+            Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
+            Job::Forget => Incoming::Event(Event::Forgotten(custody.forget().await)),
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Tell(notice) => Incoming::Tell(notice),
             Job::EndSignOut => {
@@ -458,7 +453,7 @@ async fn keep(
     }
 }
 
-fn warn_of(result: Result<(), StoreError>) {
+fn warn_of(result: Result<(), StoreFault>) {
     if let Err(error) = result {
         warn!("{error}");
     }

@@ -35,7 +35,7 @@ impl Domain {
     ) -> Self {
         let remembered = match found {
             Found::Nothing | Found::Damaged(_) => Remembered::default(),
-            Found::Account { .. } | Found::Unreadable(_) => remembered.unwrap_or_default(),
+            _ => remembered.unwrap_or_default(),
         };
         let mut turn = Turn { now, settings: &settings, effects };
         let sign_in = SignIn::new(client_id, found, &mut turn);

@@ -18,8 +18,52 @@ use crate::{
 /// Names a call that waits for an [`Effect::Reply`].
 pub type CallId = u64;
 
-/// A sentence that says what the store's trouble is and what to do.
-pub type StoreFault = String;
+/// Why a store did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreFault {
+    /// What failed.
+    pub of: FaultOf,
+    /// One sentence: what the trouble is and what to do about it.
+    pub message: String,
+}
+
+/// What failed of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultOf {
+    /// The state directory.
+    Disk,
+    /// The keyring: absent, silent, or it refused.
+    Keyring,
+    /// The keyring is there, and locked: that it is unlocked will be told.
+    LockedKeyring,
+}
+
+impl StoreFault {
+    /// The disk's.
+    pub fn disk(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Disk, message: message.into() }
+    }
+
+    /// The keyring's.
+    pub fn keyring(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Keyring, message: message.into() }
+    }
+
+    /// The lock's.
+    pub fn locked(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::LockedKeyring, message: message.into() }
+    }
+
+    /// The error that calls end with because of it.
+    #[must_use]
+    pub fn error_name(&self) -> ErrorName {
+        match self.of {
+            FaultOf::Disk => ErrorName::StorageFailed,
+            FaultOf::Keyring | FaultOf::LockedKeyring => ErrorName::KeyringLocked,
+        }
+    }
+}
 
 /// What the store holds, as far as it can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,10 +79,14 @@ pub enum Found {
         /// Unix seconds at which plex.tv's refusal was confirmed.
         rejected_since: Option<u64>,
     },
-    /// There was one, but what is left of it can't be used and was put aside.
-    Damaged(StoreFault),
+    /// There was one, but what is left of it can't be used and was put aside; the sentence says so.
+    Damaged(String),
     /// The store does not answer, so nothing is known.
     Unreadable(StoreFault),
+    /// The keyring holds it, and was not asked yet.
+    InKeyring,
+    /// The keyring holds it, and is locked.
+    Locked,
 }
 
 /// Something that happened.

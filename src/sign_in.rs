@@ -68,6 +68,8 @@ pub struct SignIn {
 enum Held {
     /// The store has not said.
     Unknown,
+    /// The keyring holds it, and is locked.
+    Locked,
     /// There is none.
     Nothing,
     /// There is this one.
@@ -160,7 +162,7 @@ impl SignIn {
     pub fn token(&self) -> Option<&Token> {
         match &self.held {
             Held::Token { record, .. } => Some(&record.token),
-            Held::Unknown | Held::Nothing => None,
+            Held::Unknown | Held::Locked | Held::Nothing => None,
         }
     }
 
@@ -169,7 +171,7 @@ impl SignIn {
     pub fn rejected_since(&self) -> Option<u64> {
         match self.held {
             Held::Token { rejected_since, .. } => rejected_since,
-            Held::Unknown | Held::Nothing => None,
+            Held::Unknown | Held::Locked | Held::Nothing => None,
         }
     }
 
@@ -182,7 +184,9 @@ impl SignIn {
                 ErrorName::NotSignedIn,
                 "Nobody is signed in; start a login first.".into(),
             )),
-            Held::Unknown => Some(self.store_silent("There is nothing to refresh with")),
+            Held::Unknown | Held::Locked => {
+                Some(self.store_silent("There is nothing to refresh with"))
+            }
         }
     }
 
@@ -193,7 +197,7 @@ impl SignIn {
 
     /// The store said what it holds.
     pub fn store_read(&mut self, found: Found, turn: &mut Turn<'_>) -> Change {
-        if !matches!(self.held, Held::Unknown) || self.arriving.is_some() {
+        if !matches!(self.held, Held::Unknown | Held::Locked) || self.arriving.is_some() {
             return Change::None; // a login has brought a token meanwhile
         }
         match found {
@@ -213,11 +217,20 @@ impl SignIn {
                 self.held = Held::Nothing;
                 self.store_works();
                 turn.push(Effect::Tell(Notice::AccountDamaged { message: message.clone() }));
-                self.store_fault = Some(message);
+                self.store_fault = Some(StoreFault::disk(message));
                 Change::SignedOut
             }
-            Found::Unreadable(message) => {
-                self.store_fails(message, turn);
+            Found::Unreadable(fault) => {
+                self.store_fails(fault, turn);
+                Change::None
+            }
+            Found::InKeyring => {
+                turn.push(Effect::ReadStore);
+                Change::None
+            }
+            Found::Locked => {
+                self.held = Held::Locked;
+                self.store_works();
                 Change::None
             }
         }
@@ -442,8 +455,8 @@ impl SignIn {
                 self.store_works();
                 Some(storage)
             }
-            Err(message) => {
-                self.store_fails(message, turn);
+            Err(fault) => {
+                self.store_fails(fault, turn);
                 None
             }
         };
@@ -580,7 +593,7 @@ impl SignIn {
             return Change::None;
         }
         match self.held {
-            Held::Unknown => {
+            Held::Unknown | Held::Locked => {
                 let error = self.store_silent("Nothing was changed");
                 turn.push(Effect::Reply(call, Err(error)));
             }
@@ -610,7 +623,7 @@ impl SignIn {
                     self.store_works();
                     turn.push(Effect::EndSignOut);
                 }
-                Err(message) => self.store_fails(message, turn),
+                Err(fault) => self.store_fails(fault, turn),
             }
             return Change::None;
         }
@@ -644,9 +657,9 @@ impl SignIn {
                 }
                 Change::SignedOut
             }
-            (Stage::Forgetting, Err(message)) => {
+            (Stage::Forgetting, Err(fault)) => {
                 for call in std::mem::take(&mut signing_out.callers) {
-                    turn.fail(call, ErrorName::StorageFailed, message.clone());
+                    turn.fail(call, fault.error_name(), fault.message.clone());
                 }
                 self.signing_out = None;
                 self.store_what_waited(turn);
@@ -755,7 +768,10 @@ impl SignIn {
         match &self.arriving {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
-                    self.store_fails("The state directory does not answer.".into(), turn);
+                    self.store_fails(
+                        StoreFault::disk("The state directory does not answer."),
+                        turn,
+                    );
                     self.storing = 0;
                     self.ask_name(Storage::Memory, turn)
                 }
@@ -783,7 +799,7 @@ impl SignIn {
         }
         match &self.held {
             _ if self.arriving.is_some() => {} // it takes the place of what is held
-            Held::Unknown => turn.push(Effect::ReadStore),
+            Held::Unknown | Held::Locked => turn.push(Effect::ReadStore),
             Held::Token { .. } if self.signing_out.is_none() => self.store_held(turn),
             Held::Token { .. } => {}
             Held::Nothing if self.residue => turn.push(Effect::Forget),
@@ -791,8 +807,8 @@ impl SignIn {
         }
     }
 
-    fn store_fails(&mut self, message: StoreFault, turn: &Turn<'_>) {
-        self.store_fault = Some(message);
+    fn store_fails(&mut self, fault: StoreFault, turn: &Turn<'_>) {
+        self.store_fault = Some(fault);
         let (first, _) = STORE_RETRY;
         self.store_retry.get_or_insert(Retry { at: turn.now.boot + first, delay: first });
     }
@@ -803,8 +819,15 @@ impl SignIn {
     }
 
     fn store_silent(&self, consequence: &str) -> CallError {
-        let why = self.store_fault.as_deref().unwrap_or("the token's store has not answered yet");
-        CallError::Account(ErrorName::StorageFailed, format!("{consequence}: {why}"))
+        if matches!(self.held, Held::Locked) {
+            let message = format!("{consequence}: the keyring is locked; unlock it.");
+            return CallError::Account(ErrorName::KeyringLocked, message);
+        }
+        let (name, why) = match &self.store_fault {
+            Some(fault) => (fault.error_name(), fault.message.as_str()),
+            None => (ErrorName::KeyringLocked, "the keyring has not answered yet"),
+        };
+        CallError::Account(name, format!("{consequence}: {why}"))
     }
 
     fn next_number(&mut self) -> u64 {
@@ -820,6 +843,7 @@ impl SignIn {
         }
         match self.held {
             Held::Unknown => LoginState::Unknown,
+            Held::Locked => LoginState::Locked,
             Held::Nothing => LoginState::SignedOut,
             Held::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
             Held::Token { .. } => LoginState::SignedIn,
@@ -848,7 +872,7 @@ impl SignIn {
                     storage: *storage,
                 })
             }
-            Held::Unknown | Held::Nothing => None,
+            Held::Unknown | Held::Locked | Held::Nothing => None,
         };
         if self.state() == LoginState::Waiting {
             let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
@@ -859,7 +883,8 @@ impl SignIn {
             Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
             _ => None,
         };
-        let store_fault = self.store_fault.clone().map(|m| (ErrorName::StorageFailed, m));
+        let store_fault =
+            self.store_fault.as_ref().map(|fault| (fault.error_name(), fault.message.clone()));
         Details {
             login: None,
             account,

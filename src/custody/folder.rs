@@ -10,7 +10,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{StoreError, disk::Disk, disk::is_absent};
+use super::{StoreFault, disk::Disk, disk::is_absent};
 use crate::random;
 
 /// How many damaged copies of one file are kept.
@@ -121,7 +121,7 @@ impl Folder {
     /// Writes a file whole. When this returns well and it was to be `durable`, the file is the new
     /// one even after a power cut; when it fails, it is the old one (or, where only the last step
     /// failed, the new one), never something between.
-    pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<(), StoreError> {
+    pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<(), StoreFault> {
         self.replace(name, bytes, durable).map_err(|e| self.cannot_write(name, &e))
     }
 
@@ -150,21 +150,21 @@ impl Folder {
     }
 
     /// Removes a file; none there is no error. It is gone for good after [`settle`](Self::settle).
-    pub(super) fn remove(&self, name: &str) -> Result<(), StoreError> {
+    pub(super) fn remove(&self, name: &str) -> Result<(), StoreFault> {
         match self.disk.remove(&self.path.join(name)) {
             Err(e) if is_absent(&e) => Ok(()),
             other => other.map_err(|e| {
-                StoreError::Disk(explain(&self.path.join(name), "can't be removed", &e))
+                StoreFault::disk(explain(&self.path.join(name), "can't be removed", &e))
             }),
         }
     }
 
     /// Waits until what was removed is gone even after a power cut.
-    pub(super) fn settle(&self) -> Result<(), StoreError> {
+    pub(super) fn settle(&self) -> Result<(), StoreFault> {
         match self.sync() {
             Err(e) if is_absent(&e) => Ok(()),
             other => {
-                other.map_err(|e| StoreError::Disk(explain(&self.path, "can't be written", &e)))
+                other.map_err(|e| StoreFault::disk(explain(&self.path, "can't be written", &e)))
             }
         }
     }
@@ -175,7 +175,7 @@ impl Folder {
 
     /// Renames a file whose content makes no sense, so that nothing is lost that a person could
     /// still read, and answers its new name. Of several such only the latest few are kept.
-    pub(super) fn put_aside(&self, name: &str) -> Result<String, StoreError> {
+    pub(super) fn put_aside(&self, name: &str) -> Result<String, StoreFault> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
         let mut aside = format!("{name}{DAMAGED}{now}");
         for n in 1..100 {
@@ -220,8 +220,8 @@ impl Folder {
         )
     }
 
-    fn cannot_write(&self, name: &str, e: &io::Error) -> StoreError {
-        StoreError::Disk(explain(&self.path.join(name), "can't be written", e))
+    fn cannot_write(&self, name: &str, e: &io::Error) -> StoreFault {
+        StoreFault::disk(explain(&self.path.join(name), "can't be written", e))
     }
 
     fn names(&self) -> impl Iterator<Item = String> {

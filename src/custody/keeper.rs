@@ -19,7 +19,7 @@ use std::{
 };
 
 use super::{
-    Directories, Found, StoreError,
+    Directories, Found, StoreFault,
     disk::Disk,
     folder::{Content, Folder},
     form::{self, Account, Bad, Kept},
@@ -140,7 +140,7 @@ impl Keeper {
     pub(super) fn read_again(&mut self) -> Found {
         self.choose();
         if let Err(why) = self.folder().prepare() {
-            return Found::Unreadable(why);
+            return Found::Unreadable(StoreFault::disk(why));
         }
         let mut complaints = Vec::new();
         let found = self.look(&mut complaints);
@@ -158,11 +158,11 @@ impl Keeper {
     fn look(&mut self, complaints: &mut Vec<String>) -> Found {
         let found = match (self.look_at_files(complaints), self.doubt.take()) {
             // Another folder may hold an account: it was not looked at.
-            (Found::Nothing, Some(why)) => Found::Unreadable(why),
+            (Found::Nothing, Some(why)) => Found::Unreadable(StoreFault::disk(why)),
             (found, _) => found,
         };
         self.unreadable = match &found {
-            Found::Unreadable(why) => Some(why.clone()),
+            Found::Unreadable(why) => Some(why.message.clone()),
             _ => None,
         };
         self.account_id = match &found {
@@ -177,10 +177,12 @@ impl Keeper {
         let mut account_damaged = false;
         let account = match self.folder().read(ACCOUNT, SMALL) {
             Content::Absent => None,
-            Content::Unreadable(why) => return Found::Unreadable(why),
+            Content::Unreadable(why) => return Found::Unreadable(StoreFault::disk(why)),
             Content::Bytes(bytes) => match form::read_account(&bytes) {
                 Ok(account) => Some(account),
-                Err(Bad::Newer) => return Found::Unreadable(self.folder().newer(ACCOUNT)),
+                Err(Bad::Newer) => {
+                    return Found::Unreadable(StoreFault::disk(self.folder().newer(ACCOUNT)));
+                }
                 Err(Bad::Damaged) => {
                     account_damaged = true;
                     None
@@ -196,16 +198,16 @@ impl Keeper {
                 return Found::Nothing;
             }
             if account.store == Kept::Elsewhere {
-                return Found::Unreadable(format!(
+                return Found::Unreadable(StoreFault::disk(format!(
                     "{} says that the account is in a store that this version does not know: use \
                      the newer plex-accountd that put it there",
                     self.folder().path().join(ACCOUNT).display()
-                ));
+                )));
             }
         }
         let answer = self.store.read();
         if let Answer::Silent(why) = answer {
-            return Found::Unreadable(why);
+            return Found::Unreadable(StoreFault::disk(why));
         }
         if account_damaged {
             complaints.push(match self.folder().put_aside(ACCOUNT) {
@@ -274,7 +276,7 @@ impl Keeper {
     }
 
     /// Puts a new account in the place of the one held.
-    pub(super) fn store(&mut self, record: &Record) -> Result<Storage, StoreError> {
+    pub(super) fn store(&mut self, record: &Record) -> Result<Storage, StoreFault> {
         if self.account.signing_out {
             // Else the next start would take the new account for the one to be forgotten.
             self.signed_out()?;
@@ -309,9 +311,9 @@ impl Keeper {
 
     /// Forgets the account, but leaves the note that it is being signed out. `called_off` is
     /// looked at until the note counts.
-    pub(super) fn forget(&mut self, called_off: &AtomicBool) -> Result<(), StoreError> {
+    pub(super) fn forget(&mut self, called_off: &AtomicBool) -> Result<(), StoreFault> {
         if let Some(why) = &self.unreadable {
-            return Err(StoreError::Disk(why.clone()));
+            return Err(StoreFault::disk(why.clone()));
         }
         let nothing_held = self.account.store == Kept::None
             && !self.account.signing_out
@@ -326,9 +328,7 @@ impl Keeper {
         let note = Account { signing_out: true, ..before.clone() };
         let noted = self.write_account(note).and_then(|()| {
             if called_off.load(Ordering::SeqCst) {
-                return Err(StoreError::Disk(
-                    "The sign-out took too long and was called off".into(),
-                ));
+                return Err(StoreFault::disk("The sign-out took too long and was called off"));
             }
             self.store.delete()
         });
@@ -372,7 +372,7 @@ impl Keeper {
     }
 
     /// Finishes a sign-out, with what could not be removed so far, and removes its note.
-    pub(super) fn signed_out(&mut self) -> Result<(), StoreError> {
+    pub(super) fn signed_out(&mut self) -> Result<(), StoreFault> {
         if !self.account.signing_out {
             return Ok(());
         }
@@ -383,7 +383,7 @@ impl Keeper {
 
     /// Removes everything of the account but the note, here and wherever an older token would
     /// come up in its place. The client id stays.
-    fn remove_rest(&self) -> Result<(), StoreError> {
+    fn remove_rest(&self) -> Result<(), StoreFault> {
         let mut result = Ok(());
         for (n, folder) in self.candidates.iter().enumerate() {
             let mut names = folder.damaged(TOKEN);
@@ -400,7 +400,7 @@ impl Keeper {
     }
 
     /// Keeps, with the account, that plex.tv refused the token, or that it does no longer.
-    pub(super) fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreError> {
+    pub(super) fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
         if self.account.store != Kept::File || self.account.signing_out {
             return Ok(());
         }
@@ -412,7 +412,7 @@ impl Keeper {
         &self,
         remembered: &Remembered,
         durable: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StoreFault> {
         if self.account.store != Kept::File || self.account.signing_out {
             return Ok(());
         }
@@ -424,7 +424,7 @@ impl Keeper {
     fn recall(&self, found: &Found, complaints: &mut Vec<String>) -> Option<Remembered> {
         let id = match found {
             Found::Account { record, .. } => account_id(record),
-            Found::Unreadable(_) => 0,
+            Found::Unreadable(_) | Found::Locked | Found::InKeyring => 0,
             Found::Nothing | Found::Damaged(_) => return None,
         };
         let bytes = match self.folder().read(SERVERS, LARGE) {
@@ -504,7 +504,7 @@ impl Keeper {
         written.err().map(|e| e.to_string())
     }
 
-    fn write_account(&mut self, account: Account) -> Result<(), StoreError> {
+    fn write_account(&mut self, account: Account) -> Result<(), StoreFault> {
         let bytes = form::write_account(&account);
         self.folder().write(ACCOUNT, &bytes, true)?;
         self.account = account;

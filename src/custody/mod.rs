@@ -24,19 +24,11 @@ use std::{
     },
 };
 
-pub use crate::event::Found;
+pub use crate::event::{Found, StoreFault};
 use crate::{account::Record, presence::Remembered, view::Storage};
 pub use directories::Directories;
 use disk::{Disk, RealDisk};
 use keeper::Keeper;
-
-/// Why the store did not do what it was asked for.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum StoreError {
-    /// The disk, in one sentence that says what to do about it.
-    #[error("{0}")]
-    Disk(String),
-}
 
 /// All that [`Custody::open`] found.
 #[derive(Debug)]
@@ -92,12 +84,12 @@ impl Custody {
     /// Looks again after [`Found::Unreadable`]. In a [`Found::Account`] the record's client id
     /// takes the place of the one in [`Opened`].
     pub async fn read_again(&mut self) -> Found {
-        self.run(Keeper::read_again).await.unwrap_or_else(|e| Found::Unreadable(e.to_string()))
+        self.run(Keeper::read_again).await.unwrap_or_else(Found::Unreadable)
     }
 
     /// Keeps an account in the place of the one before, durably. When it fails, the one before is
     /// still kept.
-    pub async fn store(&mut self, record: Record) -> Result<Storage, StoreError> {
+    pub async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
         self.run(move |keeper| keeper.store(&record)).await?
     }
 
@@ -107,19 +99,19 @@ impl Custody {
     /// When it fails nothing was changed. When the future is dropped before it is done, because
     /// somebody would not wait longer, nothing will be changed either, unless the token was being
     /// removed at that very moment.
-    pub async fn forget(&mut self) -> Result<(), StoreError> {
+    pub async fn forget(&mut self) -> Result<(), StoreFault> {
         let called_off = CallOff(Arc::default());
         let seen = Arc::clone(&called_off.0);
         self.run(move |keeper| keeper.forget(&seen)).await?
     }
 
     /// Removes the note of the sign-out, after the token was revoked or could not be.
-    pub async fn signed_out(&mut self) -> Result<(), StoreError> {
+    pub async fn signed_out(&mut self) -> Result<(), StoreFault> {
         self.run(Keeper::signed_out).await?
     }
 
     /// Keeps since when (unix seconds) plex.tv refuses the token, or that it does not.
-    pub async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreError> {
+    pub async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
         self.run(move |keeper| keeper.set_rejected(since)).await?
     }
 
@@ -129,20 +121,20 @@ impl Custody {
         &mut self,
         remembered: Remembered,
         durable: bool,
-    ) -> Result<(), StoreError> {
+    ) -> Result<(), StoreFault> {
         self.run(move |keeper| keeper.remember(&remembered, durable)).await?
     }
 
     async fn run<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
-    ) -> Result<T, StoreError> {
+    ) -> Result<T, StoreFault> {
         let keeper = Arc::clone(&self.keeper);
         tokio::task::spawn_blocking(move || {
             work(&mut keeper.lock().unwrap_or_else(PoisonError::into_inner))
         })
         .await
-        .map_err(|_| StoreError::Disk("plex-accountd is stopping".into()))
+        .map_err(|_| StoreFault::disk("plex-accountd is stopping"))
     }
 }
 

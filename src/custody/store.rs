@@ -2,7 +2,7 @@
 //! is what [`Store`] forwards.
 
 use super::{
-    StoreError,
+    StoreFault,
     folder::{Content, Folder},
     form::{self, Bad},
 };
@@ -43,21 +43,21 @@ impl Store {
     }
 
     /// Puts a record in the place of the one held. When it fails the old one is still held.
-    pub(super) fn write(&self, record: &Record) -> Result<(), StoreError> {
+    pub(super) fn write(&self, record: &Record) -> Result<(), StoreFault> {
         match self {
             Self::File(file) => file.write(record),
         }
     }
 
     /// Forgets the token; none held is no error. When it fails the token is still held.
-    pub(super) fn delete(&self) -> Result<(), StoreError> {
+    pub(super) fn delete(&self) -> Result<(), StoreFault> {
         match self {
             Self::File(file) => file.0.remove(TOKEN),
         }
     }
 
     /// Sets aside what can't be used, so that the store holds nothing.
-    pub(super) fn put_aside(&self) -> Result<String, StoreError> {
+    pub(super) fn put_aside(&self) -> Result<String, StoreFault> {
         match self {
             Self::File(file) => file.0.put_aside(TOKEN),
         }
@@ -87,7 +87,7 @@ impl FileStore {
         }
     }
 
-    fn write(&self, record: &Record) -> Result<(), StoreError> {
+    fn write(&self, record: &Record) -> Result<(), StoreFault> {
         self.0.write(TOKEN, &form::write_token(record), true)
     }
 }

@@ -9,7 +9,7 @@ use std::{
 use plex_accountd::{
     account::{PinKind, Record},
     clock::Boot,
-    event::{CallId, Effect, Event, Found, Settings},
+    event::{CallId, Effect, Event, Found, Settings, StoreFault},
     failure::Failure,
     notice::Notice,
     server::{Lists, Row},
@@ -232,12 +232,12 @@ impl World {
                 self.disk = Some(record);
                 Event::Stored(Ok(Storage::File))
             }
-            (Some(Job::Store(_)), false) => Event::Stored(Err("full".into())),
+            (Some(Job::Store(_)), false) => Event::Stored(Err(StoreFault::disk("full"))),
             (Some(Job::Forget), true) => {
                 self.disk = None;
                 Event::Forgotten(Ok(()))
             }
-            (Some(Job::Forget), false) => Event::Forgotten(Err("full".into())),
+            (Some(Job::Forget), false) => Event::Forgotten(Err(StoreFault::disk("full"))),
             (Some(Job::Read), true) => Event::StoreRead(match &self.disk {
                 None => Found::Nothing,
                 Some(record) => Found::Account {
@@ -246,7 +246,7 @@ impl World {
                     rejected_since: None,
                 },
             }),
-            (Some(Job::Read), false) => Event::StoreRead(Found::Unreadable("no".into())),
+            (Some(Job::Read), false) => Event::StoreRead(Found::Unreadable(StoreFault::disk("no"))),
         };
         self.happens(event);
     }
@@ -513,7 +513,7 @@ fn found() -> impl Strategy<Value = Found> {
         0 => Found::Nothing,
         1 => account("old"),
         2 => nameless("old"),
-        _ => Found::Unreadable("no".into()),
+        _ => Found::Unreadable(StoreFault::disk("no")),
     })
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_accountd::{
     account::PinKind,
-    event::{Effect, Event, Found, Settings},
+    event::{Effect, Event, Found, Settings, StoreFault},
     failure::Failure,
     notice::Notice,
     view::{ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Storage},
@@ -449,7 +449,7 @@ fn a_store_that_refuses_or_hangs_leaves_the_token_in_memory() {
         if hangs {
             p.wait(3);
         } else {
-            p.happens(Event::Stored(Err("full".into())));
+            p.happens(Event::Stored(Err(StoreFault::disk("full"))));
         }
         assert_eq!(p.finished(), []);
         p.named(p.session().unwrap(), 1);
@@ -536,7 +536,7 @@ fn a_login_without_a_token_ends_in_what_the_account_is() {
     p.claimed(login, "late");
     assert!(p.has_server("a"));
 
-    let mut p = Player::new(Found::Unreadable("no".into()), None);
+    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
     p.login_waits();
     p.cancel_login();
     assert_eq!(p.state(), LoginState::Unknown);
@@ -584,7 +584,7 @@ fn the_stores_answer_about_the_old_record_is_not_about_the_new_one() {
     p.take();
     p.store_takes();
     assert_eq!(p.session(), None, "the new one is not stored yet");
-    p.happens(Event::Stored(Err("full".into())));
+    p.happens(Event::Stored(Err(StoreFault::disk("full"))));
     p.named(p.session().unwrap(), 2);
     let details = p.view().account.details;
     assert_eq!(details.account.unwrap().storage, Storage::Memory);
@@ -595,7 +595,7 @@ fn the_old_tokens_retry_does_not_overwrite_the_new_token() {
     let mut p = Player::new(nameless("old"), None);
     p.lists(complete(&[]));
     p.named(p.session().unwrap(), 1);
-    p.happens(Event::Stored(Err("full".into())));
+    p.happens(Event::Stored(Err(StoreFault::disk("full"))));
     let login = p.login_waits();
     p.wait(9);
     p.take();
@@ -639,7 +639,7 @@ fn a_credential_is_changed_by_nobody() {
 
 #[test]
 fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
-    let mut p = Player::new(Found::Unreadable("no".into()), None);
+    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
     assert_eq!(p.state(), LoginState::Unknown);
     let details = p.view().account.details;
     assert_eq!(details.fault, Some((ErrorName::StorageFailed, "no".into())));
@@ -649,7 +649,7 @@ fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
     }
     p.wait(10);
     assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1);
-    p.happens(Event::StoreRead(Found::Unreadable("still no".into())));
+    p.happens(Event::StoreRead(Found::Unreadable(StoreFault::disk("still no"))));
     p.take();
     p.wait(20);
     assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1, "rarer");
@@ -677,7 +677,7 @@ fn a_damaged_account_is_signed_out_with_one_notice() {
 
 #[test]
 fn a_store_read_late_does_not_displace_a_new_login() {
-    let mut p = Player::new(Found::Unreadable("no".into()), None);
+    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
     let login = p.login_waits();
     p.claimed(login, "new");
     p.happens(Event::StoreRead(account("old")));

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_accountd::{
     account::PinKind,
-    event::{Effect, Event, Found},
+    event::{Effect, Event, Found, StoreFault},
     view::{ErrorName, LoginState, Outcome, PlexTv, Storage},
 };
 
@@ -68,7 +68,7 @@ fn a_store_that_fails_or_hangs_changes_nothing() {
             assert_eq!(p.answer(calls[0]), None);
             p.wait_for(Duration::from_millis(1));
         } else {
-            p.happens(Event::Forgotten(Err("full".into())));
+            p.happens(Event::Forgotten(Err(StoreFault::disk("full"))));
         }
         for call in calls {
             assert_eq!(p.error(call), Some(ErrorName::StorageFailed));
@@ -93,7 +93,7 @@ fn an_account_forgotten_after_failure_was_told_is_stored_again() {
     p.wait(3);
     let call = p.sign_out();
     assert_eq!(p.count(forgets), 2);
-    p.happens(Event::Forgotten(Err("full".into())));
+    p.happens(Event::Forgotten(Err(StoreFault::disk("full"))));
     assert_eq!(p.error(call), Some(ErrorName::StorageFailed));
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.stored(), [token("old").expose()]);
@@ -208,7 +208,7 @@ fn that_token_is_stored_if_the_store_does_not_forget() {
     let login = p.login_waits();
     p.sign_out();
     p.claimed(login, "new");
-    p.happens(Event::Forgotten(Err("full".into())));
+    p.happens(Event::Forgotten(Err(StoreFault::disk("full"))));
     assert_eq!(p.stored(), [token("new").expose()]);
 
     let mut p = Player::signed_in(&[]);
@@ -235,7 +235,7 @@ fn a_name_that_comes_while_the_store_forgets_brings_nothing_back() {
     let session = p.session().unwrap();
     p.sign_out();
     p.named(session, 1);
-    p.happens(Event::Forgotten(Err("full".into())));
+    p.happens(Event::Forgotten(Err(StoreFault::disk("full"))));
     assert_eq!(p.stored(), [token("old").expose()], "the name is kept after all");
 }
 
@@ -317,7 +317,7 @@ fn a_record_that_a_slow_store_takes_after_the_sign_out_is_forgotten_again() {
     p.take();
     p.store_takes();
     assert_eq!(p.count(forgets), 1);
-    p.happens(Event::Forgotten(Err("full".into())));
+    p.happens(Event::Forgotten(Err(StoreFault::disk("full"))));
     p.take();
     p.wait(10);
     assert_eq!(p.count(forgets), 1, "tried again");

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_accountd::{
-    event::{Event, Found, Settings},
+    event::{Event, Found, Settings, StoreFault},
     presence::{Remembered, RememberedServer},
     server::{Lists, Server},
     view::{PlexTv, Reason, State},
@@ -408,7 +408,7 @@ fn the_cache_of_nobody_is_not_shown() {
         assert!(p.view().servers.is_empty());
         assert_eq!(p.view().account.last_refresh, 0);
     }
-    let mut p = Player::new(Found::Unreadable("no".into()), Some(remembered()));
+    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), Some(remembered()));
     assert!(p.has_server("a"));
     p.happens(Event::StoreRead(Found::Nothing));
     assert!(p.view().servers.is_empty());

@@ -281,7 +281,7 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
                 let again = home.open();
                 match forgotten {
                     Ok(()) => assert!(is_nothing(&home, &again), "{fault:?}"),
-                    Err(StoreError::Disk(why)) => {
+                    Err(StoreFault { message: why, .. }) => {
                         assert!(is_old(&again), "{fault:?}: {why} {again:?}");
                         assert!(why.contains(&*home.state().to_string_lossy()), "{why}");
                     }
@@ -311,7 +311,7 @@ fn a_login_that_overtook_a_sign_out_is_kept_if_it_was_said_to_be() {
 #[test]
 fn what_was_answered_with_success_outlives_a_power_cut() {
     /// What is done, and what must be found afterwards.
-    type Step = (fn(&mut Custody) -> Result<(), StoreError>, fn(&Home, Opened));
+    type Step = (fn(&mut Custody) -> Result<(), StoreFault>, fn(&Home, Opened));
     let steps: [Step; 5] = [
         (|custody| run(custody.store(new())).map(drop), |_, opened| assert!(is_new(&opened))),
         (

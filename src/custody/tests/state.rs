@@ -23,7 +23,7 @@ fn unreadable(home: &Home) -> String {
     assert_eq!(home.files().len(), before.len());
     assert!(home.aside().is_empty());
     match opened.found {
-        Found::Unreadable(why) => why,
+        Found::Unreadable(why) => why.message,
         found => panic!("{found:?}"),
     }
 }
