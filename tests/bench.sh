@@ -25,6 +25,8 @@ BED=${BED:-../shared/bed}
 NAME=org.plexaccountd.Account1
 TOKEN=bench-token-0123456789
 SERVERS=20
+# Of a server that is absent, a list is asked for once more when its grace time is over.
+ALL_PRESENT='{"all": true, "present": true}'
 # What `rep movsb` copies, callgrind counts byte by byte; so copy otherwise.
 export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=100000000
 
@@ -215,9 +217,9 @@ under_the_unit() {
   user() { "$BED/boot-systemd.sh" user "$@" 2>> "$tmp/bed.log"; }
   "$BED/boot-systemd.sh" root systemd-run --quiet --unit=fake-plextv \
     /bed/fake-plextv --listen http://127.0.0.1:8080 --token "$TOKEN" >> "$tmp/bed.log" 2>&1 || return 1
-  # All present: a server that is not would be asked about again within the minute.
   PATIENCE=10 until_ok 'the stand-in in there' "$BED/boot-systemd.sh" root \
     curl -fsS -d "{\"count\": $SERVERS}" http://127.0.0.1:8080/fake/servers
+  "$BED/boot-systemd.sh" root curl -fsS -d "$ALL_PRESENT" http://127.0.0.1:8080/fake/presence > /dev/null
   "$BED/boot-systemd.sh" root setpriv --reuid tester --regid tester --init-groups sh -c "
     mkdir -p $home/.config/plex-accountd $home/.config/systemd/user
     cp /bed/config.toml $home/.config/plex-accountd/
@@ -333,6 +335,7 @@ refresh() {
 printf '%-56s %11s %11s\n' '' measured bound
 # The list that the others start with is made by a first run.
 servers $SERVERS
+curl -fsS -d "$ALL_PRESENT" "$http/fake/presence" > /dev/null
 daemon "$tmp/http.toml"
 stop
 for part in start memory idle calls refresh; do
