@@ -104,6 +104,7 @@ http=$(grep '^http:' "$tmp/addresses")
 https=$(grep '^https:' "$tmp/addresses")
 # Among as many authorities as a real system trusts.
 cat /etc/ssl/certs/ca-certificates.crt "$tmp/certs/ca.pem" > "$tmp/authorities.pem"
+unset SSL_CERT_DIR
 export SSL_CERT_FILE=$tmp/authorities.pem
 
 servers() { curl -fsS -d "{\"count\": $1}" "$http/fake/servers" > /dev/null; }
@@ -245,7 +246,9 @@ unit_signed_in() {
 
 idle() {
   local before count of='the real unit'
-  if [ -x "$BED/boot-systemd.sh" ] && [ "$(id -u)" = 0 ]; then
+  [ "$(id -u)" = 0 ] || of='the bare process: the unit is tried as root only'
+  [ -x "$BED/boot-systemd.sh" ] || of="the bare process: no $BED to try the unit in"
+  if [ "$of" = 'the real unit' ]; then
     under_the_unit || die 'the unit did not start'
     PATIENCE=20 until_ok 'the unit is signed in' unit_signed_in
     sleep 3
@@ -257,7 +260,6 @@ idle() {
     "$BED/boot-systemd.sh" stop > /dev/null 2>&1
     rm "$tmp/bed-is-up"
   else
-    of='the bare process: no systemd to test in'
     daemon "$tmp/https.toml"
     PATIENCE=20 until_ok 'the thread of the look-up ends' threads "$daemon" 1
     before=$(switches "$daemon")
