@@ -6,8 +6,8 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use zbus::{
     Connection, ObjectPath, Type,
-    fdo::{DBusProxy, RequestNameFlags, RequestNameReply},
-    names::{BusName, WellKnownName},
+    fdo::RequestNameFlags,
+    names::BusName,
     object_server::{Interface as _, SignalEmitter},
 };
 
@@ -91,16 +91,11 @@ impl Service {
     ///
     /// [`NameError::Taken`] if another process has it, [`NameError::Bus`] if the bus is gone.
     pub async fn own_name(&self) -> Result<(), NameError> {
-        // Not the connection's own `request_name`: that first asks to be told of the loss of a
-        // name that nobody can take from us, which is two more round trips of every start.
-        let request = async {
-            let bus = DBusProxy::new(&self.connection).await?;
-            let name = WellKnownName::from_static_str(BUS_NAME)?;
-            Ok(bus.request_name(name, RequestNameFlags::DO_NOT_QUEUE).await?)
-        };
-        match request.await.map_err(NameError::Bus)? {
-            RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner => Ok(()),
-            RequestNameReply::Exists | RequestNameReply::InQueue => Err(NameError::Taken),
+        let flags = RequestNameFlags::DO_NOT_QUEUE;
+        match (self.connection).request_name_with_flags(BUS_NAME, flags).await {
+            Ok(_) => Ok(()),
+            Err(zbus::Error::NameTaken) => Err(NameError::Taken),
+            Err(error) => Err(NameError::Bus(error)),
         }
     }
 
