@@ -16,7 +16,7 @@ use crate::{
 /// All that the daemon knows.
 #[derive(Debug)]
 pub struct Domain {
-    settings: Settings,
+    settings: Arc<Settings>,
     sign_in: SignIn,
     refresh: Refresh,
     presence: Presence,
@@ -47,18 +47,18 @@ impl Domain {
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let presence = Presence::new(remembered, reason, now.unix);
         let views = presence.views();
-        Self { settings, sign_in, refresh, presence, views }
+        Self { settings: Arc::new(settings), sign_in, refresh, presence, views }
     }
 
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
-            self.settings = settings;
+            self.settings = Arc::new(settings);
             let turn = Turn { now, settings: &self.settings, effects };
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
             return;
         }
-        let settings = self.settings.clone();
+        let settings = Arc::clone(&self.settings);
         let turn = &mut Turn { now, settings: &settings, effects };
         let change = match event {
             Event::StartLogin(call) => {

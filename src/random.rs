@@ -1,14 +1,14 @@
 //! Random bytes from the kernel, for names that must not be guessed or met twice.
 
-use std::{
-    fs::File,
-    io::{self, Read},
-};
+use std::io;
 
-/// `N` random bytes.
+use rustix::rand::{GetRandomFlags, getrandom};
+
+/// `N` random bytes; 256 at most, which the kernel gives all at once.
 pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
+    const { assert!(N <= 256) };
     let mut bytes = [0; N];
-    File::open("/dev/urandom")?.read_exact(&mut bytes)?;
+    getrandom(&mut bytes, GetRandomFlags::empty())?;
     Ok(bytes)
 }
 

@@ -2,7 +2,7 @@
 # Measures what plex-accountd costs, and holds it to bounds: start-up and memory beside
 # gnome-keyring-daemon, wake-ups, instructions of each call and of a refresh.
 #
-#   tests/bench.sh
+#   tests/bench.sh [start] [memory] [idle] [calls] [refresh]        all, or those named
 #
 # Every line is a ratio or a count of this one run, so that machines can be compared. Exits
 # with 1 if a line is beyond its bound. Touches nothing of yours: a bus, a stand-in for plex.tv
@@ -14,6 +14,9 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
+wanted=" ${*:-start memory idle calls refresh} "
+wants() { [[ $wanted == *" $1 "* ]]; }
+
 TARGET=${CARGO_TARGET_DIR:-target}
 DAEMON=$TARGET/release/plex-accountd
 FAKE=$TARGET/release/fake-plextv
@@ -22,6 +25,8 @@ BED=${BED:-../shared/bed}
 NAME=org.plexaccountd.Account1
 TOKEN=bench-token-0123456789
 SERVERS=20
+# Of a server that is absent, a list is asked for once more when its grace time is over.
+ALL_PRESENT='{"all": true, "present": true}'
 # What `rep movsb` copies, callgrind counts byte by byte; so copy otherwise.
 export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=100000000
 
@@ -99,6 +104,7 @@ http=$(grep '^http:' "$tmp/addresses")
 https=$(grep '^https:' "$tmp/addresses")
 # Among as many authorities as a real system trusts.
 cat /etc/ssl/certs/ca-certificates.crt "$tmp/certs/ca.pem" > "$tmp/authorities.pem"
+unset SSL_CERT_DIR
 export SSL_CERT_FILE=$tmp/authorities.pem
 
 servers() { curl -fsS -d "{\"count\": $1}" "$http/fake/servers" > /dev/null; }
@@ -160,49 +166,42 @@ stop() {
 
 # ---- measured -------------------------------------------------------------------------------
 
-printf '%-56s %11s %11s\n' '' measured bound
-
-# The cached list is made by a first run.
-servers $SERVERS
-daemon "$tmp/http.toml"
-stop
-
-read -r ours theirs < <("$BENCH" start 40 \
-  "$NAME" "$DAEMON" --config "$tmp/nobody.toml" -- \
-  org.gnome.keyring gnome-keyring-daemon --foreground --components=secrets --control-directory="$tmp/keyring")
-line 'start to bus name / gnome-keyring-daemon'\''s' "$(ratio "$ours" "$theirs")" 0.5 "$ours / $theirs µs, medians of 40"
+start() {
+  local ours theirs
+  read -r ours theirs < <("$BENCH" start 40 \
+    "$NAME" "$DAEMON" --config "$tmp/nobody.toml" -- \
+    org.gnome.keyring gnome-keyring-daemon --foreground --components=secrets --control-directory="$tmp/keyring")
+  line 'start to bus name / gnome-keyring-daemon'\''s' "$(ratio "$ours" "$theirs")" 0.5 "$ours / $theirs µs, medians of 40"
+}
 
 # kib FIELD PID
 kib() { awk -v field="$1:" '$1 == field { print $2 }' "/proc/$2/status"; }
+megabytes() { awk -v kib="$1" 'BEGIN { printf "%.2f\n", kib * 1.024 / 1000 }'; }
 # switches PID: of all threads since they began.
 switches() { cat "/proc/$1"/task/*/status | awk '/ctxt_switches/ { sum += $2 } END { print sum }'; }
 threads() { [ "$(kib Threads "$1")" = "$2" ]; }
 
-daemon "$tmp/https.toml"
-read -r of_servers of_account < <("$BENCH" unchanged 2)
-line 'signals of a server in 2 refreshes with nothing new' "$of_servers" 0
-line 'PropertiesChanged of Account1 in a refresh with nothing new' "$(ratio "$of_account" 2 1)" 1.0
-[ "$of_account" = 2 ] || failed=1
-"$BENCH" call ListServers 1
-PATIENCE=20 until_ok 'the thread of the look-up ends' threads "$daemon" 1
-rss=$(kib VmRSS "$daemon")
-gnome-keyring-daemon --foreground --components=secrets --control-directory="$tmp/keyring" > "$tmp/keyring.log" 2>&1 &
-keyring=$!
-pids+=("$keyring")
-until_ok 'gnome-keyring-daemon' busctl --user status org.gnome.keyring
-theirs=$(kib VmRSS "$keyring")
-kill "$keyring"
-wait "$keyring" || :
-unset 'pids[-1]'
-line 'RSS after three refreshes by https, MB' "$(ratio "$rss" 1000)" 8.5 "gnome-keyring-daemon: $(ratio "$theirs" 1000)"
-line 'the same / gnome-keyring-daemon'\''s' "$(ratio "$rss" "$theirs")" -
-
-idle() { # PID REMARK: a minute of nothing
-  local before
-  before=$(switches "$1")
-  sleep 60
-  line 'threads while idle' "$(kib Threads "$1")" 1 "$2"
-  line 'context switches in 60 idle seconds' "$(($(switches "$1") - before))" 0 "$2"
+memory() {
+  local of_servers of_account rss keyring theirs
+  daemon "$tmp/https.toml"
+  read -r of_servers of_account < <("$BENCH" unchanged 2)
+  line 'signals of a server in 2 refreshes with nothing new' "$of_servers" 0
+  line 'PropertiesChanged of Account1 in a refresh with nothing new' "$(ratio "$of_account" 2 1)" 1.0
+  [ "$of_account" = 2 ] || failed=1
+  "$BENCH" call ListServers 1
+  PATIENCE=20 until_ok 'the thread of the look-up ends' threads "$daemon" 1
+  rss=$(kib VmRSS "$daemon")
+  gnome-keyring-daemon --foreground --components=secrets --control-directory="$tmp/keyring" > "$tmp/keyring.log" 2>&1 &
+  keyring=$!
+  pids+=("$keyring")
+  until_ok 'gnome-keyring-daemon' busctl --user status org.gnome.keyring
+  theirs=$(kib VmRSS "$keyring")
+  kill "$keyring"
+  wait "$keyring" || :
+  unset 'pids[-1]'
+  line 'RSS after three refreshes by https, MB' "$(megabytes "$rss")" 8.5 "gnome-keyring-daemon: $(megabytes "$theirs")"
+  line 'the same / gnome-keyring-daemon'\''s' "$(ratio "$rss" "$theirs")" -
+  stop
 }
 
 # The real unit in a real user manager, if there is one to be had.
@@ -219,6 +218,9 @@ under_the_unit() {
   user() { "$BED/boot-systemd.sh" user "$@" 2>> "$tmp/bed.log"; }
   "$BED/boot-systemd.sh" root systemd-run --quiet --unit=fake-plextv \
     /bed/fake-plextv --listen http://127.0.0.1:8080 --token "$TOKEN" >> "$tmp/bed.log" 2>&1 || return 1
+  PATIENCE=10 until_ok 'the stand-in in there' "$BED/boot-systemd.sh" root \
+    curl -fsS -d "{\"count\": $SERVERS}" http://127.0.0.1:8080/fake/servers
+  "$BED/boot-systemd.sh" root curl -fsS -d "$ALL_PRESENT" http://127.0.0.1:8080/fake/presence > /dev/null
   "$BED/boot-systemd.sh" root setpriv --reuid tester --regid tester --init-groups sh -c "
     mkdir -p $home/.config/plex-accountd $home/.config/systemd/user
     cp /bed/config.toml $home/.config/plex-accountd/
@@ -242,28 +244,43 @@ unit_signed_in() {
   "$BED/boot-systemd.sh" user systemctl --user status plex-accountd | grep -q 'Signed in'
 }
 
-if [ -x "$BED/boot-systemd.sh" ] && [ "$(id -u)" = 0 ]; then
-  under_the_unit || die 'the unit did not start'
-  PATIENCE=20 until_ok 'the unit is signed in' unit_signed_in
-  sleep 3
-  PATIENCE=20 until_ok 'one thread in the unit' unit_threads
-  before=$(unit_switches)
-  sleep 60
-  line 'threads while idle' "$(in_unit status | awk '$1 == "Threads:" { print $2 }')" 1 'the real unit'
-  line 'context switches in 60 idle seconds' "$(($(unit_switches) - before))" 0 'the real unit'
-  "$BED/boot-systemd.sh" stop > /dev/null 2>&1
-  rm "$tmp/bed-is-up"
-else
-  idle "$daemon" 'the bare process: no systemd to test in'
-fi
-stop
+idle() {
+  local before count of='the real unit'
+  [ "$(id -u)" = 0 ] || of='the bare process: the unit is tried as root only'
+  [ -x "$BED/boot-systemd.sh" ] || of="the bare process: no $BED to try the unit in"
+  if [ "$of" = 'the real unit' ]; then
+    under_the_unit || die 'the unit did not start'
+    PATIENCE=20 until_ok 'the unit is signed in' unit_signed_in
+    sleep 3
+    PATIENCE=20 until_ok 'one thread in the unit' unit_threads
+    before=$(unit_switches)
+    sleep 60
+    count=$(in_unit status | awk '$1 == "Threads:" { print $2 }')
+    before=$(($(unit_switches) - before))
+    "$BED/boot-systemd.sh" stop > /dev/null 2>&1
+    rm "$tmp/bed-is-up"
+  else
+    daemon "$tmp/https.toml"
+    PATIENCE=20 until_ok 'the thread of the look-up ends' threads "$daemon" 1
+    before=$(switches "$daemon")
+    sleep 60
+    count=$(kib Threads "$daemon")
+    before=$(($(switches "$daemon") - before))
+    stop
+  fi
+  line 'threads while idle' "$count" 1 "$of"
+  line 'context switches in 60 idle seconds' "$before" 0 "$of"
+}
 
-daemon "$tmp/http.toml" taskset --cpu-list 0
-taskset --cpu-list --pid 0 "$bus" > /dev/null
-read -r ping list < <(taskset --cpu-list 0 "$BENCH" latency 2000)
-taskset --cpu-list --pid "0-$(($(nproc --all) - 1))" "$bus" > /dev/null
-line "ListServers ($SERVERS) / Peer.Ping, p50 on one core" "$(ratio "$list" "$ping")" 5.5 "$list / $ping µs"
-stop
+latency() {
+  local ping list
+  daemon "$tmp/http.toml" taskset --cpu-list 0
+  taskset --cpu-list --pid 0 "$bus" > /dev/null
+  read -r ping list < <(taskset --cpu-list 0 "$BENCH" latency 2000)
+  taskset --cpu-list --pid "0-$(($(nproc --all) - 1))" "$bus" > /dev/null
+  line "ListServers ($SERVERS) / Peer.Ping, p50 on one core" "$(ratio "$list" "$ping")" 8 "$list / $ping µs"
+  stop
+}
 
 # ---- counted --------------------------------------------------------------------------------
 
@@ -284,11 +301,14 @@ by_call() {
   twice=$(of_call "$1" $((2 * $3)))
   line "instructions of $1" $(((twice - once) / $3)) "$2"
 }
-by_call Ping - 500
-by_call ListServers 60000 500
-by_call LoginStatus 45000 500
-by_call GetAll 65000 500
-by_call GetManagedObjects 1400000 100
+calls() {
+  latency
+  by_call Ping - 500
+  by_call ListServers 60000 500
+  by_call LoginStatus 45000 500
+  by_call GetAll 65000 500
+  by_call GetManagedObjects 1400000 100
+}
 
 # of_lists WHAT SERVERS ROUNDS: instructions of one round.
 of_lists() {
@@ -301,12 +321,26 @@ of_lists() {
   done
   echo $(((twice - once) / $3))
 }
-lists 1000
-lists 10000
-plain=$(of_lists plain 1000 2)
-thousand=$(of_lists refresh 1000 2)
-more=$(of_lists refresh 10000 2)
-line 'refresh of 1,000 servers / plain pass over both lists' "$(ratio "$thousand" "$plain")" 4 "$thousand / $plain instructions"
-line 'cost of a server among 10,000 / among 1,000' "$(ratio "$more" $((10 * thousand)))" 1.3
+refresh() {
+  local plain thousand more
+  lists 1000
+  lists 10000
+  plain=$(of_lists plain 1000 2)
+  thousand=$(of_lists refresh 1000 2)
+  more=$(of_lists refresh 10000 2)
+  line 'refresh of 1,000 servers / plain pass over both lists' "$(ratio "$thousand" "$plain")" 4 "$thousand / $plain instructions"
+  line 'cost of a server among 10,000 / among 1,000' "$(ratio "$more" $((10 * thousand)))" 1.3
+}
 
+# ---- all of it ------------------------------------------------------------------------------
+
+printf '%-56s %11s %11s\n' '' measured bound
+# The list that the others start with is made by a first run.
+servers $SERVERS
+curl -fsS -d "$ALL_PRESENT" "$http/fake/presence" > /dev/null
+daemon "$tmp/http.toml"
+stop
+for part in start memory idle calls refresh; do
+  ! wants $part || $part
+done
 exit $failed

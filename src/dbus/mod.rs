@@ -10,6 +10,7 @@ mod encoded;
 mod error;
 mod manager;
 pub mod names;
+mod properties;
 mod server;
 mod service;
 mod state;

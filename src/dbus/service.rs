@@ -15,6 +15,7 @@ use super::{
     account::Account,
     manager::{Interfaces, Manager},
     names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE},
+    properties::Properties,
     server::Server,
     state::{Changes, Entry, List, Shared, Snapshot, sendable_account},
     wire::{AccountProperties, ServerProperties, without_nul},
@@ -68,9 +69,13 @@ impl Service {
         }
         let objects = connection.object_server();
         let manager = Manager { snapshot: Arc::clone(&snapshot) };
+        let properties = Properties { snapshot: Arc::clone(&snapshot) };
         let account = Account { snapshot, commands };
         let new = objects.at(ACCOUNT_PATH, manager).await?.is_none()
-            && objects.at(ACCOUNT_PATH, account).await?.is_none();
+            && objects.at(ACCOUNT_PATH, account).await?.is_none()
+            // zbus's own came with the object.
+            && objects.remove::<zbus::fdo::Properties, _>(ACCOUNT_PATH).await.is_ok()
+            && objects.at(ACCOUNT_PATH, properties).await?.is_none();
         if new {
             Ok(service)
         } else {

@@ -169,10 +169,11 @@ impl<'a> ServerProperties<'a> {
     }
 }
 
-/// The properties of `Account1` that changed. `Version` never does.
+/// Properties of `Account1`: all of them, or those that changed. `Version` never does.
 #[derive(Debug, Default, SerializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
 pub(super) struct AccountProperties<'a> {
+    version: Option<&'a str>,
     login_state: Option<&'a str>,
     signed_in: Option<bool>,
     username: Option<&'a str>,
@@ -183,9 +184,23 @@ pub(super) struct AccountProperties<'a> {
 }
 
 impl<'a> AccountProperties<'a> {
+    pub(super) fn all(view: &'a AccountView) -> Self {
+        Self {
+            version: Some(VERSION),
+            login_state: Some(view.login_state.word()),
+            signed_in: Some(view.signed_in),
+            username: Some(&view.username),
+            plex_tv: Some(view.plex_tv.word()),
+            last_refresh: Some(view.last_refresh),
+            next_refresh: Some(view.next_refresh),
+            stale: Some(view.stale),
+        }
+    }
+
     /// What of `new` differs from `old`; `None` if no property does.
     pub(super) fn changed(old: &AccountView, new: &'a AccountView) -> Option<Self> {
         let changed = Self {
+            version: None,
             login_state: text(old.login_state.word(), new.login_state.word()),
             signed_in: other(old.signed_in, new.signed_in),
             username: text(&old.username, &new.username),

@@ -242,6 +242,31 @@ async fn properties_are_what_was_published() {
 }
 
 #[tokio::test]
+async fn all_properties_at_once_are_the_single_ones() {
+    let mut bed = serve(view([server("a", "Attic")])).await;
+    let properties = PropertiesProxy::builder(&bed.client)
+        .destination("org.plexaccountd.Account1")
+        .path("/org/plexaccountd/Account1")
+        .build()
+        .await
+        .unwrap();
+    let of = |interface: &'static str| interface.try_into().unwrap();
+    let account = "org.plexaccountd.Account1";
+    for view in [view([]), View::default()] {
+        bed.service.publish(view).await.unwrap();
+        let all = properties.get_all(of(account)).await.unwrap();
+        assert_eq!(all.len(), 8);
+        for (name, value) in &all {
+            assert_eq!(properties.get(of(account), name).await.unwrap(), *value, "{name}");
+        }
+    }
+    // The object's other interfaces have none, and no other interface is there.
+    let none = properties.get_all(of("org.freedesktop.DBus.ObjectManager")).await.unwrap();
+    assert!(none.is_empty());
+    assert!(properties.get_all(of("org.plexaccountd.Server1")).await.is_err());
+}
+
+#[tokio::test]
 async fn start_login_hands_over_the_offer() {
     let mut bed = serve(View::default()).await;
     let owner = async {
