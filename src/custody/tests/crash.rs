@@ -187,8 +187,7 @@ const SCENARIOS: &[Scenario] = &[
 fn perform(scenario: &Scenario, fault: Fault) -> (Home, Arc<FaultyDisk>) {
     let home = (scenario.before)();
     let disk = Arc::new(FaultyDisk::new(fault));
-    let shared: Arc<dyn Disk> = disk.clone();
-    if let Ok(opened) = Custody::open_on(&home.directories(), &shared) {
+    if let Ok(opened) = home.open_faulty(&disk) {
         (scenario.act)(opened);
     }
     (home, disk)
