@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::{
-    StoreFault,
+    StoreFault, credential,
     folder::Content,
     form::{self, Account, Kept},
     keeper::{ACCOUNT, Keeper, SERVERS, account_id},
@@ -293,7 +293,7 @@ impl Keeper {
         let mut result = Ok(());
         for (n, folder) in self.candidates.iter().enumerate() {
             let mut names = folder.damaged(TOKEN);
-            names.push(SERVERS.into());
+            names.extend([SERVERS.into(), credential::SERVERS.into()]);
             if n != self.chosen {
                 names.extend([TOKEN.into(), ACCOUNT.into()]);
             }

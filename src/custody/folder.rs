@@ -302,7 +302,7 @@ impl Folder {
 }
 
 /// Why a file can't be read, as a sentence.
-fn unreadable(path: &Path, e: &io::Error) -> String {
+pub(super) fn unreadable(path: &Path, e: &io::Error) -> String {
     let what = path.display();
     if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return format!(

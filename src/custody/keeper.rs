@@ -70,6 +70,18 @@ pub(super) struct Start {
 impl Keeper {
     /// Finds the folder and reads all that is in it.
     pub(super) fn open(directories: &Directories, disk: &Arc<dyn Disk>) -> Result<Start, String> {
+        let mut start = Self::at_place(directories, disk)?;
+        start.found = start.keeper.look(&mut start.complaints);
+        start.complaints.extend(start.keeper.settle_client_id(&start.found)?);
+        start.remembered = start.keeper.recall(SERVERS, &start.found, &mut start.complaints);
+        Ok(start)
+    }
+
+    /// Finds the folder. Nothing is read yet.
+    pub(super) fn at_place(
+        directories: &Directories,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Start, String> {
         let candidates: Vec<_> = directories
             .candidates()
             .into_iter()
@@ -93,13 +105,15 @@ impl Keeper {
             client_id_pending: false,
         };
         keeper.choose();
-        let mut complaints = Vec::new();
-        complaints.extend(keeper.folder().prepare()?);
+        let complaints = Vec::from_iter(keeper.folder().prepare()?);
         keeper.candidates.iter().for_each(Folder::clean);
-        let found = keeper.look(&mut complaints);
-        complaints.extend(keeper.settle_client_id(&found)?);
-        let remembered = keeper.recall(&found, &mut complaints);
-        Ok(Start { keeper, found, remembered, complaints })
+        Ok(Start { keeper, found: Found::Nothing, remembered: None, complaints })
+    }
+
+    /// The client id for a token that is none of ours.
+    pub(super) fn client_id_of_nobody(&mut self) -> Result<Option<String>, String> {
+        let doubt = self.doubt.clone().map(|why| Found::Unreadable(StoreFault::disk(why)));
+        self.settle_client_id(&doubt.unwrap_or(Found::Nothing))
     }
 
     pub(super) fn folder(&self) -> &Folder {
@@ -295,13 +309,18 @@ impl Keeper {
     }
 
     /// The server list of the account that was found.
-    fn recall(&mut self, found: &Found, complaints: &mut Vec<String>) -> Option<(Remembered, u64)> {
+    pub(super) fn recall(
+        &mut self,
+        name: &str,
+        found: &Found,
+        complaints: &mut Vec<String>,
+    ) -> Option<(Remembered, u64)> {
         let id = match found {
             Found::Account { record, .. } => account_id(record),
             Found::Unreadable(_) | Found::Locked | Found::InKeyring => 0,
             Found::Nothing | Found::Damaged(_) => return None,
         };
-        let bytes = match self.folder().read(SERVERS, LARGE) {
+        let bytes = match self.folder().read(name, LARGE) {
             Content::Absent => return None,
             Content::Unreadable(why) => {
                 complaints.push(why);
@@ -324,9 +343,9 @@ impl Keeper {
             }
             return Some((servers.into_remembered(), of));
         }
-        let path = self.folder().path().join(SERVERS);
+        let path = self.folder().path().join(name);
         let path = path.display();
-        complaints.push(match self.folder().put_aside(SERVERS) {
+        complaints.push(match self.folder().put_aside(name) {
             Ok(aside) => format!(
                 "{path} was damaged or of a newer version and is kept as {aside}; the server list \
                  comes from plex.tv again"

@@ -4,13 +4,15 @@
 //! Files: `client-id` (never removed by us), `token.json` (the only one with a secret; not there
 //! while a keyring holds it), `account.json` (which store holds the token, whether it was refused,
 //! whether a sign-out is under way), `servers.json`. The folder has mode 0700, the files 0600; each
-//! is written beside its place, waited for, and renamed into it.
+//! is written beside its place, waited for, and renamed into it. A token that the unit gives goes
+//! before all of them; `servers-credential.json` is the list of its servers.
 //!
 //! Calls have their turns in the order they come in, and each is finished before the next begins,
 //! even if its caller no longer waits for it. [`order`] says in which order things are written.
 
 mod changes;
 mod client_id;
+mod credential;
 mod directories;
 mod disk;
 mod folder;
@@ -35,6 +37,7 @@ use tokio::sync::{Mutex, OwnedMutexGuard};
 
 pub use crate::event::{Found, StoreFault};
 use crate::{account::Record, presence::Remembered, view::Storage};
+use credential::Credential;
 pub use directories::Directories;
 use disk::{Disk, RealDisk};
 use keeper::Keeper;
@@ -124,10 +127,14 @@ impl Custody {
         keyring: Arc<dyn Keyring>,
         secrets: Arc<SecretService>,
     ) -> Result<Opened, String> {
-        let start = Keeper::open(environment, disk)?;
+        let mut credential = Credential::find(environment, disk);
+        let start = match &mut credential {
+            Some(credential) => credential.open(environment)?,
+            None => Keeper::open(environment, disk)?,
+        };
         let client_id = start.keeper.client_id.clone();
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
-        let order = Order { keeper, keyring, choice, refused: false };
+        let order = Order { keeper, keyring, choice, credential, refused: false };
         let (remembered, list_of) = start.remembered.unzip();
         Ok(Opened {
             client_id,

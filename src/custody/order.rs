@@ -31,6 +31,7 @@ use std::{
 use super::{
     Choice, Found, Settled, StoreFault,
     changes::Begun,
+    credential::Credential,
     form::Kept,
     keeper::Keeper,
     keyring::Keyring,
@@ -47,6 +48,8 @@ pub(super) struct Order {
     pub(super) keeper: Arc<Mutex<Keeper>>,
     pub(super) keyring: Arc<dyn Keyring>,
     pub(super) choice: Choice,
+    /// Goes before all that is kept.
+    pub(super) credential: Option<Credential>,
     /// The keyring, or the person it asked, did not want the account: they are not bothered
     /// again before the next login or start.
     pub(super) refused: bool,
@@ -54,6 +57,9 @@ pub(super) struct Order {
 
 impl Order {
     pub(super) async fn read_again(&mut self) -> Result<Found, StoreFault> {
+        if let Some(credential) = &mut self.credential {
+            return Ok(credential.read());
+        }
         let found = self.disk(Keeper::read_again).await?;
         if found != Found::InKeyring {
             return Ok(found);
@@ -74,6 +80,9 @@ impl Order {
     }
 
     pub(super) async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
+        if let Some(credential) = &mut self.credential {
+            return credential.store(&record);
+        }
         let stored = match self.place_for(&record).await {
             Ok(Kept::File) => self.keep_in_file(record.clone()).await,
             Ok(_) => self.keep_in_keyring(record.clone()).await,
@@ -122,6 +131,9 @@ impl Order {
 
     /// `called_off` is looked at as long as nothing is removed.
     pub(super) async fn forget(&mut self, called_off: Arc<AtomicBool>) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Err(Credential::given());
+        }
         let Begun::Noted(before) = self.disk(Keeper::begin_forget).await?? else {
             return Ok(());
         };
@@ -142,6 +154,9 @@ impl Order {
     }
 
     pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Ok(());
+        }
         self.disk(Keeper::finish_sign_out).await??;
         if self.disk(|keeper| keeper.account.signing_out).await? {
             self.delete_residue().await?;
@@ -150,6 +165,9 @@ impl Order {
     }
 
     pub(super) async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Ok(()); // plex.tv will say so again
+        }
         self.disk(move |keeper| keeper.set_rejected(since)).await?
     }
 
@@ -158,10 +176,16 @@ impl Order {
         remembered: Remembered,
         durable: bool,
     ) -> Result<(), StoreFault> {
+        if let Some(credential) = &self.credential {
+            return self.disk(credential.remember(remembered, durable)).await?;
+        }
         self.disk(move |keeper| keeper.remember(&remembered, durable)).await?
     }
 
     pub(super) async fn settle(&mut self) -> Result<Settled, StoreFault> {
+        if self.credential.is_some() {
+            return Ok(Settled::AsItWas);
+        }
         let (account, fixed, known) = self
             .disk(|keeper| {
                 let fixed = keeper.unreadable.is_none() && !keeper.adrift;

@@ -2,6 +2,7 @@
 //! wants it to.
 
 mod crash;
+mod credential;
 mod faulty;
 mod folders;
 mod moves;
