@@ -249,16 +249,22 @@ impl Folder {
         let _ = undone.and_then(|()| self.sync());
     }
 
-    /// Does something with the first name for a damaged copy that is not taken.
+    /// Does something with a name for a damaged copy that is not taken, and sorts after all that
+    /// are.
     fn find_aside(&self, name: &str, with: impl Fn(&Path) -> io::Result<()>) -> io::Result<String> {
         let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut aside = format!("{name}{DAMAGED}{now}");
-        for n in 1..100 {
+        let base = format!("{name}{DAMAGED}{now}");
+        let number = |taken: &String| match taken.strip_prefix(&base)?.strip_prefix('-') {
+            None => Some(0),
+            Some(number) => number.parse().ok(),
+        };
+        let last: Option<u32> = self.damaged(name).iter().filter_map(number).max();
+        for n in last.map_or(0, |last| last + 1)..100 {
+            let aside = if n == 0 { base.clone() } else { format!("{base}-{n:02}") };
             match with(&self.path.join(&aside)) {
                 Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
                 result => return result.map(|()| aside),
             }
-            aside = format!("{name}{DAMAGED}{now}-{n:02}");
         }
         Err(io::ErrorKind::AlreadyExists.into())
     }

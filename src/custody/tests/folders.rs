@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use super::{
+    super::disk::RealDisk,
     faulty::{Fault, FaultyDisk},
     *,
 };
@@ -62,8 +63,15 @@ fn a_closed_folder_further_down_does_not_stop_the_first() {
     let home = Home::new();
     let opened = home.open_on(&disk(Fault::FailAt(2, Errno::ACCESS)));
     assert!(matches!(opened.found, Found::Nothing));
-    let opened = home.open_on(&disk(Fault::FailAt(2, Errno::IO)));
+    // Where that can't be told, nothing is said, and nothing of ours is put there.
+    let home = Home::new();
+    let mut opened = home.open_on(&disk(Fault::FailAt(2, Errno::IO)));
     assert!(matches!(opened.found, Found::Unreadable(_)));
+    assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
+    let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
+    run(opened.custody.store(record.clone())).unwrap();
+    assert!(home.file("token.json").exists());
+    assert_eq!(account(&home.open_clean().found), Some((&record, None)));
 }
 
 #[test]
@@ -149,4 +157,16 @@ fn what_a_killed_write_left_behind_is_cleaned_up_and_nothing_else() {
     home.open_clean();
     assert!(!home.has(".token.json.0123456789abcdef.tmp"));
     assert!(home.has("notes.txt"));
+}
+
+#[test]
+fn a_second_daemon_leaves_alone_what_the_first_is_writing() {
+    let home = Home::with_account(&record("anna", 7));
+    let path = home.file(".token.json.0123456789abcdef.tmp");
+    let file = RealDisk.create(&path).unwrap();
+    Custody::open(&home.directories(), Choice::File).unwrap();
+    assert!(path.exists());
+    drop(file);
+    Custody::open(&home.directories(), Choice::File).unwrap();
+    assert!(!path.exists());
 }

@@ -278,3 +278,20 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
         }
     }
 }
+
+#[test]
+fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
+    let home = Home { choice: Choice::SecretService, ..in_file() };
+    let mut custody = home.open().custody;
+    home.vault.lock().unwrap().mood = Mood::Locked;
+    run(custody.store(new())).unwrap_err();
+    run(custody.set_rejected(Some(9))).unwrap();
+    run(custody.remember(list("new"), true)).unwrap();
+    let opened = home.open();
+    assert_eq!(account(&opened.found), Some((&old(), None)), "it is as it was");
+    assert_eq!(opened.remembered, Some(list("old")));
+    run(custody.forget()).unwrap();
+    run(custody.signed_out()).unwrap();
+    assert!(!home.holds("token-of"));
+    assert_eq!(home.open().found, Found::Nothing);
+}
