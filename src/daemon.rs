@@ -115,7 +115,7 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, complaints } = opened;
+        let Opened { custody, client_id, found, remembered, complaints, .. } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, sync::atomic::AtomicBool}
 use clap::Parser;
 use plex_accountd::{
     config::Config,
-    custody::{Custody, Directories},
+    custody::{Choice, Custody, Directories},
     daemon::{CALLS, Daemon, Ended, Setup},
     dbus::{NameError, Service},
     logging,
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let opened = match Custody::open(&Directories::from_env()) {
+    let opened = match Custody::open(&Directories::from_env(), Choice::File) {
         Ok(opened) => opened,
         Err(sentence) => return failed(&sentence),
     };

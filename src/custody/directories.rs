@@ -1,4 +1,4 @@
-//! Where the state may be.
+//! Where the state may be, and what the unit gives.
 
 use std::{env, path::PathBuf};
 
@@ -14,10 +14,12 @@ pub struct Directories {
     pub xdg_config_home: Option<PathBuf>,
     /// `$HOME`
     pub home: Option<PathBuf>,
+    /// `$CREDENTIALS_DIRECTORY`, which systemd sets where the unit gives credentials.
+    pub credentials: Option<PathBuf>,
 }
 
 impl Directories {
-    /// Reads the four variables.
+    /// Reads the variables.
     #[must_use]
     pub fn from_env() -> Self {
         let path = |name| env::var_os(name).map(PathBuf::from);
@@ -29,6 +31,7 @@ impl Directories {
             xdg_state_home: path("XDG_STATE_HOME"),
             xdg_config_home: path("XDG_CONFIG_HOME"),
             home: path("HOME"),
+            credentials: path("CREDENTIALS_DIRECTORY"),
         }
     }
 
@@ -64,7 +67,13 @@ mod tests {
     fn candidates(set: [Option<&str>; 4]) -> Vec<String> {
         let [state_directory, xdg_state_home, xdg_config_home, home] =
             set.map(|path| path.map(PathBuf::from));
-        let directories = Directories { state_directory, xdg_state_home, xdg_config_home, home };
+        let directories = Directories {
+            state_directory,
+            xdg_state_home,
+            xdg_config_home,
+            home,
+            credentials: None,
+        };
         let paths = directories.candidates();
         paths.iter().map(|p| p.display().to_string()).collect()
     }

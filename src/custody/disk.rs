@@ -9,7 +9,10 @@ use std::{
     path::Path,
 };
 
-use rustix::fs::OFlags;
+use rustix::{
+    fs::{CWD, FlockOperation, OFlags, RenameFlags, flock, renameat_with},
+    io::Errno,
+};
 
 /// What custody needs to know of a file or folder without following a link.
 #[derive(Clone, Copy, Debug)]
@@ -80,9 +83,24 @@ pub(super) trait Disk: Send + Sync + 'static {
         Ok((bytes, meta.mode() & 0o7777))
     }
 
-    /// Makes a file of mode 0600 that must not be there yet.
+    /// Makes a file of mode 0600 that must not be there yet. It is locked until it is closed, so
+    /// that another process can tell it from one that was left behind.
     fn create(&self, path: &Path) -> io::Result<File> {
-        OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)
+        let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+        // Not every file system can; then the other process may have removed it.
+        let _ = flock(&file, FlockOperation::NonBlockingLockExclusive);
+        Ok(file)
+    }
+
+    /// Removes a file made by [`create`](Self::create), unless a process is at work on it.
+    fn remove_abandoned(&self, path: &Path) -> io::Result<()> {
+        let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+        let file =
+            OpenOptions::new().read(true).custom_flags(flags.bits().cast_signed()).open(path)?;
+        match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+            Err(Errno::WOULDBLOCK) => Err(io::ErrorKind::WouldBlock.into()),
+            _ => fs::remove_file(path),
+        }
     }
 
     /// Writes all bytes into a file made by [`create`](Self::create).
@@ -103,6 +121,25 @@ pub(super) trait Disk: Send + Sync + 'static {
     /// Gives a file another name, in the place of what had it.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         fs::rename(from, to)
+    }
+
+    /// Gives a file another name that nothing has yet.
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        match renameat_with(CWD, from, CWD, to, RenameFlags::NOREPLACE) {
+            // A file system that can't promise it.
+            Err(Errno::INVAL | Errno::NOSYS) => {
+                if fs::symlink_metadata(to).is_ok() {
+                    return Err(io::ErrorKind::AlreadyExists.into());
+                }
+                fs::rename(from, to)
+            }
+            result => Ok(result?),
+        }
+    }
+
+    /// Gives a file a second name that nothing has yet.
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        fs::hard_link(from, to)
     }
 
     /// Removes a file.

@@ -16,6 +16,9 @@ use crate::random;
 /// How many damaged copies of one file are kept.
 const DAMAGED_KEPT: usize = 3;
 
+/// Largest file that is put back where it could not be replaced, in bytes.
+const LARGEST: u64 = 32 * 1024 * 1024;
+
 /// What a file name gets when its content makes no sense, followed by the unix time.
 const DAMAGED: &str = ".damaged-";
 
@@ -29,6 +32,9 @@ pub(super) enum Content {
     /// It is there but can't be read; the sentence says why.
     Unreadable(String),
 }
+
+/// The other name of a file that is kept although it makes no sense to us.
+pub(super) struct Aside(String);
 
 /// A folder that belongs to us alone.
 #[derive(Clone)]
@@ -119,34 +125,54 @@ impl Folder {
     }
 
     /// Writes a file whole. When this returns well and it was to be `durable`, the file is the new
-    /// one even after a power cut; when it fails, it is the old one (or, where only the last step
-    /// failed, the new one), never something between.
+    /// one even after a power cut; when it fails, it is the old one (or, where the disk takes no
+    /// more writes at all after the last step failed, the new one), never something between.
     pub(super) fn write(&self, name: &str, bytes: &[u8], durable: bool) -> Result<(), StoreFault> {
-        self.replace(name, bytes, durable).map_err(|e| self.cannot_write(name, &e))
+        let read = || self.disk.read(&self.path.join(name), LARGEST);
+        let before = durable.then(|| read().map(|(bytes, _)| Zeroizing::new(bytes)));
+        self.place(name, bytes, durable).map_err(|e| self.cannot_write(name, &e))?;
+        let Some(before) = before else { return Ok(()) };
+        self.sync().map_err(|e| {
+            // It is in its place, but may not stay there: then it must not be found there either.
+            let path = self.path.join(name);
+            let undone = match before {
+                Ok(old) => self.place(name, &old, true),
+                Err(e) if is_absent(&e) => self.disk.remove(&path),
+                Err(_) => Ok(()),
+            };
+            let _ = undone.and_then(|()| self.sync());
+            self.cannot_write(name, &e)
+        })
     }
 
-    fn replace(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+    /// Writes a file and puts it into its place; that it stays there is not waited for.
+    fn place(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
+        let mut tries = 3;
+        loop {
+            tries -= 1;
+            match self.try_place(name, bytes, durable) {
+                // The folder may have been removed under us, or another process that starts took
+                // our file for one that was left behind.
+                Err(e) if is_absent(&e) && tries > 0 => self.make()?,
+                result => return result,
+            }
+        }
+    }
+
+    fn try_place(&self, name: &str, bytes: &[u8], durable: bool) -> io::Result<()> {
         let suffix = u64::from_ne_bytes(random::bytes()?);
         let temporary = self.path.join(format!(".{name}.{suffix:016x}.tmp"));
-        let file = match self.disk.create(&temporary) {
-            // The folder may have been removed under us.
-            Err(e) if is_absent(&e) => {
-                self.make()?;
-                self.disk.create(&temporary)?
-            }
-            other => other?,
-        };
+        let file = self.disk.create(&temporary)?;
         let written = self
             .disk
             .write(&file, bytes)
             .and_then(|()| if durable { self.disk.sync(&file) } else { Ok(()) })
             .and_then(|()| self.disk.rename(&temporary, &self.path.join(name)));
-        if let Err(e) = written {
+        if written.is_err() {
             // It may hold a secret. What can't be removed now goes at the next start.
             let _ = self.disk.remove(&temporary);
-            return Err(e);
         }
-        if durable { self.sync() } else { Ok(()) }
+        written
     }
 
     /// Removes a file; none there is no error. It is gone for good after [`settle`](Self::settle).
@@ -176,24 +202,71 @@ impl Folder {
     /// Renames a file whose content makes no sense, so that nothing is lost that a person could
     /// still read, and answers its new name. Of several such only the latest few are kept.
     pub(super) fn put_aside(&self, name: &str) -> Result<String, StoreFault> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
-        let mut aside = format!("{name}{DAMAGED}{now}");
-        for n in 1..100 {
-            if matches!(self.has(&aside), Ok(false)) {
-                break;
-            }
-            aside = format!("{name}{DAMAGED}{now}-{n:02}");
-        }
-        self.disk
-            .rename(&self.path.join(name), &self.path.join(&aside))
-            .and_then(|()| self.sync())
+        let path = self.path.join(name);
+        let aside = self
+            .find_aside(name, |aside| self.disk.rename_new(&path, aside))
+            .and_then(|aside| self.sync().map(|()| aside))
             .map_err(|e| self.cannot_write(name, &e))?;
+        self.prune(name);
+        Ok(aside)
+    }
+
+    /// Lets a file outlive that another is written into its place. What has no place for a second
+    /// name (a folder, some file systems) is put aside at once.
+    pub(super) fn keep_aside(&self, name: &str) -> Result<Option<Aside>, StoreFault> {
+        let path = self.path.join(name);
+        if matches!(self.has(name), Ok(false)) {
+            return Ok(None);
+        }
+        let aside = self
+            .find_aside(name, |aside| self.disk.link(&path, aside))
+            .or_else(|_| self.find_aside(name, |aside| self.disk.rename_new(&path, aside)));
+        let aside = aside.map_err(|e| self.cannot_write(name, &e))?;
+        self.prune(name);
+        Ok(Some(Aside(aside)))
+    }
+
+    fn prune(&self, name: &str) {
         let mut old = self.damaged(name);
         old.sort_unstable();
         for old in old.iter().rev().skip(DAMAGED_KEPT) {
             let _ = self.disk.remove(&self.path.join(old));
         }
-        Ok(aside)
+    }
+
+    /// Puts back what [`keep_aside`](Self::keep_aside) kept, in the place of what was written
+    /// since, as far as the disk still lets us.
+    pub(super) fn take_back(&self, name: &str, aside: Option<Aside>) {
+        let path = self.path.join(name);
+        let undone = match aside {
+            None => self.disk.remove(&path),
+            Some(Aside(aside)) => {
+                let aside = self.path.join(aside);
+                // Where both are names of one file this leaves both.
+                self.disk.rename(&aside, &path).map(|()| drop(self.disk.remove(&aside)))
+            }
+        };
+        let _ = undone.and_then(|()| self.sync());
+    }
+
+    /// Does something with a name for a damaged copy that is not taken, and sorts after all that
+    /// are.
+    fn find_aside(&self, name: &str, with: impl Fn(&Path) -> io::Result<()>) -> io::Result<String> {
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
+        let base = format!("{name}{DAMAGED}{now}");
+        let number = |taken: &String| match taken.strip_prefix(&base)?.strip_prefix('-') {
+            None => Some(0),
+            Some(number) => number.parse().ok(),
+        };
+        let last: Option<u32> = self.damaged(name).iter().filter_map(number).max();
+        for n in last.map_or(0, |last| last + 1)..100 {
+            let aside = if n == 0 { base.clone() } else { format!("{base}-{n:02}") };
+            match with(&self.path.join(&aside)) {
+                Err(e) if e.kind() == io::ErrorKind::AlreadyExists => {}
+                result => return result.map(|()| aside),
+            }
+        }
+        Err(io::ErrorKind::AlreadyExists.into())
     }
 
     /// The copies that [`put_aside`](Self::put_aside) made.
@@ -202,12 +275,13 @@ impl Folder {
         self.names().filter(|n| n.starts_with(&start)).collect()
     }
 
-    /// Removes what a write that was cut short left behind.
+    /// Removes what a write that was cut short left behind, but not what another process is at
+    /// work on.
     pub(super) fn clean(&self) {
         for name in self.names() {
             let path = Path::new(&name);
             if name.starts_with('.') && path.extension().is_some_and(|e| e == "tmp") {
-                let _ = self.disk.remove(&self.path.join(&name));
+                let _ = self.disk.remove_abandoned(&self.path.join(&name));
             }
         }
     }
@@ -234,7 +308,7 @@ impl Folder {
 }
 
 /// Why a file can't be read, as a sentence.
-fn unreadable(path: &Path, e: &io::Error) -> String {
+pub(super) fn unreadable(path: &Path, e: &io::Error) -> String {
     let what = path.display();
     if e.raw_os_error() == Some(rustix::io::Errno::LOOP.raw_os_error()) {
         return format!(

@@ -34,6 +34,10 @@ pub(super) struct Account {
     /// The note: a sign-out is under way and must be finished.
     #[serde(default)]
     pub(super) signing_out: bool,
+    /// The keyring may hold an item of ours that does not count: of a move that was cut short or
+    /// of an account that is to be forgotten. It is to be deleted, or replaced.
+    #[serde(default)]
+    pub(super) keyring_residue: bool,
 }
 
 /// Which store holds the token.
@@ -43,6 +47,7 @@ pub(super) enum Kept {
     #[default]
     None,
     File,
+    SecretService,
     /// One that this version does not know.
     #[serde(other)]
     Elsewhere,

@@ -1,57 +1,50 @@
-//! The order in which files are read and written. All of it blocks; [`Custody`](super::Custody)
-//! calls it from a thread that may.
-//!
-//! A power cut or SIGKILL at any step leaves the account as it was or as it was to be:
-//!
-//! * *Store*: `token.json`, then `account.json`. A good `token.json` counts whatever
-//!   `account.json` says, the note below excepted, and "refused" is bound to the token it was said
-//!   of.
-//! * *Forget*: `account.json` with the note `signing_out`, which is the moment it counts from; then
-//!   the token, then the rest, then `account.json` without an account. A start that finds the note
-//!   goes on from there.
+//! What the state folder holds, and how sense is made of it. All of it blocks;
+//! [`Order`](super::order::Order) calls it from a thread that may, and says why the order of the
+//! writes is what it is.
 
-use std::{
-    io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, Ordering},
-    },
-};
+use std::{io, sync::Arc};
 
 use super::{
     Directories, Found, StoreFault,
     disk::Disk,
     folder::{Content, Folder},
     form::{self, Account, Bad, Kept},
-    store::{Answer, FileStore, SMALL, Store, TOKEN},
+    token_file::{Answer, SMALL, TOKEN, TokenFile},
 };
-use crate::{account::Record, presence::Remembered, random, view::Storage};
+use crate::{account::Record, presence::Remembered, view::Storage};
 
-const ACCOUNT: &str = "account.json";
-const CLIENT_ID: &str = "client-id";
-const SERVERS: &str = "servers.json";
+pub(super) const ACCOUNT: &str = "account.json";
+pub(super) const SERVERS: &str = "servers.json";
 
 /// Largest server list read, in bytes: that of thousands of servers.
 const LARGE: u64 = 32 * 1024 * 1024;
 
 /// The state folder that is in use, with what is known to be in it.
+#[allow(clippy::struct_excessive_bools)] // each is a doubt of its own
 pub(super) struct Keeper {
     /// Every folder that may hold an account, in the contract's order.
-    candidates: Vec<Folder>,
+    pub(super) candidates: Vec<Folder>,
     /// Which of them is in use.
-    chosen: usize,
-    /// Why the chosen folder was taken without knowing that it holds an account.
+    pub(super) chosen: usize,
+    /// Why it is not known whether another folder holds the account.
     doubt: Option<String>,
-    store: Store,
+    pub(super) token: TokenFile,
     /// What `account.json` says, or should.
-    account: Account,
+    pub(super) account: Account,
+    /// `account.json` makes no sense and is still in its place, since a keyring may hold the
+    /// account.
+    pub(super) account_damaged: bool,
     /// What is in the folder can't be read or is not ours to change.
-    unreadable: Option<String>,
-    /// Whose token is held, 0 = not known.
-    account_id: u64,
-    client_id: String,
+    pub(super) unreadable: Option<String>,
+    /// The account in use is another than the one kept: it could not be stored.
+    pub(super) adrift: bool,
+    /// The keyring has given out the account that it holds.
+    pub(super) known: bool,
+    /// Whose the server list is, 0 = not known.
+    pub(super) account_id: u64,
+    pub(super) client_id: String,
     /// The file `client-id` still has to be written.
-    client_id_pending: bool,
+    pub(super) client_id_pending: bool,
 }
 
 /// Whether a folder holds an account.
@@ -70,13 +63,25 @@ enum Holds {
 pub(super) struct Start {
     pub(super) keeper: Keeper,
     pub(super) found: Found,
-    pub(super) remembered: Option<Remembered>,
+    pub(super) remembered: Option<(Remembered, u64)>,
     pub(super) complaints: Vec<String>,
 }
 
 impl Keeper {
     /// Finds the folder and reads all that is in it.
     pub(super) fn open(directories: &Directories, disk: &Arc<dyn Disk>) -> Result<Start, String> {
+        let mut start = Self::at_place(directories, disk)?;
+        start.found = start.keeper.look(&mut start.complaints);
+        start.complaints.extend(start.keeper.settle_client_id(&start.found)?);
+        start.remembered = start.keeper.recall(SERVERS, &start.found, &mut start.complaints);
+        Ok(start)
+    }
+
+    /// Finds the folder. Nothing is read yet.
+    pub(super) fn at_place(
+        directories: &Directories,
+        disk: &Arc<dyn Disk>,
+    ) -> Result<Start, String> {
         let candidates: Vec<_> = directories
             .candidates()
             .into_iter()
@@ -89,35 +94,37 @@ impl Keeper {
             candidates,
             chosen: 0,
             doubt: None,
-            store: Store::File(FileStore(first)),
+            token: TokenFile(first),
             account: Account::default(),
+            account_damaged: false,
             unreadable: None,
+            adrift: false,
+            known: false,
             account_id: 0,
             client_id: String::new(),
             client_id_pending: false,
         };
         keeper.choose();
-        let mut complaints = Vec::new();
-        complaints.extend(keeper.folder().prepare()?);
+        let complaints = Vec::from_iter(keeper.folder().prepare()?);
         keeper.candidates.iter().for_each(Folder::clean);
-        let found = keeper.look(&mut complaints);
-        complaints.extend(keeper.settle_client_id(&found)?);
-        let remembered = keeper.recall(&found, &mut complaints);
-        Ok(Start { keeper, found, remembered, complaints })
+        Ok(Start { keeper, found: Found::Nothing, remembered: None, complaints })
     }
 
-    pub(super) fn client_id(&self) -> &str {
-        &self.client_id
+    /// The client id for a token that is none of ours.
+    pub(super) fn client_id_of_nobody(&mut self) -> Result<Option<String>, String> {
+        let doubt = self.doubt.clone().map(|why| Found::Unreadable(StoreFault::disk(why)));
+        self.settle_client_id(&doubt.unwrap_or(Found::Nothing))
     }
 
-    fn folder(&self) -> &Folder {
+    pub(super) fn folder(&self) -> &Folder {
         &self.candidates[self.chosen]
     }
 
-    /// Takes the first folder that holds an account, or may; else the first of all.
+    /// Takes the first folder that holds an account; else the first of all. One that can't be
+    /// looked into may hold it, but is no place for another.
     fn choose(&mut self) {
-        let mut damaged = None;
-        let mut first = None;
+        let (mut found, mut damaged) = (None, None);
+        self.doubt = None;
         for (n, folder) in self.candidates.iter().enumerate() {
             match holds(folder) {
                 Holds::No => continue,
@@ -127,16 +134,16 @@ impl Keeper {
                     damaged.get_or_insert(n);
                     continue;
                 }
-                Holds::Yes => first = Some((n, None)),
-                Holds::Forbidden(why) | Holds::Unreadable(why) => first = Some((n, Some(why))),
+                Holds::Yes => found = Some(n),
+                Holds::Forbidden(why) | Holds::Unreadable(why) => self.doubt = Some(why),
             }
             break;
         }
-        (self.chosen, self.doubt) = first.unwrap_or((damaged.unwrap_or(0), None));
-        self.store = Store::File(FileStore(self.folder().clone()));
+        self.chosen = found.or(damaged).unwrap_or(0);
+        self.token = TokenFile(self.folder().clone());
     }
 
-    /// Looks again after [`Found::Unreadable`].
+    /// Looks again after [`Found::Unreadable`], or before the keyring is asked.
     pub(super) fn read_again(&mut self) -> Found {
         self.choose();
         if let Err(why) = self.folder().prepare() {
@@ -144,14 +151,46 @@ impl Keeper {
         }
         let mut complaints = Vec::new();
         let found = self.look(&mut complaints);
-        match self.settle_client_id(&found) {
-            Ok(complaint) => complaints.extend(complaint),
-            Err(complaint) => complaints.push(complaint),
-        }
+        self.adopt_client_id(&found);
         for complaint in complaints {
             tracing::warn!("{complaint}");
         }
         found
+    }
+
+    /// The keyring holds this, as `account.json` says.
+    pub(super) fn found_in_keyring(&mut self, record: Record) -> Found {
+        let right = self.right(Kept::SecretService, &record);
+        let rejected_since = right.rejected_since;
+        self.put_right(right);
+        self.drop_leftover();
+        self.known = true;
+        self.account_id = account_id(&record);
+        let found = Found::Account { record, storage: Storage::SecretService, rejected_since };
+        self.adopt_client_id(&found);
+        found
+    }
+
+    /// The keyring does not hold what `account.json` says it does; the sentence says so.
+    pub(super) fn lost_by_keyring(&mut self, sentence: String) -> Found {
+        // The file has it where a move was cut short before it was removed.
+        let found = if let Answer::Held(record) = self.token.read() {
+            self.account_id = account_id(&record);
+            self.accept(record)
+        } else {
+            self.account_id = 0;
+            self.put_right(Account::default());
+            Found::Damaged(sentence)
+        };
+        self.adopt_client_id(&found);
+        found
+    }
+
+    fn adopt_client_id(&mut self, found: &Found) {
+        match self.settle_client_id(found) {
+            Ok(None) => {}
+            Ok(Some(complaint)) | Err(complaint) => tracing::warn!("{complaint}"),
+        }
     }
 
     /// Reads `account.json` and the token, and puts right what contradicts.
@@ -161,69 +200,63 @@ impl Keeper {
             (Found::Nothing, Some(why)) => Found::Unreadable(StoreFault::disk(why)),
             (found, _) => found,
         };
+        self.adrift = false;
+        self.known = false;
         self.unreadable = match &found {
             Found::Unreadable(why) => Some(why.message.clone()),
             _ => None,
         };
-        self.account_id = match &found {
-            Found::Account { record, .. } => account_id(record),
-            _ => 0,
-        };
+        match &found {
+            Found::Account { record, .. } => self.account_id = account_id(record),
+            Found::Nothing | Found::Damaged(_) => self.account_id = 0,
+            // It stays that of the list, which may be served and written meanwhile.
+            Found::Unreadable(_) | Found::InKeyring | Found::Locked => {}
+        }
         found
     }
 
     fn look_at_files(&mut self, complaints: &mut Vec<String>) -> Found {
         self.account = Account::default();
-        let mut account_damaged = false;
-        let account = match self.folder().read(ACCOUNT, SMALL) {
-            Content::Absent => None,
+        self.account_damaged = false;
+        match self.folder().read(ACCOUNT, SMALL) {
+            Content::Absent => {}
             Content::Unreadable(why) => return Found::Unreadable(StoreFault::disk(why)),
             Content::Bytes(bytes) => match form::read_account(&bytes) {
-                Ok(account) => Some(account),
+                Ok(account) => self.account = account,
                 Err(Bad::Newer) => {
                     return Found::Unreadable(StoreFault::disk(self.folder().newer(ACCOUNT)));
                 }
-                Err(Bad::Damaged) => {
-                    account_damaged = true;
-                    None
-                }
+                Err(Bad::Damaged) => self.account_damaged = true,
             },
-        };
-        if let Some(account) = &account {
-            if account.signing_out {
-                self.account = account.clone();
-                if let Err(e) = self.signed_out() {
-                    complaints.push(format!("The sign-out could not be finished: {e}"));
-                }
-                return Found::Nothing;
+        }
+        if self.account.signing_out {
+            if let Err(e) = self.finish_sign_out() {
+                complaints.push(format!("The sign-out could not be finished: {e}"));
             }
-            if account.store == Kept::Elsewhere {
+            return Found::Nothing;
+        }
+        match self.account.store {
+            Kept::SecretService => return Found::InKeyring,
+            Kept::Elsewhere => {
                 return Found::Unreadable(StoreFault::disk(format!(
                     "{} says that the account is in a store that this version does not know: use \
                      the newer plex-accountd that put it there",
                     self.folder().path().join(ACCOUNT).display()
                 )));
             }
+            Kept::None | Kept::File => {}
         }
-        let answer = self.store.read();
-        if let Answer::Silent(why) = answer {
-            return Found::Unreadable(StoreFault::disk(why));
-        }
-        if account_damaged {
-            complaints.push(match self.folder().put_aside(ACCOUNT) {
-                Ok(aside) => format!(
-                    "{} was damaged and is kept as {aside}",
-                    self.folder().path().join(ACCOUNT).display()
-                ),
-                Err(e) => e.to_string(),
-            });
-        }
-        match answer {
-            Answer::Held(record) => self.accept(record, account.as_ref()),
+        match self.token.read() {
+            Answer::Silent(why) => Found::Unreadable(StoreFault::disk(why)),
+            Answer::Held(record) => {
+                complaints.extend(self.set_account_aside());
+                self.accept(record)
+            }
             Answer::Damaged => {
+                complaints.extend(self.set_account_aside());
                 let path = self.folder().path().join(TOKEN);
                 let path = path.display();
-                let sentence = match self.store.put_aside() {
+                let sentence = match self.token.put_aside() {
                     Ok(aside) => format!(
                         "The file with your Plex sign-in, {path}, was damaged and is kept as \
                          {aside}: sign in again"
@@ -233,201 +266,61 @@ impl Keeper {
                          away ({e}): sign in again"
                     ),
                 };
-                self.put_right(&Account::default(), account.as_ref());
+                self.put_right(self.nothing());
                 Found::Damaged(sentence)
             }
-            Answer::Absent if account_damaged => {
-                self.put_right(&Account::default(), None);
-                Found::Damaged(
-                    "The file that says where your Plex sign-in is was damaged, and no sign-in \
-                     was found: sign in again"
-                        .into(),
-                )
+            Answer::Absent if self.account_damaged => {
+                // It may have said so; only the keyring can tell.
+                self.account.store = Kept::SecretService;
+                Found::InKeyring
             }
-            Answer::Absent if account.as_ref().is_some_and(|a| a.store == Kept::File) => {
-                self.put_right(&Account::default(), account.as_ref());
+            Answer::Absent if self.account.store == Kept::File => {
+                self.put_right(self.nothing());
                 Found::Damaged(format!(
                     "The file with your Plex sign-in, {}, is gone: sign in again",
                     self.folder().path().join(TOKEN).display()
                 ))
             }
-            Answer::Absent | Answer::Silent(_) => Found::Nothing,
+            Answer::Absent => Found::Nothing,
         }
     }
 
-    fn accept(&mut self, record: Record, account: Option<&Account>) -> Found {
-        let rejected_since = account
-            .filter(|account| account.signed_in_at == record.signed_in_at)
-            .and_then(|account| account.rejected_since);
-        let right = Account { rejected_since, ..held(&record) };
-        self.put_right(&right, account);
-        Found::Account { record, storage: self.store.storage(), rejected_since }
+    fn accept(&mut self, record: Record) -> Found {
+        let right = self.right(Kept::File, &record);
+        let rejected_since = right.rejected_since;
+        self.put_right(right);
+        Found::Account { record, storage: Storage::File, rejected_since }
     }
 
-    /// Writes `account.json` if it says something else. It can be told anew at each start, so a
-    /// failure is only logged.
-    fn put_right(&mut self, right: &Account, on_disk: Option<&Account>) {
-        self.account = right.clone();
-        if on_disk != Some(right)
-            && let Err(e) = self.write_account(right.clone())
-        {
-            tracing::warn!("{e}");
+    /// Moves an `account.json` that makes no sense out of the way. `Some` is a complaint.
+    pub(super) fn set_account_aside(&mut self) -> Option<String> {
+        if !std::mem::take(&mut self.account_damaged) {
+            return None;
         }
-    }
-
-    /// Puts a new account in the place of the one held.
-    pub(super) fn store(&mut self, record: &Record) -> Result<Storage, StoreFault> {
-        if self.account.signing_out {
-            // Else the next start would take the new account for the one to be forgotten.
-            self.signed_out()?;
-        }
-        if self.unreadable.is_some() {
-            // Whatever it is, a person wanted another account; but they may still need it.
-            for name in [TOKEN, ACCOUNT] {
-                if !matches!(self.folder().has(name), Ok(false)) {
-                    self.folder().put_aside(name)?;
-                }
-            }
-            self.unreadable = None;
-        }
-        self.store.write(record)?;
-        self.account_id = account_id(record);
-        let account = Account {
-            rejected_since: self
-                .account
-                .rejected_since
-                .filter(|_| self.account.signed_in_at == record.signed_in_at),
-            ..held(record)
-        };
-        self.put_right(&account, Some(&self.account.clone()));
-        if record.client_id != self.client_id || self.client_id_pending {
-            self.client_id.clone_from(&record.client_id);
-            if let Some(complaint) = self.write_client_id() {
-                tracing::warn!("{complaint}");
-            }
-        }
-        Ok(self.store.storage())
-    }
-
-    /// Forgets the account, but leaves the note that it is being signed out. `called_off` is
-    /// looked at until the note counts.
-    pub(super) fn forget(&mut self, called_off: &AtomicBool) -> Result<(), StoreFault> {
-        if let Some(why) = &self.unreadable {
-            return Err(StoreFault::disk(why.clone()));
-        }
-        let nothing_held = self.account.store == Kept::None
-            && !self.account.signing_out
-            && matches!(self.folder().has(TOKEN), Ok(false));
-        if nothing_held {
-            if let Err(e) = self.remove_rest() {
-                tracing::warn!("{e}");
-            }
-            return Ok(());
-        }
-        let before = self.account.clone();
-        let note = Account { signing_out: true, ..before.clone() };
-        let noted = self.write_account(note).and_then(|()| {
-            if called_off.load(Ordering::SeqCst) {
-                return Err(StoreFault::disk("The sign-out took too long and was called off"));
-            }
-            self.store.delete()
-        });
-        if let Err(e) = noted {
-            // The last step of writing the note may have failed, with the note in its place.
-            return match self.write_account(before.clone()) {
-                Ok(()) => Err(e),
-                Err(_) if self.note_is_written() => {
-                    tracing::error!("{e}; the next start will finish the sign-out");
-                    Ok(())
-                }
-                Err(_) => {
-                    self.account = before;
-                    Err(e)
-                }
-            };
-        }
-        // From here on the note counts: what fails is done again later.
-        self.account_id = 0;
-        let rest = self
-            .remove_rest()
-            .and_then(|()| self.write_account(Account { signing_out: true, ..Account::default() }));
-        if let Err(e) = rest {
-            tracing::warn!("{e}");
-        }
-        Ok(())
-    }
-
-    /// Whether a start would now find the note.
-    fn note_is_written(&mut self) -> bool {
-        let Content::Bytes(bytes) = self.folder().read(ACCOUNT, SMALL) else {
-            return false;
-        };
-        match form::read_account(&bytes) {
-            Ok(account) if account.signing_out => {
-                self.account = account;
-                true
-            }
-            _ => false,
-        }
-    }
-
-    /// Finishes a sign-out, with what could not be removed so far, and removes its note.
-    pub(super) fn signed_out(&mut self) -> Result<(), StoreFault> {
-        if !self.account.signing_out {
-            return Ok(());
-        }
-        self.store.delete()?;
-        self.remove_rest()?;
-        self.write_account(Account::default())
-    }
-
-    /// Removes everything of the account but the note, here and wherever an older token would
-    /// come up in its place. The client id stays.
-    fn remove_rest(&self) -> Result<(), StoreFault> {
-        let mut result = Ok(());
-        for (n, folder) in self.candidates.iter().enumerate() {
-            let mut names = folder.damaged(TOKEN);
-            names.push(SERVERS.into());
-            if n != self.chosen {
-                names.extend([TOKEN.into(), ACCOUNT.into()]);
-            }
-            for name in names {
-                result = result.and(folder.remove(&name));
-            }
-            result = result.and(folder.settle());
-        }
-        result
-    }
-
-    /// Keeps, with the account, that plex.tv refused the token, or that it does no longer.
-    pub(super) fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
-        if self.account.store != Kept::File || self.account.signing_out {
-            return Ok(());
-        }
-        self.write_account(Account { rejected_since: since, ..self.account.clone() })
-    }
-
-    /// Keeps the server list, as long as there is an account to keep it for.
-    pub(super) fn remember(
-        &self,
-        remembered: &Remembered,
-        durable: bool,
-    ) -> Result<(), StoreFault> {
-        if self.account.store != Kept::File || self.account.signing_out {
-            return Ok(());
-        }
-        let bytes = form::write_servers(remembered, self.account_id);
-        self.folder().write(SERVERS, &bytes, durable)
+        // It may have told of an item.
+        self.account.keyring_residue = true;
+        Some(match self.folder().put_aside(ACCOUNT) {
+            Ok(aside) => format!(
+                "{} was damaged and is kept as {aside}",
+                self.folder().path().join(ACCOUNT).display()
+            ),
+            Err(e) => e.to_string(),
+        })
     }
 
     /// The server list of the account that was found.
-    fn recall(&self, found: &Found, complaints: &mut Vec<String>) -> Option<Remembered> {
+    pub(super) fn recall(
+        &mut self,
+        name: &str,
+        found: &Found,
+        complaints: &mut Vec<String>,
+    ) -> Option<(Remembered, u64)> {
         let id = match found {
             Found::Account { record, .. } => account_id(record),
             Found::Unreadable(_) | Found::Locked | Found::InKeyring => 0,
             Found::Nothing | Found::Damaged(_) => return None,
         };
-        let bytes = match self.folder().read(SERVERS, LARGE) {
+        let bytes = match self.folder().read(name, LARGE) {
             Content::Absent => return None,
             Content::Unreadable(why) => {
                 complaints.push(why);
@@ -441,11 +334,18 @@ impl Keeper {
         }
         if let Ok(servers) = form::read_servers(&bytes) {
             let of_another = id != 0 && servers.account_id != 0 && id != servers.account_id;
-            return (!of_another).then(|| servers.into_remembered());
+            if of_another {
+                return None;
+            }
+            let of = servers.account_id;
+            if id == 0 {
+                self.account_id = of;
+            }
+            return Some((servers.into_remembered(), of));
         }
-        let path = self.folder().path().join(SERVERS);
+        let path = self.folder().path().join(name);
         let path = path.display();
-        complaints.push(match self.folder().put_aside(SERVERS) {
+        complaints.push(match self.folder().put_aside(name) {
             Ok(aside) => format!(
                 "{path} was damaged or of a newer version and is kept as {aside}; the server list \
                  comes from plex.tv again"
@@ -453,62 +353,6 @@ impl Keeper {
             Err(e) => e.to_string(),
         });
         None
-    }
-
-    /// Finds the client id, or makes it once. `Ok(Some)` is a complaint: the id holds for this
-    /// run only.
-    fn settle_client_id(&mut self, found: &Found) -> Result<Option<String>, String> {
-        let here = read_client_id(self.folder());
-        let kept = match &here {
-            Content::Bytes(bytes) => as_client_id(bytes),
-            _ => None,
-        };
-        let of_record = match found {
-            Found::Account { record, .. } => Some(record.client_id.clone()),
-            _ => None,
-        };
-        // A token goes with the id that it was issued to.
-        if let Some(id) = of_record {
-            let write = kept.as_ref() != Some(&id);
-            self.client_id = id;
-            return Ok(if write { self.write_client_id() } else { None });
-        }
-        if let Some(id) = kept {
-            self.client_id = id;
-            return Ok(None);
-        }
-        let elsewhere = self.candidates.iter().find_map(|folder| match read_client_id(folder) {
-            Content::Bytes(bytes) => as_client_id(&bytes),
-            _ => None,
-        });
-        if let Some(id) = elsewhere {
-            self.client_id = id;
-        } else if self.client_id.is_empty() {
-            self.client_id =
-                random::uuid().map_err(|e| format!("The system gives no random numbers: {e}"))?;
-        }
-        if let Content::Unreadable(why) = here {
-            // It may be readable again tomorrow, and then it is the better one, unless a token is
-            // issued to this one first.
-            self.client_id_pending = true;
-            return Ok(Some(why));
-        }
-        Ok(self.write_client_id())
-    }
-
-    /// Writes `client-id`; a failure is remembered, and tried again with the next account.
-    fn write_client_id(&mut self) -> Option<String> {
-        let bytes = format!("{}\n", self.client_id);
-        let written = self.folder().write(CLIENT_ID, bytes.as_bytes(), true);
-        self.client_id_pending = written.is_err();
-        written.err().map(|e| e.to_string())
-    }
-
-    fn write_account(&mut self, account: Account) -> Result<(), StoreFault> {
-        let bytes = form::write_account(&account);
-        self.folder().write(ACCOUNT, &bytes, true)?;
-        self.account = account;
-        Ok(())
     }
 }
 
@@ -523,32 +367,13 @@ fn holds(folder: &Folder) -> Holds {
         Content::Absent => Holds::No,
         Content::Unreadable(why) => Holds::Unreadable(why),
         Content::Bytes(bytes) => match form::read_account(&bytes) {
-            Ok(account) if account.store == Kept::None && !account.signing_out => Holds::No,
+            Ok(account) if account == Account::default() => Holds::No,
             Ok(_) | Err(Bad::Newer) => Holds::Yes,
             Err(Bad::Damaged) => Holds::Damaged,
         },
     }
 }
 
-/// What `account.json` says of a record in the file.
-fn held(record: &Record) -> Account {
-    Account {
-        store: Kept::File,
-        rejected_since: None,
-        signed_in_at: record.signed_in_at,
-        signing_out: false,
-    }
-}
-
-fn account_id(record: &Record) -> u64 {
+pub(super) fn account_id(record: &Record) -> u64 {
     record.user.as_ref().map_or(0, |user| user.id)
-}
-
-fn read_client_id(folder: &Folder) -> Content {
-    folder.read(CLIENT_ID, SMALL)
-}
-
-fn as_client_id(bytes: &[u8]) -> Option<String> {
-    let text = std::str::from_utf8(bytes).ok()?.trim();
-    form::is_client_id(text).then(|| text.to_owned())
 }

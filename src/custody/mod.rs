@@ -1,34 +1,60 @@
-//! The account at rest: the token, whose it is, and the last server list, in a state folder that
-//! survives whatever the machine does.
+//! The account at rest: the token, whose it is, and the last server list, in the desktop's keyring
+//! and a state folder, so that it survives whatever the machine does.
 //!
-//! Files: `client-id` (never removed by us), `token.json` (the only one with a secret),
-//! `account.json` (which store holds the token, whether it was refused, whether a sign-out is
-//! under way), `servers.json`. The folder has mode 0700, the files 0600; each is written beside
-//! its place, waited for, and renamed into it.
+//! Files: `client-id` (never removed by us), `token.json` (the only one with a secret; not there
+//! while a keyring holds it), `account.json` (which store holds the token, whether it was refused,
+//! whether a sign-out is under way), `servers.json`. The folder has mode 0700, the files 0600; each
+//! is written beside its place, waited for, and renamed into it. A token that the unit gives goes
+//! before all of them; `servers-credential.json` is the list of its servers.
+//!
+//! Calls have their turns in the order they come in, and each is finished before the next begins,
+//! even if its caller no longer waits for it. [`order`] says in which order things are written.
 
+mod changes;
+mod client_id;
+mod credential;
 mod directories;
 mod disk;
 mod folder;
 mod form;
 mod keeper;
+mod keyring;
+mod order;
 pub mod secret_service;
-mod store;
 #[cfg(test)]
 mod tests;
+mod token_file;
 
 use std::{
     fmt,
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, Mutex as BlockingMutex,
         atomic::{AtomicBool, Ordering},
     },
 };
 
+use tokio::sync::{Mutex, OwnedMutexGuard};
+
 pub use crate::event::{Found, StoreFault};
 use crate::{account::Record, presence::Remembered, view::Storage};
+use credential::Credential;
 pub use directories::Directories;
 use disk::{Disk, RealDisk};
 use keeper::Keeper;
+use keyring::Keyring;
+use order::Order;
+use secret_service::SecretService;
+
+/// Where the account is to be kept: `token.store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Choice {
+    /// In a keyring if there is one, else in the file.
+    Auto,
+    /// In a keyring.
+    SecretService,
+    /// In the file.
+    File,
+}
 
 /// All that [`Custody::open`] found.
 #[derive(Debug)]
@@ -38,19 +64,32 @@ pub struct Opened {
     /// The identifier of this installation towards plex.tv. After a [`Found::Account`] it is the
     /// record's.
     pub client_id: String,
-    /// The account.
+    /// The account, as far as the disk tells.
     pub found: Found,
     /// The last server list, where there is an account or there may be one.
     pub remembered: Option<Remembered>,
+    /// The account that the list belongs to, 0 = not known.
+    pub list_of: u64,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
 
-/// The state folder, ours alone. One call at a time is at work: one that its caller no longer
-/// waits for is finished before the next begins.
+/// What [`Custody::settle`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Settled {
+    /// The account stays where it was, or there is none.
+    AsItWas,
+    /// The account is kept there now.
+    Moved(Storage),
+    /// Somebody removed it from the keyring; the sentence says so. It is not written back before
+    /// the next [`Custody::store`].
+    Gone(String),
+}
+
+/// The keyring and the state folder, ours alone.
 pub struct Custody {
-    /// Behind a lock only because the work is done on tokio's threads for blocking work.
-    keeper: Arc<Mutex<Keeper>>,
+    order: Arc<Mutex<Order>>,
+    secrets: Arc<SecretService>,
 }
 
 impl fmt::Debug for Custody {
@@ -61,36 +100,71 @@ impl fmt::Debug for Custody {
 
 impl Custody {
     /// Finds the state folder and reads what is in it. Blocks; meant for the start, before the bus
-    /// name is owned.
+    /// name is owned. The keyring is not asked.
     ///
-    /// A sign-out that was cut short is finished, damaged files are put aside. Fails, with a
-    /// sentence, only where there is no place for a folder at all or it belongs to somebody else;
-    /// a folder that can't be written is a complaint.
-    pub fn open(environment: &Directories) -> Result<Opened, String> {
-        Self::open_on(environment, &(Arc::new(RealDisk) as Arc<dyn Disk>))
+    /// A sign-out that was cut short is finished as far as the disk goes, damaged files are put
+    /// aside. Fails, with a sentence, only where there is no place for a folder at all or it
+    /// belongs to somebody else; a folder that can't be written is a complaint.
+    pub fn open(environment: &Directories, choice: Choice) -> Result<Opened, String> {
+        Self::open_with(environment, choice, Arc::new(SecretService::new()))
     }
 
-    fn open_on(environment: &Directories, disk: &Arc<dyn Disk>) -> Result<Opened, String> {
-        let start = Keeper::open(environment, disk)?;
+    /// [`open`](Self::open) with the keyring of another bus.
+    pub fn open_with(
+        environment: &Directories,
+        choice: Choice,
+        secrets: Arc<SecretService>,
+    ) -> Result<Opened, String> {
+        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+        let keyring: Arc<dyn Keyring> = Arc::<SecretService>::clone(&secrets);
+        Self::open_on(environment, choice, &disk, keyring, secrets)
+    }
+
+    fn open_on(
+        environment: &Directories,
+        choice: Choice,
+        disk: &Arc<dyn Disk>,
+        keyring: Arc<dyn Keyring>,
+        secrets: Arc<SecretService>,
+    ) -> Result<Opened, String> {
+        let mut credential = Credential::find(environment, disk);
+        let start = match &mut credential {
+            Some(credential) => credential.open(environment)?,
+            None => Keeper::open(environment, disk)?,
+        };
+        let client_id = start.keeper.client_id.clone();
+        let keeper = Arc::new(BlockingMutex::new(start.keeper));
+        let order = Order { keeper, keyring, choice, credential, refused: false };
+        let (remembered, list_of) = start.remembered.unzip();
         Ok(Opened {
-            client_id: start.keeper.client_id().to_owned(),
+            client_id,
             found: start.found,
-            remembered: start.remembered,
+            remembered,
+            list_of: list_of.unwrap_or(0),
             complaints: start.complaints,
-            custody: Self { keeper: Arc::new(Mutex::new(start.keeper)) },
+            custody: Self { order: Arc::new(Mutex::new(order)), secrets },
         })
     }
 
-    /// Looks again after [`Found::Unreadable`]. In a [`Found::Account`] the record's client id
-    /// takes the place of the one in [`Opened`].
+    /// The keyring, for what needs no turn: [`SecretService::unlock`] and
+    /// [`SecretService::changed`].
+    #[must_use]
+    pub fn keyring(&self) -> Arc<SecretService> {
+        Arc::clone(&self.secrets)
+    }
+
+    /// Looks again after [`Found::Unreadable`] or [`Found::Locked`], and for the first time in the
+    /// keyring after [`Found::InKeyring`]. In a [`Found::Account`] the record's client id takes the
+    /// place of the one in [`Opened`].
     pub async fn read_again(&mut self) -> Found {
-        self.run(Keeper::read_again).await.unwrap_or_else(Found::Unreadable)
+        let found = self.turn(|mut order| async move { order.read_again().await });
+        found.await.unwrap_or_else(Found::Unreadable)
     }
 
     /// Keeps an account in the place of the one before, durably. When it fails, the one before is
-    /// still kept.
+    /// still kept, unless a keyring was given the new one and then did not answer any more.
     pub async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
-        self.run(move |keeper| keeper.store(&record)).await?
+        self.turn(|mut order| async move { order.store(record).await }).await
     }
 
     /// Forgets the account, its server list and damaged copies of its token, and leaves the note
@@ -102,39 +176,52 @@ impl Custody {
     pub async fn forget(&mut self) -> Result<(), StoreFault> {
         let called_off = CallOff(Arc::default());
         let seen = Arc::clone(&called_off.0);
-        self.run(move |keeper| keeper.forget(&seen)).await?
+        self.turn(|mut order| async move { order.forget(seen).await }).await
     }
 
     /// Removes the note of the sign-out, after the token was revoked or could not be.
     pub async fn signed_out(&mut self) -> Result<(), StoreFault> {
-        self.run(Keeper::signed_out).await?
+        self.turn(|mut order| async move { order.signed_out().await }).await
     }
 
     /// Keeps since when (unix seconds) plex.tv refuses the token, or that it does not.
     pub async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
-        self.run(move |keeper| keeper.set_rejected(since)).await?
+        self.turn(move |mut order| async move { order.set_rejected(since).await }).await
     }
 
     /// Keeps the server list. `durable` waits for the disk; without it a power cut may cost the
-    /// list, never the account. Does nothing while no account is kept.
+    /// list, never the account. Does nothing while no account is kept, or another than the one in
+    /// use.
     pub async fn remember(
         &mut self,
         remembered: Remembered,
         durable: bool,
     ) -> Result<(), StoreFault> {
-        self.run(move |keeper| keeper.remember(&remembered, durable)).await?
+        self.turn(move |mut order| async move { order.remember(remembered, durable).await }).await
     }
 
-    async fn run<T: Send + 'static>(
-        &self,
-        work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
-    ) -> Result<T, StoreFault> {
-        let keeper = Arc::clone(&self.keeper);
-        tokio::task::spawn_blocking(move || {
-            work(&mut keeper.lock().unwrap_or_else(PoisonError::into_inner))
+    /// Brings the account to where it is to be kept, as far as the keyring lets us now, and looks
+    /// whether it is still there. For the start, after the account was read, and whenever
+    /// [`SecretService::changed`] tells.
+    pub async fn settle(&mut self) -> Settled {
+        let settled = self.turn(|mut order| async move { order.settle().await }).await;
+        settled.unwrap_or_else(|fault| {
+            tracing::warn!("{fault}");
+            Settled::AsItWas
         })
-        .await
-        .map_err(|_| StoreFault::disk("plex-accountd is stopping"))
+    }
+
+    /// Does something when its turn has come, to the end.
+    async fn turn<T, F>(
+        &self,
+        work: impl FnOnce(OwnedMutexGuard<Order>) -> F,
+    ) -> Result<T, StoreFault>
+    where
+        T: Send + 'static,
+        F: Future<Output = Result<T, StoreFault>> + Send + 'static,
+    {
+        let order = Arc::clone(&self.order).lock_owned().await;
+        tokio::spawn(work(order)).await.map_err(|_| order::stopping())?
     }
 }
 

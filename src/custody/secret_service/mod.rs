@@ -11,8 +11,6 @@
 //! and whoever may listen on it may as well ask the keyring. Its copies on our side are zeroed,
 //! but for the bus library's message buffers.
 //!
-//! In this version the daemon does not use it yet: `token.store = "auto"` means the file.
-//!
 //! `KeePassXC` shows items that it has not yet granted this connection as locked, and lists none
 //! while its database is locked; it may ask a person on `CreateItem` and `Delete`.
 

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use zbus::{Error, fdo};
 
+use crate::event::StoreFault;
+
 /// Why the keyring did not do what it was asked for; each sentence says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum Trouble {
@@ -50,6 +52,17 @@ impl Trouble {
 
     fn refused(name: &str) -> Self {
         Self::Refused(format!("The keyring refused ({name}): look at it in your password manager"))
+    }
+}
+
+impl From<Trouble> for StoreFault {
+    fn from(trouble: Trouble) -> Self {
+        match trouble {
+            Trouble::Locked => Self::locked(trouble.to_string()),
+            Trouble::Absent(why) | Trouble::Refused(why) | Trouble::Silent(why) => {
+                Self::keyring(why)
+            }
+        }
     }
 }
 

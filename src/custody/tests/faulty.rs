@@ -88,7 +88,8 @@ impl FaultyDisk {
         }
     }
 
-    fn step(&self, change: bool) -> io::Result<()> {
+    /// Something else than the disk takes a step, or fails to.
+    pub(super) fn step(&self, change: bool) -> io::Result<()> {
         let mut state = self.state.lock().unwrap();
         let step = state.steps;
         state.steps += 1;
@@ -191,6 +192,28 @@ impl Disk for FaultyDisk {
         let old = fs::read(to).ok();
         RealDisk.rename(from, to)?;
         self.changed(Change::Renamed(from.to_owned(), to.to_owned(), old));
+        Ok(())
+    }
+
+    fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(true)?;
+        RealDisk.rename_new(from, to)?;
+        self.changed(Change::Renamed(from.to_owned(), to.to_owned(), None));
+        Ok(())
+    }
+
+    fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
+        self.step(true)?;
+        RealDisk.link(from, to)?;
+        self.changed(Change::Created(to.to_owned()));
+        Ok(())
+    }
+
+    fn remove_abandoned(&self, path: &Path) -> io::Result<()> {
+        self.step(true)?;
+        let old = fs::read(path).unwrap_or_default();
+        RealDisk.remove_abandoned(path)?;
+        self.changed(Change::Removed(path.to_owned(), old));
         Ok(())
     }
 

@@ -3,6 +3,7 @@
 use rustix::io::Errno;
 
 use super::{
+    super::disk::RealDisk,
     faulty::{Fault, FaultyDisk},
     *,
 };
@@ -20,7 +21,7 @@ fn an_account_is_found_where_an_older_systemd_put_it_and_stays_there() {
     let home = old_home();
     let mut directories = home.directories();
     directories.state_directory = Some(home.dir.path().join("given"));
-    let mut opened = Custody::open(&directories).unwrap();
+    let mut opened = Custody::open(&directories, Choice::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
     assert_eq!(opened.client_id, "client-1");
     assert_eq!(opened.remembered, Some(list("old")));
@@ -62,8 +63,15 @@ fn a_closed_folder_further_down_does_not_stop_the_first() {
     let home = Home::new();
     let opened = home.open_on(&disk(Fault::FailAt(2, Errno::ACCESS)));
     assert!(matches!(opened.found, Found::Nothing));
-    let opened = home.open_on(&disk(Fault::FailAt(2, Errno::IO)));
+    // Where that can't be told, nothing is said, and nothing of ours is put there.
+    let home = Home::new();
+    let mut opened = home.open_on(&disk(Fault::FailAt(2, Errno::IO)));
     assert!(matches!(opened.found, Found::Unreadable(_)));
+    assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
+    let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
+    run(opened.custody.store(record.clone())).unwrap();
+    assert!(home.file("token.json").exists());
+    assert_eq!(account(&home.open_clean().found), Some((&record, None)));
 }
 
 #[test]
@@ -91,17 +99,20 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
     let only = Directories { state_directory: Some(home.state()), ..Directories::default() };
     let open = |fault| {
         let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
-        Custody::open_on(&only, &disk).unwrap()
+        open_on(&only, Choice::File, &disk, home.vault.clone()).unwrap()
     };
     open(Fault::None);
     // The step that makes the file is the one whose failure is complained of.
     let mut opened = (0..)
         .map(|at| {
-            fs::remove_file(home.file("client-id")).unwrap();
+            let _ = fs::remove_file(home.file("client-id"));
             let opened = open(Fault::FailAt(at, Errno::NOSPC));
             (opened, home.file("client-id").exists())
         })
-        .find_map(|(opened, written)| (!written).then_some(opened))
+        .find_map(|(opened, written)| {
+            // While nobody knows of an account none is made.
+            (!written && matches!(opened.found, Found::Nothing)).then_some(opened)
+        })
         .unwrap();
     assert!(opened.complaints[0].contains("disk is full"), "{opened:?}");
     let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
@@ -111,7 +122,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
 
 #[test]
 fn no_place_at_all_is_said_in_a_sentence() {
-    let error = Custody::open(&Directories::default()).unwrap_err();
+    let error = Custody::open(&Directories::default(), Choice::File).unwrap_err();
     assert!(error.contains("HOME"), "{error}");
 }
 
@@ -124,7 +135,7 @@ fn a_folder_that_belongs_to_somebody_else_is_refused() {
         eprintln!("skipped: only root can give a folder away");
         return;
     }
-    let error = Custody::open(&home.directories()).unwrap_err();
+    let error = Custody::open(&home.directories(), Choice::File).unwrap_err();
     assert!(error.contains("belongs to user 54321"), "{error}");
 }
 
@@ -146,4 +157,16 @@ fn what_a_killed_write_left_behind_is_cleaned_up_and_nothing_else() {
     home.open_clean();
     assert!(!home.has(".token.json.0123456789abcdef.tmp"));
     assert!(home.has("notes.txt"));
+}
+
+#[test]
+fn a_second_daemon_leaves_alone_what_the_first_is_writing() {
+    let home = Home::with_account(&record("anna", 7));
+    let path = home.file(".token.json.0123456789abcdef.tmp");
+    let file = RealDisk.create(&path).unwrap();
+    Custody::open(&home.directories(), Choice::File).unwrap();
+    assert!(path.exists());
+    drop(file);
+    Custody::open(&home.directories(), Choice::File).unwrap();
+    assert!(!path.exists());
 }

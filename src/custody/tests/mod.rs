@@ -2,8 +2,11 @@
 //! wants it to.
 
 mod crash;
+mod credential;
 mod faulty;
 mod folders;
+mod moves;
+mod ring;
 mod state;
 
 use std::{
@@ -15,7 +18,10 @@ use std::{
 
 use tempfile::TempDir;
 
-use self::faulty::{Fault, FaultyDisk};
+use self::{
+    faulty::{Fault, FaultyDisk},
+    ring::{Ring, Vault},
+};
 use super::{disk::Disk, *};
 use crate::{
     account::User,
@@ -27,11 +33,14 @@ use crate::{
 /// A home folder, and what is done in it.
 struct Home {
     dir: TempDir,
+    choice: Choice,
+    /// The user's keyring; there is none unless a test wants one.
+    vault: Arc<BlockingMutex<Vault>>,
 }
 
 impl Home {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap() }
+        Self { dir: tempfile::tempdir().unwrap(), choice: Choice::File, vault: Arc::default() }
     }
 
     fn directories(&self) -> Directories {
@@ -40,6 +49,7 @@ impl Home {
             xdg_state_home: None,
             xdg_config_home: None,
             home: Some(self.dir.path().to_owned()),
+            credentials: None,
         }
     }
 
@@ -59,11 +69,18 @@ impl Home {
 
     /// Opens on a disk without faults, which is not waited for.
     fn open(&self) -> Opened {
-        self.open_on(&(Arc::new(FaultyDisk::new(Fault::None)) as Arc<dyn Disk>))
+        self.open_faulty(&Arc::new(FaultyDisk::new(Fault::None))).unwrap()
     }
 
     fn open_on(&self, disk: &Arc<dyn Disk>) -> Opened {
-        Custody::open_on(&self.directories(), disk).unwrap()
+        open_on(&self.directories(), self.choice, disk, self.vault.clone()).unwrap()
+    }
+
+    /// Opens where the keyring fails as the disk does.
+    fn open_faulty(&self, disk: &Arc<FaultyDisk>) -> Result<Opened, String> {
+        let ring = Ring { vault: self.vault.clone(), steps: Some(disk.clone()) };
+        let shared: Arc<dyn Disk> = disk.clone();
+        open_on(&self.directories(), self.choice, &shared, ring)
     }
 
     /// Opens, and finds no reason to complain.
@@ -112,8 +129,23 @@ impl Home {
     }
 }
 
+fn open_on(
+    directories: &Directories,
+    choice: Choice,
+    disk: &Arc<dyn Disk>,
+    ring: impl Into<Ring>,
+) -> Result<Opened, String> {
+    let secrets = Arc::new(SecretService::at("unix:path=/nonexistent"));
+    Custody::open_on(directories, choice, disk, Arc::new(ring.into()), secrets)
+}
+
 fn run<T>(future: impl Future<Output = T>) -> T {
-    tokio::runtime::Builder::new_current_thread().build().unwrap().block_on(future)
+    // One for all of a test: a runtime of its own for each call would cost each a thread.
+    thread_local! {
+        static RUNTIME: tokio::runtime::Runtime =
+            tokio::runtime::Builder::new_current_thread().build().unwrap();
+    }
+    RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
 fn record(name: &str, id: u64) -> Record {

@@ -1,6 +1,12 @@
 //! What is in the files, right and wrong.
 
-use std::{fs::File, io, os::unix::fs::symlink, sync::mpsc, task::Poll};
+use std::{
+    fs::File,
+    io,
+    os::unix::fs::symlink,
+    sync::{Mutex, mpsc},
+    task::Poll,
+};
 
 use super::{super::disk::RealDisk, *};
 
@@ -39,11 +45,11 @@ fn damaged(home: &Home) -> String {
 fn a_restart_finds_the_account_with_all_that_belongs_to_it() {
     let record = record("anna", 7);
     let home = Home::new();
-    let mut custody = Custody::open(&home.directories()).unwrap().custody;
+    let mut custody = Custody::open(&home.directories(), Choice::File).unwrap().custody;
     run(custody.store(record.clone())).unwrap();
     run(custody.remember(list("old"), true)).unwrap();
     run(custody.set_rejected(Some(99))).unwrap();
-    let opened = Custody::open(&home.directories()).unwrap();
+    let opened = Custody::open(&home.directories(), Choice::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record, Some(99))));
     assert_eq!(opened.client_id, record.client_id);
     assert_eq!(opened.remembered, Some(list("old")));
@@ -147,11 +153,15 @@ fn a_token_that_no_header_could_carry_is_damage() {
 #[test]
 fn a_few_damaged_copies_are_kept_and_no_more() {
     let home = home();
-    for _ in 0..6 {
-        fs::write(home.file("token.json"), "junk").unwrap();
+    for n in 0..6 {
+        fs::write(home.file("token.json"), format!("junk {n}")).unwrap();
         damaged(&home);
     }
-    assert_eq!(home.aside().len(), 3);
+    // All of one second: the latest, and none over another.
+    let mut kept: Vec<_> =
+        home.aside().iter().map(|name| fs::read_to_string(home.file(name)).unwrap()).collect();
+    kept.sort();
+    assert_eq!(kept, ["junk 3", "junk 4", "junk 5"]);
 }
 
 #[test]
@@ -221,7 +231,7 @@ fn a_newer_version_s_files_are_left_alone() {
         assert!(unreadable(&home).contains("newer plex-accountd"));
     }
     let home = home();
-    edit(&home, "account.json", "\"file\"", "\"secret-service\"");
+    edit(&home, "account.json", "\"file\"", "\"elsewhere\"");
     assert!(unreadable(&home).contains("store that this version does not know"));
 }
 

@@ -1,0 +1,287 @@
+//! What is done where, and in which order: the keyring's part of it, and the disk's.
+//!
+//! `account.json` says which store holds the account; each change is made so that SIGKILL or a
+//! power cut after any step leaves the account as it was or as it was to be:
+//!
+//! * *Store in the file*: `token.json`, then `account.json`. While no keyring holds the account, a
+//!   good `token.json` counts whatever `account.json` says, the note below excepted; "refused" is
+//!   bound to the sign-in it was said of.
+//! * *Store in the keyring*, from wherever it was: `account.json` notes that there may be an item
+//!   that does not count; the item is written and read back; `account.json` names the keyring,
+//!   which is the moment the item counts from; `token.json` is removed. A start that finds the file
+//!   although `account.json` names the keyring removes it once the keyring has given out the
+//!   account, and uses it if the keyring has none.
+//! * *From the keyring to the file*: `token.json`; `account.json` names the file and notes the item,
+//!   which is the moment the file counts from; the item is deleted, then the note of it.
+//! * *Forget*: `account.json` with the note `signing_out`, which is the moment it counts from; then
+//!   the token or the item, then the rest, then `account.json` without an account. A start that
+//!   finds the note goes on from there; an item that can't be reached is noted until it is deleted.
+//!
+//! A step that fails is undone, or what is left of it is on record: an old copy is removed only
+//! when the new one was read back, and a copy that does not count is noted before it is made.
+
+use std::{
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
+    time::Duration,
+};
+
+use super::{
+    Choice, Found, Settled, StoreFault,
+    changes::Begun,
+    credential::Credential,
+    form::Kept,
+    keeper::Keeper,
+    keyring::Keyring,
+    secret_service::{Looked, There, Trouble},
+};
+use crate::{account::Record, presence::Remembered, view::Storage};
+
+/// How long a sign-out waits for the keyring.
+const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+
+/// Custody while it has its turn: one at a time.
+pub(super) struct Order {
+    /// Behind a lock only because its work is done on tokio's threads for blocking work.
+    pub(super) keeper: Arc<Mutex<Keeper>>,
+    pub(super) keyring: Arc<dyn Keyring>,
+    pub(super) choice: Choice,
+    /// Goes before all that is kept.
+    pub(super) credential: Option<Credential>,
+    /// The keyring, or the person it asked, did not want the account: they are not bothered
+    /// again before the next login or start.
+    pub(super) refused: bool,
+}
+
+impl Order {
+    pub(super) async fn read_again(&mut self) -> Result<Found, StoreFault> {
+        if let Some(credential) = &mut self.credential {
+            return Ok(credential.read());
+        }
+        let found = self.disk(Keeper::read_again).await?;
+        if found != Found::InKeyring {
+            return Ok(found);
+        }
+        match self.keyring.look().await {
+            Looked::Account(record) => self.disk(|keeper| keeper.found_in_keyring(record)).await,
+            Looked::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
+            Looked::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
+            Looked::Locked => Ok(Found::Locked),
+            // That it is there was a guess.
+            Looked::Absent(_) if self.disk(|keeper| keeper.account_damaged).await? => {
+                self.disk(|keeper| keeper.lost_by_keyring(lost())).await
+            }
+            Looked::Absent(why) | Looked::Silent(why) => {
+                Ok(Found::Unreadable(StoreFault::keyring(why)))
+            }
+        }
+    }
+
+    pub(super) async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
+        if let Some(credential) = &mut self.credential {
+            return credential.store(&record);
+        }
+        let stored = match self.place_for(&record).await {
+            Ok(Kept::File) => self.keep_in_file(record.clone()).await,
+            Ok(_) => self.keep_in_keyring(record.clone()).await,
+            Err(fault) => Err(fault),
+        };
+        if stored.is_err() {
+            self.disk(move |keeper| keeper.not_kept(&record)).await?;
+        }
+        stored
+    }
+
+    async fn place_for(&self, record: &Record) -> Result<Kept, StoreFault> {
+        let record = record.clone();
+        if let Some(kept) = self.disk(move |keeper| keeper.place_of(&record)).await? {
+            return Ok(kept);
+        }
+        match self.choice {
+            Choice::File => Ok(Kept::File),
+            Choice::SecretService => Ok(Kept::SecretService),
+            Choice::Auto => match self.keyring.there().await {
+                There::Yes => Ok(Kept::SecretService),
+                There::No => Ok(Kept::File),
+                There::Silent(why) => Err(StoreFault::keyring(why)),
+            },
+        }
+    }
+
+    async fn keep_in_file(&mut self, record: Record) -> Result<Storage, StoreFault> {
+        self.disk(move |keeper| keeper.keep_in_file(&record)).await??;
+        Ok(Storage::File)
+    }
+
+    async fn keep_in_keyring(&mut self, record: Record) -> Result<Storage, StoreFault> {
+        self.refused = false;
+        let announced = self.disk(Keeper::announce_item).await??;
+        if let Err(trouble) = self.keyring.store(&record).await {
+            self.refused = matches!(trouble, Trouble::Refused(_));
+            if announced && matches!(trouble, Trouble::Locked | Trouble::Absent(_)) {
+                warn_of(self.disk(Keeper::no_residue).await?); // nothing was changed there
+            }
+            return Err(trouble.into());
+        }
+        self.disk(move |keeper| keeper.kept_in_keyring(&record)).await??;
+        Ok(Storage::SecretService)
+    }
+
+    /// `called_off` is looked at as long as nothing is removed.
+    pub(super) async fn forget(&mut self, called_off: Arc<AtomicBool>) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Err(Credential::given());
+        }
+        let Begun::Noted(before) = self.disk(Keeper::begin_forget).await?? else {
+            return Ok(());
+        };
+        if before.store != Kept::SecretService {
+            return self.disk(move |keeper| keeper.forget_file(before, &called_off)).await?;
+        }
+        let deleted = if called_off.load(Ordering::SeqCst) {
+            Err(Trouble::Silent("The sign-out took too long and was called off".into()))
+        } else {
+            self.keyring.forget(FORGET_PATIENCE).await
+        };
+        match deleted {
+            Ok(()) => self.disk(|keeper| keeper.forget_rest(false)).await,
+            Err(trouble) => {
+                self.disk(move |keeper| keeper.take_note_back(before, trouble.into())).await?
+            }
+        }
+    }
+
+    pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Ok(());
+        }
+        self.disk(Keeper::finish_sign_out).await??;
+        if self.disk(|keeper| keeper.account.signing_out).await? {
+            self.delete_residue().await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
+        if self.credential.is_some() {
+            return Ok(()); // plex.tv will say so again
+        }
+        self.disk(move |keeper| keeper.set_rejected(since)).await?
+    }
+
+    pub(super) async fn remember(
+        &mut self,
+        remembered: Remembered,
+        durable: bool,
+    ) -> Result<(), StoreFault> {
+        if let Some(credential) = &self.credential {
+            return self.disk(credential.remember(remembered, durable)).await?;
+        }
+        self.disk(move |keeper| keeper.remember(&remembered, durable)).await?
+    }
+
+    pub(super) async fn settle(&mut self) -> Result<Settled, StoreFault> {
+        if self.credential.is_some() {
+            return Ok(Settled::AsItWas);
+        }
+        let (account, fixed, known) = self
+            .disk(|keeper| {
+                let fixed = keeper.unreadable.is_none() && !keeper.adrift;
+                (keeper.account.clone(), fixed, keeper.known)
+            })
+            .await?;
+        match (account.store, self.choice) {
+            (Kept::None, _) if account.keyring_residue => self.delete_residue().await?,
+            _ if !fixed => {}
+            (Kept::File, Choice::File) if account.keyring_residue => self.delete_residue().await?,
+            (Kept::File, Choice::Auto | Choice::SecretService) => {
+                return self.move_to_keyring().await;
+            }
+            (Kept::SecretService, choice) if known => return self.look_after_item(choice).await,
+            _ => {}
+        }
+        Ok(Settled::AsItWas)
+    }
+
+    async fn move_to_keyring(&mut self) -> Result<Settled, StoreFault> {
+        let open = || async {
+            let looked = self.keyring.look().await;
+            matches!(looked, Looked::Account(_) | Looked::Nothing | Looked::Damaged(_))
+        };
+        if self.refused || !open().await {
+            return Ok(Settled::AsItWas);
+        }
+        let Some(record) = self.disk(|keeper| keeper.in_file()).await? else {
+            return Ok(Settled::AsItWas);
+        };
+        self.keep_in_keyring(record).await.map(Settled::Moved)
+    }
+
+    /// The account is in the keyring, or was.
+    async fn look_after_item(&mut self, choice: Choice) -> Result<Settled, StoreFault> {
+        let gone = match self.keyring.look().await {
+            Looked::Account(record) if choice == Choice::File => {
+                let moved = self.keep_in_file(record).await.map(Settled::Moved)?;
+                self.delete_residue().await?;
+                return Ok(moved);
+            }
+            Looked::Account(_) => {
+                self.disk(Keeper::drop_leftover).await?;
+                return Ok(Settled::AsItWas);
+            }
+            Looked::Nothing => gone(),
+            Looked::Damaged(why) => why,
+            Looked::Locked | Looked::Absent(_) | Looked::Silent(_) => {
+                return Ok(Settled::AsItWas);
+            }
+        };
+        // Where a move was cut short, the file still has it.
+        match self.disk(|keeper| keeper.lost_by_keyring(gone)).await? {
+            Found::Damaged(why) => Ok(Settled::Gone(why)),
+            _ => Ok(Settled::Moved(Storage::File)),
+        }
+    }
+
+    /// Deletes an item that does not count, if the keyring can be reached.
+    async fn delete_residue(&mut self) -> Result<(), StoreFault> {
+        match self.keyring.forget(FORGET_PATIENCE).await {
+            Ok(()) => self.disk(Keeper::no_residue).await?,
+            Err(trouble) => {
+                tracing::debug!(%trouble, "an old item stays in the keyring for now");
+                Ok(())
+            }
+        }
+    }
+
+    async fn disk<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+    ) -> Result<T, StoreFault> {
+        let keeper = Arc::clone(&self.keeper);
+        let work = move || work(&mut keeper.lock().unwrap_or_else(PoisonError::into_inner));
+        tokio::task::spawn_blocking(work).await.map_err(|_| stopping())
+    }
+}
+
+/// Why nothing more is done.
+pub(super) fn stopping() -> StoreFault {
+    StoreFault::disk("plex-accountd is stopping")
+}
+
+fn warn_of(result: Result<(), StoreFault>) {
+    if let Err(fault) = result {
+        tracing::warn!("{fault}");
+    }
+}
+
+fn gone() -> String {
+    "Your Plex sign-in was removed from the keyring: sign in again".into()
+}
+
+fn lost() -> String {
+    "The file that says where your Plex sign-in is was damaged, and no sign-in was found: sign in \
+     again"
+        .into()
+}
