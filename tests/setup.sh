@@ -13,7 +13,7 @@ group() {
   demo) echo dbus-daemon systemd curl ;;
   test) echo dbus-daemon gnome-keyring libxml2-utils libdbus-1-dev openssl curl python3-venv ;;
   e2e)
-    echo dbus-user-session dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
+    echo dbus-user-session gnome-keyring python3-dbus dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
       ca-certificates libxml2-utils libglib2.0-bin lintian make
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
