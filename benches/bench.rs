@@ -102,7 +102,7 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
     let found = Found::Account { record, storage: Storage::File, rejected_since: None };
     let mut effects = Vec::new();
     let settings = Settings::default();
-    let mut domain = Domain::new(settings, "bench".to_owned(), found, None, now, &mut effects);
+    let mut domain = Domain::new(settings, "bench".to_owned(), found, None, 0, now, &mut effects);
     let connection = connection_to_nobody().await;
     let (sender, _commands) = mpsc::channel(1);
     let mut service = Service::serve(&connection, sender, domain.view()).await.unwrap();

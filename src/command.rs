@@ -20,6 +20,9 @@ pub enum Command {
     SignOut(Reply<()>),
     /// `Refresh`
     Refresh(Reply<()>),
+    /// `LoginStatus`, while the keyring that holds the account has not answered: answered when it
+    /// has, or after a while.
+    AwaitStore(Reply<()>),
     /// `MuteServer`, or `UnmuteServer` with `until` 0
     Mute {
         /// The server's id, as the caller gave it.

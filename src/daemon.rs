@@ -5,18 +5,21 @@
 //! After each event the view is published *before* the effects are performed: a caller that gets
 //! its answer, or a signal that a login is over, finds properties and lists that tell it already.
 
-use std::{collections::HashMap, io, path::PathBuf, time::Duration};
+use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use signal_hook::consts::SIGHUP;
-use tokio::sync::mpsc;
+use tokio::{sync::mpsc, time::Instant};
 use tracing::{debug, error, info, warn};
 
 use crate::{
     browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
-    config::{self, Config},
-    custody::{Custody, Opened},
+    config::{self, Config, TokenStore},
+    custody::{
+        Custody, Opened, Settled,
+        secret_service::{SecretService, Unlocked},
+    },
     dbus::Service,
     domain::Domain,
     event::{Answer, CallId, Effect, Event, Settings, StoreFault},
@@ -33,10 +36,14 @@ use crate::{
 pub const CALLS: usize = 4096;
 /// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
 const JOBS: usize = 256;
+/// So many of those places are for the token.
+const VITAL_JOBS: usize = 64;
 /// The watchdog hears from us this often while nothing happens …
 const WATCHDOG_AT_LATEST: Duration = Duration::from_secs(360);
 /// … and not more often than this while something does.
 const WATCHDOG_AT_MOST: Duration = Duration::from_secs(30);
+/// A store that has not forgotten by then is told not to.
+const FORGET_PATIENCE: Duration = Duration::from_secs(3);
 /// A stop waits this long for writes under way.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -90,16 +97,19 @@ enum Incoming {
     Event(Event),
     /// All that had to be on disk before this is told is there.
     Tell(Notice),
+    KeyringChanged,
 }
 
 /// A write, or a read, of the state directory. Done one after the other.
 enum Job {
     Store(crate::account::Record),
-    Forget,
+    /// Not after this time: nobody would be told.
+    Forget(Instant),
     EndSignOut,
     KeepRejected(Option<u64>),
     Remember(Remembered, bool),
     Read,
+    Settle,
     Tell(Notice),
 }
 
@@ -115,14 +125,15 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, complaints, .. } = opened;
+        let Opened { custody, client_id, found, remembered, list_of, complaints } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
         let mut first = Vec::new();
         let settings = settings(&config);
-        let domain =
-            Domain::new(settings, client_id.clone(), found, remembered, timer::now(), &mut first);
+        let now = timer::now();
+        let id = client_id.clone();
+        let domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
         Self {
             view: domain.view(),
             domain,
@@ -154,6 +165,9 @@ impl Daemon {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
+        let keyring = self.custody.keyring();
+        let wants_keyring =
+            self.config.token.store != TokenStore::File || self.view.account.settling;
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
         let mut owner = Owner {
             domain: self.domain,
@@ -167,6 +181,7 @@ impl Daemon {
             client: self.client,
             notices: Notices::new(click_sender),
             bus: bus.clone(),
+            keyring: Arc::clone(&keyring),
             incoming: incoming_sender,
             jobs,
             calls: HashMap::new(),
@@ -182,6 +197,11 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&owner.view)),
         ]);
         owner.perform(self.first).await;
+        // Not before: what asks the keyring may start it, and takes its time.
+        if wants_keyring {
+            owner.job(Job::Settle);
+            tokio::spawn(watch(keyring, owner.incoming.clone()));
+        }
         let ended = loop {
             let now = timer::now();
             let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
@@ -198,6 +218,10 @@ impl Daemon {
                 Some(command) = commands.recv() => owner.called(command).await,
                 Some(incoming) = incoming.recv() => match incoming {
                     Incoming::Event(event) => owner.happened(event).await,
+                    Incoming::KeyringChanged => {
+                        owner.job(Job::Settle);
+                        owner.happened(Event::KeyringChanged).await;
+                    }
                     Incoming::Tell(notice) => owner.notices.tell(notice),
                 },
                 Some(click) = clicks.recv() => owner.clicked(click).await,
@@ -229,6 +253,7 @@ struct Owner {
     client: Client,
     notices: Notices,
     bus: zbus::Connection,
+    keyring: Arc<SecretService>,
     incoming: mpsc::UnboundedSender<Incoming>,
     jobs: mpsc::Sender<Job>,
     calls: HashMap<CallId, Caller>,
@@ -245,6 +270,7 @@ impl Owner {
             Command::CancelLogin(reply) => (Caller::Done(reply), Event::CancelLogin(call)),
             Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
             Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
+            Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
             Command::Mute { id, until, reply } => {
                 (Caller::Done(reply), Event::Mute { call, id, until })
             }
@@ -278,6 +304,10 @@ impl Owner {
         self.watchdog.ping(now);
         let mut effects = Vec::new();
         self.domain.handle(event, now, &mut effects);
+        if self.domain.client_id() != self.client_id {
+            self.domain.client_id().clone_into(&mut self.client_id);
+            self.client = client(&self.config, &self.client_id);
+        }
         self.publish().await;
         self.perform(effects).await;
     }
@@ -322,11 +352,12 @@ impl Owner {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
                 Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => self.job(Job::Forget),
+                Effect::Forget => self.job(Job::Forget(Instant::now() + FORGET_PATIENCE)),
                 Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
+                Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Tell(notice)),
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
@@ -357,8 +388,10 @@ impl Owner {
     }
 
     fn job(&self, job: Job) {
-        // A disk that hangs may fill the queue, and then nothing may wait for it.
-        if self.jobs.try_send(job).is_err() {
+        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
+        // are for what the token's fate depends on.
+        let is_vital = matches!(job, Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read);
+        if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
         }
     }
@@ -423,6 +456,25 @@ async fn browse(bus: zbus::Connection, offer: LoginOffer) {
     }
 }
 
+/// Asks the person to unlock the keyring. That it was unlocked comes back as a change of it.
+async fn unlock(keyring: Arc<SecretService>) {
+    match keyring.unlock().await {
+        Unlocked::Done => debug!("the keyring was unlocked"),
+        Unlocked::Dismissed => info!("the keyring was not unlocked"),
+        Unlocked::Failed(trouble) => warn!("the keyring can't be unlocked: {trouble}"),
+    }
+}
+
+/// Tells whenever the keyring is worth another look.
+async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Incoming>) {
+    loop {
+        keyring.changed().await;
+        if incoming.send(Incoming::KeyringChanged).is_err() {
+            return; // we are stopping
+        }
+    }
+}
+
 /// Works on the state directory, one job after the other, until nobody has any more.
 async fn keep(
     mut custody: Custody,
@@ -432,9 +484,18 @@ async fn keep(
     while let Some(job) = jobs.recv().await {
         let answer = match job {
             Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
-            Job::Forget => Incoming::Event(Event::Forgotten(custody.forget().await)),
+            Job::Forget(latest) => {
+                let forgotten = tokio::time::timeout_at(latest, custody.forget()).await;
+                let slow = || StoreFault::disk("The token's store did not answer in time");
+                Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
+            }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Tell(notice) => Incoming::Tell(notice),
+            Job::Settle => Incoming::Event(match custody.settle().await {
+                Settled::AsItWas => continue,
+                Settled::Moved(to) => Event::Moved(to),
+                Settled::Gone(sentence) => Event::Removed(sentence),
+            }),
             Job::EndSignOut => {
                 warn_of(custody.signed_out().await);
                 continue;

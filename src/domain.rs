@@ -1,7 +1,7 @@
 //! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
 //! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
 
-use std::sync::Arc;
+use std::{collections::VecDeque, sync::Arc, time::Duration};
 
 use crate::{
     clock::{Boot, Now},
@@ -13,6 +13,9 @@ use crate::{
     view::{AccountView, Reason, ServerView, View},
 };
 
+/// How long a call waits for the keyring's first answer.
+const FIRST_ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+
 /// All that the daemon knows.
 #[derive(Debug)]
 pub struct Domain {
@@ -21,15 +24,19 @@ pub struct Domain {
     refresh: Refresh,
     presence: Presence,
     views: Vec<Arc<ServerView>>,
+    /// Calls that came before the keyring's first answer, and until when each waits for it.
+    early: VecDeque<(Boot, Event)>,
 }
 
 impl Domain {
-    /// Begins with what the disk holds.
+    /// Begins with what the disk holds; `list_of` is the id of the account that the remembered
+    /// list belongs to, 0 if that is not known.
     pub fn new(
         settings: Settings,
         client_id: String,
         found: Found,
         remembered: Option<Remembered>,
+        list_of: u64,
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> Self {
@@ -38,7 +45,7 @@ impl Domain {
             _ => remembered.unwrap_or_default(),
         };
         let mut turn = Turn { now, settings: &settings, effects };
-        let sign_in = SignIn::new(client_id, found, &mut turn);
+        let sign_in = SignIn::new(client_id, found, list_of, &mut turn);
         let rejected_since = sign_in.rejected_since();
         let mut refresh = Refresh::new(remembered.last_refresh);
         if let Some(token) = sign_in.token() {
@@ -47,11 +54,26 @@ impl Domain {
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let presence = Presence::new(remembered, reason, now.unix);
         let views = presence.views();
-        Self { settings: Arc::new(settings), sign_in, refresh, presence, views }
+        let settings = Arc::new(settings);
+        Self { settings, sign_in, refresh, presence, views, early: VecDeque::new() }
     }
 
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {
+            self.early.push_back((now.boot + FIRST_ANSWER_PATIENCE, event));
+            return;
+        }
+        self.handle_now(event, now, effects);
+        while let Some((until, _)) = self.early.front()
+            && (*until <= now.boot || !self.sign_in.is_first_answer_pending())
+            && let Some((_, event)) = self.early.pop_front()
+        {
+            self.handle_now(event, now, effects);
+        }
+    }
+
+    fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
             let turn = Turn { now, settings: &self.settings, effects };
@@ -99,6 +121,22 @@ impl Domain {
             Event::Stored(result) => self.sign_in.stored(result, turn),
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::Moved(to) => {
+                self.sign_in.moved(to);
+                Change::None
+            }
+            Event::Removed(message) => {
+                self.sign_in.removed(message, turn);
+                Change::None
+            }
+            Event::KeyringChanged => {
+                self.sign_in.keyring_changed(turn);
+                Change::None
+            }
+            Event::AwaitStore(call) => {
+                turn.done(call);
+                Change::None
+            }
             Event::Configured(_) | Event::Tick => Change::None,
         };
         self.follow(change, turn);
@@ -120,10 +158,18 @@ impl Domain {
             let expiry = self.presence.next_wakeup(&turn);
             expiry.into_iter().chain(self.presence.next_confirmation()).min()
         };
-        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence]
+        let early = self.early.front().map(|(until, _)| *until);
+        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence, early]
             .into_iter()
             .flatten()
             .min()
+    }
+
+    /// The identifier of this installation towards plex.tv. It changes when a store turns out to
+    /// hold a token that was issued to another one.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.sign_in.client_id()
     }
 
     /// What may be seen.
@@ -140,6 +186,7 @@ impl Domain {
                 plex_tv: self.sign_in.plex_tv(),
                 last_refresh: self.refresh.last(),
                 next_refresh: self.refresh.next(),
+                settling: self.sign_in.is_first_answer_pending(),
                 stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
                 details,
             },
@@ -170,6 +217,7 @@ impl Domain {
         match change {
             Change::None => {}
             Change::SignedOut => self.forget_servers(turn),
+            Change::KeyringSilent => self.presence.lose_sight(Reason::KeyringLocked, turn),
             Change::SignedIn { other_account } => {
                 if other_account {
                     self.other_account(turn);
@@ -177,6 +225,8 @@ impl Domain {
                 let rejected_since = self.sign_in.rejected_since();
                 if rejected_since.is_some() {
                     self.presence.lose_sight(Reason::TokenRejected, turn);
+                } else {
+                    self.presence.keyring_answered(turn);
                 }
                 if let Some(token) = self.sign_in.token() {
                     self.refresh.begin(rejected_since, token, turn);
@@ -274,6 +324,17 @@ impl Domain {
             self.presence.tick(turn);
         }
     }
+}
+
+fn waits_for_first_answer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StartLogin(_)
+            | Event::CancelLogin(_)
+            | Event::SignOut(_)
+            | Event::Refresh(_)
+            | Event::AwaitStore(_)
+    )
 }
 
 /// The union of what the lists named; the fall-backs only where neither list was read.

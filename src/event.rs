@@ -149,6 +149,15 @@ pub enum Event {
     Forgotten(Result<(), StoreFault>),
     /// The answer to [`Effect::ReadStore`].
     StoreRead(Found),
+    /// The account that is held was moved from one store to another.
+    Moved(Storage),
+    /// The account that is held was removed from its store by somebody else; the sentence says what
+    /// to do.
+    Removed(String),
+    /// The keyring was unlocked or locked, came or went.
+    KeyringChanged,
+    /// `LoginStatus` was called while the first answer of the keyring was pending.
+    AwaitStore(CallId),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -207,8 +216,10 @@ pub enum Effect {
         /// People were told something that must not be told again: sync it to the disk.
         durable: bool,
     },
-    /// Ask the store again what it holds.
+    /// Ask the store (again) what it holds.
     ReadStore,
+    /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
+    Unlock,
     /// Raise the signal `LoginFinished`.
     LoginFinished(Outcome, String),
     /// Tell people.

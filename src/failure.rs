@@ -43,4 +43,13 @@ impl Failure {
     pub fn says_bad_token(&self) -> bool {
         matches!(self, Self::Refused { bad_token: true, .. })
     }
+
+    /// How long plex.tv asked us to wait, if it did.
+    #[must_use]
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::RateLimited { retry_after } => *retry_after,
+            _ => None,
+        }
+    }
 }

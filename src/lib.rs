@@ -27,4 +27,5 @@ pub mod secret;
 pub mod server;
 pub mod sign_in;
 pub mod timer;
+pub mod verdict;
 pub mod view;

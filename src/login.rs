@@ -13,6 +13,7 @@ use crate::{
     event::{CallId, Effect, Settings, Turn},
     failure::Failure,
     secret::Token,
+    verdict::{Means, Source, means},
     view::{ErrorName, LoginOffer, Outcome, PlexTv},
 };
 
@@ -178,18 +179,24 @@ impl Login {
         granted.word = word;
         let mut again = |after: Duration| granted.poll = Poll::Due(now.boot + after);
         let slow = RELAXED_INTERVAL.max(settings.poll_interval);
-        match result {
+        let failure = match result {
             Ok(Some(token)) => return (Progress::Claimed(token), Some(PlexTv::Ok)),
-            Ok(None) => again(interval),
-            Err(Failure::RateLimited { retry_after }) => {
-                again(slow.max(retry_after.unwrap_or_default()));
+            Ok(None) => {
+                again(interval);
+                return (Progress::Open, Some(self.best_word(word)));
             }
-            Err(Failure::Unreachable(_) | Failure::NotPlexTv(_)) => again(slow),
-            Err(Failure::PinGone) => *self.slot(kind) = Slot::Gone { refused: false },
-            Err(Failure::Refused { .. }) => *self.slot(kind) = Slot::Gone { refused: true },
+            Err(failure) => failure,
+        };
+        match means(Source::PinPoll, &failure) {
+            Means::PinExpired => *self.slot(kind) = Slot::Gone { refused: false },
+            Means::PinRefused => *self.slot(kind) = Slot::Gone { refused: true },
+            _ => again(slow.max(failure.retry_after().unwrap_or_default())),
         }
-        let word = self.granted().map(|g| g.word).fold(word, best);
-        (self.progress(), Some(word))
+        (self.progress(), Some(self.best_word(word)))
+    }
+
+    fn best_word(&self, word: PlexTv) -> PlexTv {
+        self.granted().map(|g| g.word).fold(word, best)
     }
 
     /// Time has passed: gives up PINs that do not come, ends the login when its time is up, polls
@@ -258,7 +265,7 @@ impl Login {
         [&self.short, &self.strong]
             .into_iter()
             .filter_map(|slot| match slot {
-                Slot::NotGranted(Failure::RateLimited { retry_after }) => *retry_after,
+                Slot::NotGranted(failure) => failure.retry_after(),
                 _ => None,
             })
             .max()

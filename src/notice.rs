@@ -11,8 +11,8 @@ pub enum Notice {
     LoginSucceeded {
         /// Whose account it is; `""` while not known.
         name: String,
-        /// False: nothing would store the token, it will not outlive a restart.
-        kept: bool,
+        /// Nothing would store the token, it will not outlive a restart: why, and what to do.
+        unsaved: Option<String>,
     },
     /// A login ended without a token (and nobody cancelled it).
     LoginFailed {

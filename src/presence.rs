@@ -176,6 +176,15 @@ impl Presence {
         }
     }
 
+    /// The keyring does not stand between us and the servers any more.
+    pub fn keyring_answered(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            if known.view.reason == Reason::KeyringLocked {
+                self.changed |= known.set(State::Unknown, Reason::NotRefreshed, turn.now.unix);
+            }
+        }
+    }
+
     /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
     /// whole it was.
     pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &Turn<'_>) {

@@ -15,6 +15,7 @@ use crate::{
     login::{best, word_of},
     secret::Token,
     server::Lists,
+    verdict::{Source, says_bad},
     view::{ErrorName, PlexTv},
 };
 
@@ -245,10 +246,7 @@ impl Refresh {
         let verdict = self.judge(&lists, turn);
         self.wait_until = [lists.v2.as_ref().err(), lists.v1.as_ref().err()]
             .into_iter()
-            .filter_map(|failure| match failure? {
-                Failure::RateLimited { retry_after } => *retry_after,
-                _ => None,
-            })
+            .filter_map(|failure| failure?.retry_after())
             .max()
             .map(|wait| turn.now.boot + wait);
         Some(Finished { started, lists, verdict, word, callers })
@@ -261,12 +259,11 @@ impl Refresh {
             self.suspect_since = None;
             return Verdict::Accepted;
         }
-        let says_bad = |result: Option<&Failure>| result.is_some_and(Failure::says_bad_token);
-        let list_says = says_bad(lists.v2.as_ref().err()) || says_bad(lists.v1.as_ref().err());
+        let list_says = says_bad(Source::List, &lists.v2) || says_bad(Source::List, &lists.v1);
         if lists.user.as_ref().is_some_and(Result::is_ok) {
             self.suspect_since = None;
         }
-        let user_says = says_bad(lists.user.as_ref().and_then(|user| user.as_ref().err()));
+        let user_says = lists.user.as_ref().is_some_and(|user| says_bad(Source::User, user));
         if !(list_says && user_says) {
             return Verdict::Nothing;
         }
@@ -311,7 +308,9 @@ impl Refresh {
         let answer = match &finished.lists.v2 {
             _ if good => Ok(()),
             _ if finished.verdict == Verdict::Rejected => Err(token_rejected()),
-            Err(failure) if rejected && failure.says_bad_token() => Err(token_rejected()),
+            Err(_) if rejected && says_bad(Source::List, &finished.lists.v2) => {
+                Err(token_rejected())
+            }
             Err(failure) => Err(refresh_failed(failure)),
             Ok(_) => Ok(()),
         };

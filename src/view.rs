@@ -31,6 +31,8 @@ pub struct AccountView {
     pub next_refresh: u64,
     /// The list comes from the cache and is not confirmed since the start.
     pub stale: bool,
+    /// The store has not answered for the first time: `LoginStatus` waits a little.
+    pub settling: bool,
     /// The dictionary of `LoginStatus`.
     pub details: Details,
 }

@@ -75,7 +75,7 @@ async fn every_notice_names_us_and_none_is_critical() {
     let mut notices = Notices::at(bus.address(), clicks);
     let servers = three();
     for (notice, urgency) in [
-        (Notice::LoginSucceeded { name: "demo".into(), kept: true }, 0),
+        (Notice::LoginSucceeded { name: "demo".into(), unsaved: None }, 0),
         (Notice::LoginFailed { expired: true, message: String::new() }, 0),
         (Notice::AccountDamaged { message: "The file is damaged.".into() }, 1),
         (Notice::Rejected, 1),
@@ -105,7 +105,7 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
         let mut server = Server::start(&bus, manner).await;
         let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
         let mut notices = Notices::at(bus.address(), clicks);
-        notices.tell(Notice::LoginSucceeded { name: name.into(), kept: true });
+        notices.tell(Notice::LoginSucceeded { name: name.into(), unsaved: None });
         let told = server.told().await;
         assert!(told.body.contains(body), "{:?}", told.body);
 
@@ -295,7 +295,7 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
 
     notices.tell(Notice::Rejected);
     let rejected = server.told().await;
-    notices.tell(Notice::LoginSucceeded { name: "demo".into(), kept: true });
+    notices.tell(Notice::LoginSucceeded { name: "demo".into(), unsaved: None });
     assert_eq!(server.told().await.replaces, rejected.id);
 
     notices.tell(offline("a", "Attic"));

@@ -135,9 +135,9 @@ pub struct TokenSettings {
 /// The values of `token.store`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStore {
-    /// The best one there is; in this version that is always the file.
+    /// The keyring, if there is one, else the file.
     Auto,
-    /// The desktop's keyring. Refused in this version.
+    /// The desktop's keyring, and nothing else.
     SecretService,
     /// A file of mode 0600 in the state folder.
     File,

@@ -183,13 +183,7 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
                 ("file", TokenStore::File),
                 ("secret-service", TokenStore::SecretService),
             ];
-            let store = value::word(value, &words)?;
-            if store == TokenStore::SecretService {
-                return Err(
-                    "= \"secret-service\" is not in this version; say \"auto\" or \"file\"".into(),
-                );
-            }
-            config.token.store = store;
+            config.token.store = value::word(value, &words)?;
         }
         "log.level" => {
             let words = [

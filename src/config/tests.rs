@@ -263,9 +263,8 @@ fn names_for_plex_tv_fit_into_a_header() {
 }
 
 #[test]
-fn exactly_three_settings_wait_for_a_later_version() {
+fn exactly_two_settings_wait_for_a_later_version() {
     for (text, key) in [
-        ("token.store = \"secret-service\"", "token.store"),
         ("login.open_browser = true", "login.open_browser"),
         ("notifications.quiet_hours = \"22:00-07:00\"", "notifications.quiet_hours"),
         ("notifications.quiet_hours = 7", "notifications.quiet_hours"),

@@ -58,8 +58,13 @@ impl Account {
     }
 
     #[zbus(out_args("state", "details"))]
-    fn login_status(&self) -> (&'static str, Details) {
-        let snapshot = self.snapshot.get();
+    async fn login_status(&self) -> (&'static str, Details) {
+        let mut snapshot = self.snapshot.get();
+        if snapshot.account.settling {
+            // Whatever becomes of the question: what is known by then is the answer.
+            let _ = self.ask(Command::AwaitStore).await;
+            snapshot = self.snapshot.get();
+        }
         (snapshot.account.login_state.word(), Details(snapshot))
     }
 

@@ -26,7 +26,7 @@ fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
 /// The text of a notice about the account; `None` for one about servers.
 pub(super) fn account(notice: &Notice) -> Option<Text> {
     Some(match notice {
-        Notice::LoginSucceeded { name, kept: true } => text(
+        Notice::LoginSucceeded { name, unsaved: None } => text(
             "Signed in to Plex",
             if name.is_empty() {
                 "plex-accountd now keeps your sign-in for this computer.".to_owned()
@@ -35,15 +35,18 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
                 format!("plex-accountd now keeps the sign-in of {name} for this computer.")
             },
         ),
-        Notice::LoginSucceeded { name, kept: false } => text(
-            "Signed in to Plex until the next restart",
-            if name.is_empty() {
-                "plex-accountd could not save your sign-in.".to_owned()
-            } else {
-                let name = isolated(name);
-                format!("plex-accountd could not save the sign-in of {name}.")
-            },
-        ),
+        Notice::LoginSucceeded { name, unsaved: Some(why) } => {
+            let why = sentence(why, "Nothing would keep it.");
+            text(
+                "Signed in to Plex until the next restart",
+                if name.is_empty() {
+                    format!("plex-accountd could not save your sign-in. {why}")
+                } else {
+                    let name = isolated(name);
+                    format!("plex-accountd could not save the sign-in of {name}. {why}")
+                },
+            )
+        }
         Notice::LoginFailed { expired, message } => {
             let (summary, usual) = if *expired {
                 (
@@ -188,15 +191,21 @@ mod tests {
 
     #[test]
     fn the_account_is_named_where_the_name_is_known() {
-        let say = |name: &str, kept| {
-            let notice = Notice::LoginSucceeded { name: name.to_owned(), kept };
+        let say = |name: &str, unsaved: Option<&str>| {
+            let unsaved = unsaved.map(str::to_owned);
+            let notice = Notice::LoginSucceeded { name: name.to_owned(), unsaved };
             seen(&account(&notice).unwrap())
         };
         assert_eq!(
-            say("demo", true).1,
+            say("demo", None).1,
             "plex-accountd now keeps the sign-in of demo for this computer."
         );
-        assert_eq!(say("", true).1, "plex-accountd now keeps your sign-in for this computer.");
-        assert_eq!(say("demo", false).0, "Signed in to Plex until the next restart");
+        assert_eq!(say("", None).1, "plex-accountd now keeps your sign-in for this computer.");
+        let unsaved = say("demo", Some("The keyring is locked: unlock it"));
+        assert_eq!(unsaved.0, "Signed in to Plex until the next restart");
+        assert_eq!(
+            unsaved.1,
+            "plex-accountd could not save the sign-in of demo. The keyring is locked: unlock it"
+        );
     }
 }

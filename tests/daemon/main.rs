@@ -7,6 +7,8 @@
 mod fake;
 #[path = "../support/notifications.rs"]
 mod notifications;
+#[path = "../support/secret_service.rs"]
+mod secret_service;
 #[path = "../support/session.rs"]
 mod session;
 #[path = "../support/mod.rs"]
@@ -14,6 +16,7 @@ mod support;
 
 mod account;
 mod keeping;
+mod keyring;
 mod list;
 mod login;
 mod notices;

@@ -98,6 +98,7 @@ pub(crate) fn signed_in() -> AccountView {
         plex_tv: PlexTv::Ok,
         last_refresh: 1_700_000_100,
         next_refresh: 1_700_000_400,
+        settling: false,
         stale: false,
         details: Details {
             account: Some(AccountDetails {

@@ -33,6 +33,10 @@ enum Step {
     Next(u8),
     /// The store does the next thing it was asked to do; it fails if false.
     Disk(bool),
+    /// The keyring, where that is the store, is locked or unlocked.
+    Lock(bool),
+    /// Somebody removes the account from the keyring.
+    Remove,
     /// Lets so many milliseconds pass, waking up in between or only at the end.
     Wait(u32, bool),
     Configure(u8),
@@ -50,6 +54,8 @@ fn step() -> impl Strategy<Value = Step> {
         4 => (any::<u16>(), any::<u8>()).prop_map(|(a, b)| Step::Answer(a, b)),
         14 => any::<u8>().prop_map(Step::Next),
         8 => prop::bool::weighted(0.85).prop_map(Step::Disk),
+        2 => prop::bool::weighted(0.4).prop_map(Step::Lock),
+        1 => Just(Step::Remove),
         10 => (prop_oneof![0..4_000_u32, 0..100_000_u32, 0..2_000_000_u32], any::<bool>())
             .prop_map(|(time, awake)| Step::Wait(time, awake)),
         1 => any::<u8>().prop_map(Step::Configure),
@@ -98,6 +104,9 @@ struct World {
     unanswered: VecDeque<usize>,
     jobs: VecDeque<Job>,
     disk: Option<Record>,
+    /// The store is a keyring, and it is locked.
+    keyring: bool,
+    locked: bool,
     /// The token in use, and the one that was handed to the store last.
     held: Option<String>,
     newest: Option<String>,
@@ -122,9 +131,12 @@ impl World {
     fn new(found: Found) -> Self {
         let disk = match &found {
             Found::Account { record, .. } => Some(record.clone()),
+            Found::InKeyring => Some(record("old")),
             _ => None,
         };
+        let keyring = matches!(found, Found::InKeyring);
         let held = disk.as_ref().map(|record| record.token.expose().to_owned());
+        let held = held.filter(|_| !keyring);
         let mut world = Self {
             p: Player::new(found, None),
             settings: Settings::default(),
@@ -132,6 +144,8 @@ impl World {
             unanswered: VecDeque::new(),
             jobs: VecDeque::new(),
             disk,
+            keyring,
+            locked: false,
             held,
             newest: None,
             open: HashMap::new(),
@@ -174,6 +188,17 @@ impl World {
                 }
             }
             Step::Disk(works) => self.disk_works(works),
+            Step::Lock(locked) if self.keyring => {
+                self.locked = locked;
+                self.happens(Event::KeyringChanged);
+            }
+            Step::Remove if self.keyring && !self.locked && self.jobs.is_empty() => {
+                if self.disk.take().is_some() {
+                    self.happens(Event::KeyringChanged);
+                    self.happens(Event::Removed("removed".into()));
+                }
+            }
+            Step::Lock(_) | Step::Remove => {}
             Step::Wait(time, awake) => self.wait(Duration::from_millis(time.into()), awake),
             Step::Configure(n) => self.configure(n),
             Step::SetBack(by) => self.p.now.unix -= u64::from(by),
@@ -226,27 +251,32 @@ impl World {
     }
 
     fn disk_works(&mut self, works: bool) {
-        let event = match (self.jobs.pop_front(), works) {
+        let storage = if self.keyring { Storage::SecretService } else { Storage::File };
+        let fault = match (self.locked, self.keyring) {
+            (true, _) => StoreFault::locked("locked"),
+            (false, true) => StoreFault::keyring("silent"),
+            (false, false) => StoreFault::disk("full"),
+        };
+        let event = match (self.jobs.pop_front(), works && !self.locked) {
             (None, _) => return,
             (Some(Job::Store(record)), true) => {
                 self.disk = Some(record);
-                Event::Stored(Ok(Storage::File))
+                Event::Stored(Ok(storage))
             }
-            (Some(Job::Store(_)), false) => Event::Stored(Err(StoreFault::disk("full"))),
+            (Some(Job::Store(_)), false) => Event::Stored(Err(fault)),
             (Some(Job::Forget), true) => {
                 self.disk = None;
                 Event::Forgotten(Ok(()))
             }
-            (Some(Job::Forget), false) => Event::Forgotten(Err(StoreFault::disk("full"))),
+            (Some(Job::Forget), false) => Event::Forgotten(Err(fault)),
             (Some(Job::Read), true) => Event::StoreRead(match &self.disk {
                 None => Found::Nothing,
-                Some(record) => Found::Account {
-                    record: record.clone(),
-                    storage: Storage::File,
-                    rejected_since: None,
-                },
+                Some(record) => {
+                    Found::Account { record: record.clone(), storage, rejected_since: None }
+                }
             }),
-            (Some(Job::Read), false) => Event::StoreRead(Found::Unreadable(StoreFault::disk("no"))),
+            (Some(Job::Read), false) if self.locked => Event::StoreRead(Found::Locked),
+            (Some(Job::Read), false) => Event::StoreRead(Found::Unreadable(fault)),
         };
         self.happens(event);
     }
@@ -429,6 +459,7 @@ impl World {
     /// Everything works for a while and nobody asks for anything more.
     fn settle(&mut self) {
         self.call(Event::CancelLogin);
+        self.play(&Step::Lock(false));
         for _ in 0..8 {
             while !self.jobs.is_empty() {
                 self.disk_works(true);
@@ -446,7 +477,7 @@ impl World {
         let on_disk = self.disk.as_ref().map(|record| record.token.expose());
         match account.login_state {
             LoginState::SignedIn | LoginState::Rejected => {
-                if account.details.account.is_some_and(|a| a.storage == Storage::File) {
+                if account.details.account.is_some_and(|a| a.storage != Storage::Memory) {
                     assert_eq!(on_disk, self.held.as_deref(), "another token is on disk");
                 }
             }
@@ -509,10 +540,11 @@ fn presences(lists: &Lists) -> HashMap<String, Option<bool>> {
 }
 
 fn found() -> impl Strategy<Value = Found> {
-    (0..4_u8).prop_map(|n| match n {
+    (0..6_u8).prop_map(|n| match n {
         0 => Found::Nothing,
         1 => account("old"),
         2 => nameless("old"),
+        3 | 4 => Found::InKeyring,
         _ => Found::Unreadable(StoreFault::disk("no")),
     })
 }

@@ -388,7 +388,7 @@ fn the_order_of_success() {
     assert_eq!(p.stored(), [token("new").expose()], "now with the name");
     let asked = |e: &Effect| matches!(e, Effect::AskLists { token: t, .. } if *t == token("new"));
     assert!(p.place(asked).is_some(), "refreshed at once");
-    assert_eq!(p.notices(), [Notice::LoginSucceeded { name: "user2".into(), kept: true }]);
+    assert_eq!(p.notices(), [Notice::LoginSucceeded { name: "user2".into(), unsaved: None }]);
 }
 
 #[test]

@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_imports)]
 
 mod histories;
+mod keyring;
 mod login;
 mod news;
 mod player;

@@ -10,9 +10,9 @@ use plex_accountd::{
     event::{Answer, CallId, Effect, Event, Found, Settings},
     failure::Failure,
     notice::Notice,
-    presence::Remembered,
+    presence::{Remembered, RememberedServer},
     secret::Token,
-    server::{List, Lists, Row},
+    server::{List, Lists, Row, Server},
     view::{
         ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Reason, ServerView, State, Storage,
         View,
@@ -47,7 +47,8 @@ impl Player {
             dice: u16::MAX / 2,
         };
         let mut effects = Vec::new();
-        let domain = Domain::new(settings, "client".into(), found, remembered, now, &mut effects);
+        let domain =
+            Domain::new(settings, "client".into(), found, remembered, 0, now, &mut effects);
         Self { domain, now, effects, last_call: 0 }
     }
 
@@ -263,6 +264,12 @@ impl Player {
         call
     }
 
+    pub(crate) fn await_store(&mut self) -> CallId {
+        let call = self.call();
+        self.happens(Event::AwaitStore(call));
+        call
+    }
+
     pub(crate) fn mute(&mut self, id: &str, until: u64) -> CallId {
         let call = self.call();
         let id = id.into();
@@ -474,4 +481,16 @@ pub(crate) fn asks_lists(effect: &Effect) -> bool {
 
 pub(crate) fn plex_tv(player: &Player) -> PlexTv {
     player.view().account.plex_tv
+}
+
+pub(crate) fn remembered() -> Remembered {
+    let server = |id: &str| RememberedServer {
+        server: Server { id: id.into(), name: id.into(), owned: true, ..Server::default() },
+        in_v2: true,
+        presence: true,
+        seen_at: START - 500,
+        was_online: Some(true),
+        ..RememberedServer::default()
+    };
+    Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
 }

@@ -4,8 +4,7 @@ use std::time::Duration;
 
 use plex_accountd::{
     event::{Event, Found, Settings, StoreFault},
-    presence::{Remembered, RememberedServer},
-    server::{Lists, Server},
+    server::Lists,
     view::{PlexTv, Reason, State},
 };
 
@@ -366,18 +365,6 @@ fn the_fall_back_adds_and_renames_and_says_nothing_of_presence() {
     assert_eq!(p.is("b"), unknown(Reason::IncompleteList));
     p.refresh_with(addresses(&[]));
     assert!(p.has_server("a") && p.has_server("b"), "an empty one proves nothing");
-}
-
-fn remembered() -> Remembered {
-    let server = |id: &str| RememberedServer {
-        server: Server { id: id.into(), name: id.into(), owned: true, ..Server::default() },
-        in_v2: true,
-        presence: true,
-        seen_at: START - 500,
-        was_online: Some(true),
-        ..RememberedServer::default()
-    };
-    Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
 }
 
 #[test]
