@@ -17,6 +17,7 @@ pub mod event;
 pub mod failure;
 pub mod logging;
 pub mod login;
+pub mod loopback;
 pub mod notice;
 pub mod notices;
 pub mod plex;

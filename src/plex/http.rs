@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
 use super::document::ErrorBody;
 use super::{Device, Settings};
 use crate::failure::Failure;
+use crate::loopback::is_loopback;
 use crate::secret::Token;
 
 /// Longest answer read other than a list, in bytes.
@@ -87,15 +88,6 @@ impl Http {
         }
         let client = builder.build().map_err(|error| Failure::Unreachable(no_client(&error)))?;
         Ok(slot.insert(client).clone())
-    }
-}
-
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
     }
 }
 

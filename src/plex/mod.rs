@@ -6,7 +6,9 @@
 
 mod client;
 mod document;
+mod fields;
 mod http;
+mod json;
 mod list;
 mod pin;
 mod value;
