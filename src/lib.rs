@@ -22,6 +22,7 @@ pub mod notice;
 pub mod notices;
 pub mod plex;
 pub mod presence;
+pub mod probe;
 pub mod random;
 pub mod refresh;
 pub mod secret;

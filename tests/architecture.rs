@@ -11,7 +11,7 @@ use std::{
 /// Pure: no clock, no I/O, no runtime, no library that has them.
 const DOMAIN: &[&str] = &[
     "account", "call", "clock", "domain", "event", "failure", "login", "loopback", "notice",
-    "presence", "refresh", "secret", "server", "sign_in", "view",
+    "presence", "probe", "refresh", "secret", "server", "sign_in", "view",
 ];
 
 /// For each part at the edge: which parts outside the domain it may use.

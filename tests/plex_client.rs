@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used)] // a failed test says enough
 
+#[path = "support/stand.rs"]
+mod stand;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plex_accountd::account::{Pin, PinId, PinKind};
 use plex_accountd::failure::Failure;
 use plex_accountd::plex::{Client, Device, Settings};
 use plex_accountd::secret::Token;
+use stand::{Answer, Stand, http, nowhere, with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use url::Url;
 
 const TOKEN: &str = "planted-token";
@@ -27,119 +30,9 @@ fn token() -> Token {
     Token::new(TOKEN.to_owned()).unwrap()
 }
 
-/// What the server does with a request.
-#[derive(Clone)]
-enum Answer {
-    /// Sends this and closes.
-    Send(String),
-    /// Sends this head, then the second text for ever, in chunks of 64 KiB or little more.
-    Endless(&'static str, &'static str),
-    /// Reads the request and says nothing.
-    Silence,
-    /// Closes at once.
-    HangUp,
-}
-
-/// An answer with a body of known length.
-fn http(status: u16, body: &str) -> Answer {
-    with(status, "", body)
-}
-
-/// The same with further header lines, each ended by CR LF.
-fn with(status: u16, headers: &str, body: &str) -> Answer {
-    Answer::Send(format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    ))
-}
-
-/// A server on loopback.
-struct Stand {
-    url: Url,
-    /// The heads of all requests.
-    heads: Arc<Mutex<Vec<String>>>,
-    /// Bytes of endless answers that were taken from us.
-    sent: Arc<AtomicUsize>,
-}
-
 impl Stand {
-    /// `answer` is given the method and the path with its query.
-    async fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let heads = Arc::<Mutex<Vec<String>>>::default();
-        let sent = Arc::<AtomicUsize>::default();
-        let (answer, log, count) = (Arc::new(answer), Arc::clone(&heads), Arc::clone(&sent));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (answer, log, count) = (answer.clone(), log.clone(), count.clone());
-                tokio::spawn(async move { serve(stream, &*answer, &log, &count).await });
-            }
-        });
-        Self { url, heads, sent }
-    }
-
-    /// One answer for everything.
-    async fn always(answer: Answer) -> Self {
-        Self::new(move |_| answer.clone()).await
-    }
-
     fn client(&self) -> Client {
         client(&self.url, &self.url, Duration::from_secs(30))
-    }
-
-    /// The request lines so far, less the protocol's version, sorted.
-    fn asked(&self) -> Vec<String> {
-        let heads = self.heads.lock().unwrap();
-        let mut lines: Vec<String> = heads
-            .iter()
-            .filter_map(|head| Some(head.lines().next()?.trim_end_matches(" HTTP/1.1").to_owned()))
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    fn head(&self) -> String {
-        self.heads.lock().unwrap()[0].clone()
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    answer: &(impl Fn(&str) -> Answer + ?Sized),
-    log: &Mutex<Vec<String>>,
-    count: &AtomicUsize,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    let head = String::from_utf8(head).unwrap();
-    let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    log.lock().unwrap().push(head);
-    match answer(&line) {
-        Answer::Send(text) => {
-            let _ = stream.write_all(text.as_bytes()).await;
-            let _ = stream.shutdown().await;
-            // Whoever answers before the client has read all would reset the connection.
-            let _ = stream.read_u8().await;
-        }
-        Answer::Endless(head, part) => {
-            let _ = stream.write_all(head.as_bytes()).await;
-            let text = part.repeat(0x10000_usize.div_ceil(part.len()));
-            let chunk = format!("{:x}\r\n{text}\r\n", text.len());
-            while stream.write_all(chunk.as_bytes()).await.is_ok() {
-                count.fetch_add(text.len(), Ordering::Relaxed);
-            }
-        }
-        Answer::Silence => {
-            let _ = stream.read_u8().await;
-        }
-        Answer::HangUp => {}
     }
 }
 
@@ -160,12 +53,6 @@ fn client(base: &Url, clients: &Url, timeout: Duration) -> Client {
         timeout,
     };
     Client::new(settings, device())
-}
-
-/// An address where nobody listens.
-async fn nowhere() -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()
 }
 
 /// An error's text, in both forms, after a look for what must not be in it.

@@ -78,17 +78,21 @@ impl Http {
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("plex-accountd/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .timeout(self.timeout);
+        let mut builder = builder().timeout(self.timeout);
         if self.straight {
             builder = builder.no_proxy();
         }
         let client = builder.build().map_err(|error| Failure::Unreachable(no_client(&error)))?;
         Ok(slot.insert(client).clone())
     }
+}
+
+/// What all our requests have in common: no redirect is followed, no connection kept open.
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("plex-accountd/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
 }
 
 /// The headers that plex.tv knows this device by.
@@ -239,7 +243,7 @@ fn no_client(error: &reqwest::Error) -> String {
 }
 
 /// Why no answer came, as people would say it: without URL, and without a library's own words.
-fn cause(error: &reqwest::Error, host: &str) -> String {
+pub(super) fn cause(error: &reqwest::Error, host: &str) -> String {
     if error.is_timeout() {
         return format!("{host} did not answer in time");
     }
