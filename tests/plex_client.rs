@@ -424,6 +424,12 @@ async fn read_hostile_lists() {
     let too_many = "more servers than anybody has";
     let xml = |part| (begin!("b", "<resources>"), part);
     let json = |part| (begin!("2", "[1"), part);
+    // Of what is not kept there may be much; long rows, so that the test is quick.
+    let padding = "x".repeat(4096);
+    let player = format!("<resource clientIdentifier='p' provides='player' x='{padding}'/>").leak();
+    let json_player = format!(r#",{{"clientIdentifier":"p","x":"{padding}"}}"#).leak();
+    let long = format!("<Connection uri='1'/><Connection/><!--{padding}-->").leak();
+    let device = begin!("40", "<MediaContainer><Device clientIdentifier='a' provides='server'>\n");
     for ((v2, why2), (v1, why1)) in [
         // Both lists at the same time, of servers in the shortest rows that there can be.
         (
@@ -431,22 +437,10 @@ async fn read_hostile_lists() {
             (json(r#",{"clientIdentifier":"s","provides":"server"}"#), too_many),
         ),
         (
-            (xml("<resource clientIdentifier='p' provides='player'/>"), too_long),
+            (xml(player), too_long),
             ((begin!("2", "[\""), "\\u0001\u{1}"), "a row in the document is too long"),
         ),
-        (
-            (json(r#",{"clientIdentifier":"p"}"#), too_long),
-            (
-                (
-                    begin!(
-                        "40",
-                        "<MediaContainer><Device clientIdentifier='a' provides='server'>\n"
-                    ),
-                    "<Connection uri='1'/><Connection/>",
-                ),
-                too_long,
-            ),
-        ),
+        ((json(json_player), too_long), ((device, long), too_long)),
     ] {
         let plex_tv = Stand::new(move |line| match line {
             line if line.contains("/v2/") => Answer::Endless(v2.0, v2.1),

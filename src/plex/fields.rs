@@ -144,6 +144,11 @@ pub(super) struct Connections {
 }
 
 impl Connections {
+    /// Whether no more are kept.
+    pub(super) fn is_full(&self) -> bool {
+        self.full
+    }
+
     pub(super) fn push(&mut self, connection: Connection) {
         if self.full {
             return;

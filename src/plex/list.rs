@@ -168,6 +168,7 @@ impl Visit for Rows<'_> {
             1 => self.strangers = true,
             _ => {
                 if let Some(draft) = &mut self.open
+                    && !draft.connections.is_full()
                     && matches!(name, "connection" | "Connection")
                     && let Ok(connection) = connection(attributes)
                 {
