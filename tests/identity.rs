@@ -8,7 +8,7 @@ mod stand;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use plex_accountd::plex::Prober;
 use plex_accountd::probe::{ProbeRequest, Probed};
@@ -197,8 +197,10 @@ async fn a_local_address_is_better_though_it_answers_later() {
     let silent = Stand::always(Answer::Silence).await;
     let connections =
         [connection(&remote.url, Route::Remote), connection(&silent.url, Route::Local)];
-    let probed = Prober::new(Duration::from_secs(4)).probe(request(connections)).await;
+    let (timeout, begin) = (Duration::from_secs(8), Instant::now());
+    let probed = Prober::new(timeout).probe(request(connections)).await;
     assert_eq!(answered(probed).0, Route::Remote);
+    assert!(begin.elapsed() < timeout);
     silent.is_left().await;
 }
 
@@ -215,6 +217,7 @@ async fn every_address_is_asked_though_the_first_ones_hang() {
     let probed = Prober::new(Duration::from_millis(4500)).probe(request(connections)).await;
     assert_eq!(answered(probed).1, format!("{}19", server.url));
     assert_eq!(server.asked().len(), 20);
+    assert_eq!(server.most.load(Ordering::Relaxed), 8, "connections at once");
 }
 
 #[tokio::test]

@@ -3,6 +3,7 @@
 #![allow(dead_code, unreachable_pub)] // each test crate uses a part
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
@@ -43,12 +44,29 @@ pub fn with(status: u16, headers: &str, body: &str) -> Answer {
 /// A server on loopback.
 pub struct Stand {
     pub url: Url,
+    seen: Arc<Seen>,
+}
+
+/// What a server has seen.
+#[derive(Default)]
+pub struct Seen {
     /// The heads of all requests.
-    pub heads: Arc<Mutex<Vec<String>>>,
+    pub heads: Mutex<Vec<String>>,
     /// Bytes of endless answers that were taken from us.
-    pub sent: Arc<AtomicUsize>,
+    pub sent: AtomicUsize,
+    /// Requests that are being answered, and the most at any time.
+    open: AtomicUsize,
+    pub most: AtomicUsize,
     /// Somebody who was told nothing has gone.
-    left: Arc<Notify>,
+    left: Notify,
+}
+
+impl Deref for Stand {
+    type Target = Seen;
+
+    fn deref(&self) -> &Seen {
+        &self.seen
+    }
 }
 
 impl Stand {
@@ -66,30 +84,26 @@ impl Stand {
         let listener = TcpListener::bind(address).await.unwrap();
         let scheme = if tls.is_some() { "https" } else { "http" };
         let url = format!("{scheme}://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let heads = Arc::<Mutex<Vec<String>>>::default();
-        let sent = Arc::<AtomicUsize>::default();
-        let left = Arc::<Notify>::default();
-        let (answer, log, count) = (Arc::new(answer), Arc::clone(&heads), Arc::clone(&sent));
-        let gone = Arc::clone(&left);
+        let seen = Arc::<Seen>::default();
+        let (answer, log) = (Arc::new(answer), Arc::clone(&seen));
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let (answer, log, count) = (answer.clone(), log.clone(), count.clone());
-                let (tls, gone) = (tls.clone(), gone.clone());
+                let (answer, log, tls) = (answer.clone(), log.clone(), tls.clone());
                 tokio::spawn(async move {
                     match tls {
-                        None => serve(stream, &*answer, &log, &count, &gone).await,
+                        None => serve(stream, &*answer, &log).await,
                         Some(tls) => {
                             // A client that does not like the certificate asks nothing.
                             if let Ok(stream) = tls.accept(stream).await {
-                                serve(stream, &*answer, &log, &count, &gone).await;
+                                serve(stream, &*answer, &log).await;
                             }
                         }
                     }
                 });
             }
         });
-        Self { url, heads, sent, left }
+        Self { url, seen }
     }
 
     /// Waits until somebody who was answered with silence has closed the connection.
@@ -121,9 +135,7 @@ impl Stand {
 async fn serve(
     mut stream: impl AsyncRead + AsyncWrite + Unpin,
     answer: &(impl Fn(&str) -> Answer + ?Sized),
-    log: &Mutex<Vec<String>>,
-    count: &AtomicUsize,
-    left: &Notify,
+    seen: &Seen,
 ) {
     let mut head = Vec::new();
     while !head.ends_with(b"\r\n\r\n") {
@@ -134,7 +146,9 @@ async fn serve(
     }
     let head = String::from_utf8(head).unwrap();
     let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    log.lock().unwrap().push(head);
+    seen.heads.lock().unwrap().push(head);
+    let open = seen.open.fetch_add(1, Ordering::Relaxed) + 1;
+    seen.most.fetch_max(open, Ordering::Relaxed);
     let mut answer = answer(&line);
     while let Answer::After(signal, then) = answer {
         signal.notified().await;
@@ -153,15 +167,16 @@ async fn serve(
             let text = part.repeat(0x10000_usize.div_ceil(part.len()));
             let chunk = format!("{:x}\r\n{text}\r\n", text.len());
             while stream.write_all(chunk.as_bytes()).await.is_ok() {
-                count.fetch_add(text.len(), Ordering::Relaxed);
+                seen.sent.fetch_add(text.len(), Ordering::Relaxed);
             }
         }
         Answer::Silence => {
             let _ = stream.read_u8().await;
-            left.notify_one();
+            seen.left.notify_one();
         }
         Answer::HangUp => {}
     }
+    seen.open.fetch_sub(1, Ordering::Relaxed);
 }
 
 /// An address where nobody listens.
