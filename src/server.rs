@@ -55,7 +55,7 @@ pub struct Server {
     pub https_required: bool,
     /// plex.tv sees it behind the same public address as us.
     pub public_address_matches: bool,
-    /// In plex.tv's order, exact repetitions dropped.
+    /// In plex.tv's order, exact repetitions dropped; at most 256, however many the list has.
     pub connections: Vec<Connection>,
 }
 

@@ -10,8 +10,8 @@ use std::{
 
 /// Pure: no clock, no I/O, no runtime, no library that has them.
 const DOMAIN: &[&str] = &[
-    "account", "call", "clock", "domain", "event", "failure", "login", "notice", "presence",
-    "refresh", "secret", "server", "sign_in", "verdict", "view",
+    "account", "call", "clock", "domain", "event", "failure", "login", "loopback", "notice",
+    "presence", "probe", "refresh", "secret", "server", "sign_in", "verdict", "view",
 ];
 
 /// For each part at the edge: which parts outside the domain it may use.

@@ -2,17 +2,20 @@
 
 #![allow(clippy::unwrap_used)] // a failed test says enough
 
+#[path = "support/stand.rs"]
+mod stand;
+
 use std::path::Path;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use plex_accountd::account::{Pin, PinId, PinKind};
 use plex_accountd::failure::Failure;
 use plex_accountd::plex::{Client, Device, Settings};
 use plex_accountd::secret::Token;
+use stand::{Answer, Stand, http, nowhere, with};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::TcpListener;
 use url::Url;
 
 const TOKEN: &str = "planted-token";
@@ -27,118 +30,9 @@ fn token() -> Token {
     Token::new(TOKEN.to_owned()).unwrap()
 }
 
-/// What the server does with a request.
-#[derive(Clone)]
-enum Answer {
-    /// Sends this and closes.
-    Send(String),
-    /// Sends this head, then its second part for ever, each as a chunk.
-    Endless(&'static str),
-    /// Reads the request and says nothing.
-    Silence,
-    /// Closes at once.
-    HangUp,
-}
-
-/// An answer with a body of known length.
-fn http(status: u16, body: &str) -> Answer {
-    with(status, "", body)
-}
-
-/// The same with further header lines, each ended by CR LF.
-fn with(status: u16, headers: &str, body: &str) -> Answer {
-    Answer::Send(format!(
-        "HTTP/1.1 {status} X\r\nContent-Length: {}\r\n{headers}\r\n{body}",
-        body.len()
-    ))
-}
-
-/// A server on loopback.
-struct Stand {
-    url: Url,
-    /// The heads of all requests.
-    heads: Arc<Mutex<Vec<String>>>,
-    /// Bytes of endless answers that were taken from us.
-    sent: Arc<AtomicUsize>,
-}
-
 impl Stand {
-    /// `answer` is given the method and the path with its query.
-    async fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let url = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
-        let heads = Arc::<Mutex<Vec<String>>>::default();
-        let sent = Arc::<AtomicUsize>::default();
-        let (answer, log, count) = (Arc::new(answer), Arc::clone(&heads), Arc::clone(&sent));
-        tokio::spawn(async move {
-            loop {
-                let (stream, _) = listener.accept().await.unwrap();
-                let (answer, log, count) = (answer.clone(), log.clone(), count.clone());
-                tokio::spawn(async move { serve(stream, &*answer, &log, &count).await });
-            }
-        });
-        Self { url, heads, sent }
-    }
-
-    /// One answer for everything.
-    async fn always(answer: Answer) -> Self {
-        Self::new(move |_| answer.clone()).await
-    }
-
     fn client(&self) -> Client {
         client(&self.url, &self.url, Duration::from_secs(30))
-    }
-
-    /// The request lines so far, less the protocol's version, sorted.
-    fn asked(&self) -> Vec<String> {
-        let heads = self.heads.lock().unwrap();
-        let mut lines: Vec<String> = heads
-            .iter()
-            .filter_map(|head| Some(head.lines().next()?.trim_end_matches(" HTTP/1.1").to_owned()))
-            .collect();
-        lines.sort();
-        lines
-    }
-
-    fn head(&self) -> String {
-        self.heads.lock().unwrap()[0].clone()
-    }
-}
-
-async fn serve(
-    mut stream: TcpStream,
-    answer: &(impl Fn(&str) -> Answer + ?Sized),
-    log: &Mutex<Vec<String>>,
-    count: &AtomicUsize,
-) {
-    let mut head = Vec::new();
-    while !head.ends_with(b"\r\n\r\n") {
-        match stream.read_u8().await {
-            Ok(byte) => head.push(byte),
-            Err(_) => return,
-        }
-    }
-    let head = String::from_utf8(head).unwrap();
-    let line = head.lines().next().unwrap().trim_end_matches(" HTTP/1.1").to_owned();
-    log.lock().unwrap().push(head);
-    match answer(&line) {
-        Answer::Send(text) => {
-            let _ = stream.write_all(text.as_bytes()).await;
-            let _ = stream.shutdown().await;
-            // Whoever answers before the client has read all would reset the connection.
-            let _ = stream.read_u8().await;
-        }
-        Answer::Endless(head) => {
-            let _ = stream.write_all(head.as_bytes()).await;
-            let chunk = format!("10000\r\n{}\r\n", " ".repeat(0x10000));
-            while stream.write_all(chunk.as_bytes()).await.is_ok() {
-                count.fetch_add(0x10000, Ordering::Relaxed);
-            }
-        }
-        Answer::Silence => {
-            let _ = stream.read_u8().await;
-        }
-        Answer::HangUp => {}
     }
 }
 
@@ -159,12 +53,6 @@ fn client(base: &Url, clients: &Url, timeout: Duration) -> Client {
         timeout,
     };
     Client::new(settings, device())
-}
-
-/// An address where nobody listens.
-async fn nowhere() -> Url {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap()
 }
 
 /// An error's text, in both forms, after a look for what must not be in it.
@@ -428,7 +316,7 @@ async fn no_answer_is_named_by_its_cause() {
     assert!(text.ends_with("broke off in the middle of the answer"), "{text}");
 
     let slow = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let silent = Stand::always(Answer::Endless(slow)).await;
+    let silent = Stand::always(Answer::Endless(slow, " ")).await;
     let text = told(&silent.client().user(&token()).await.unwrap_err());
     assert_eq!(text, "the answer did not come from plex.tv: it is longer than 256 KiB");
 }
@@ -469,7 +357,7 @@ async fn a_name_that_is_not_found_is_called_that() {
 #[tokio::test]
 async fn an_answer_that_says_it_is_too_long_is_not_read() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n";
-    let plex_tv = Stand::always(Answer::Endless(head)).await;
+    let plex_tv = Stand::always(Answer::Endless(head, " ")).await;
     let failure = plex_tv.client().user(&token()).await.unwrap_err();
     assert!(told(&failure).ends_with("longer than 256 KiB"), "{failure}");
     let lists = plex_tv.client().lists(&token()).await;
@@ -482,7 +370,7 @@ async fn an_endless_answer_is_given_up_at_the_cap() {
     const LIST: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                         12\r\n<resources x='1'> \r\n";
     let plex_tv = Stand::new(|line| match line {
-        line if line.contains("/v2/") => Answer::Endless(LIST),
+        line if line.contains("/v2/") => Answer::Endless(LIST, " "),
         _ => http(401, ""),
     })
     .await;
@@ -492,11 +380,94 @@ async fn an_endless_answer_is_given_up_at_the_cap() {
     assert!(sent < 64 * 1024 * 1024, "{sent} bytes were taken");
 }
 
+/// A number of KiB that the kernel tells of this process: `VmHWM`, most memory so far; `VmRSS`,
+/// memory now.
+fn memory(name: &str) -> usize {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap();
+    let line = status.lines().find(|line| line.starts_with(name)).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
+
+/// In a process of its own, since others' tests need memory too.
+#[test]
+fn no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes() {
+    const CHILD: &str = "PLEX_ACCOUNTD_TEST_MEMORY";
+    if std::env::var_os(CHILD).is_some() {
+        return tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build()
+            .unwrap()
+            .block_on(read_hostile_lists());
+    }
+    let name = "no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes";
+    let child = std::process::Command::new(std::env::current_exe().unwrap())
+        .args(["--exact", name, "--nocapture"])
+        .env(CHILD, "1")
+        .output()
+        .unwrap();
+    assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+}
+
+async fn read_hostile_lists() {
+    macro_rules! begin {
+        ($length:literal, $text:literal) => {
+            concat!(
+                "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
+                $length,
+                "\r\n",
+                $text,
+                "\r\n"
+            )
+        };
+    }
+    let too_long = "longer than 32768 KiB";
+    let too_many = "more servers than anybody has";
+    let xml = |part| (begin!("b", "<resources>"), part);
+    let json = |part| (begin!("2", "[1"), part);
+    // Of what is not kept there may be much; long rows, so that the test is quick.
+    let padding = "x".repeat(4096);
+    let player = format!("<resource clientIdentifier='p' provides='player' x='{padding}'/>").leak();
+    let json_player = format!(r#",{{"clientIdentifier":"p","x":"{padding}"}}"#).leak();
+    let long = format!("<Connection uri='1'/><Connection/><!--{padding}-->").leak();
+    let device = begin!("40", "<MediaContainer><Device clientIdentifier='a' provides='server'>\n");
+    for ((v2, why2), (v1, why1)) in [
+        // Both lists at the same time, of servers in the shortest rows that there can be.
+        (
+            (xml("<resource clientIdentifier='s' provides='server'/>"), too_many),
+            (json(r#",{"clientIdentifier":"s","provides":"server"}"#), too_many),
+        ),
+        (
+            (xml(player), too_long),
+            ((begin!("2", "[\""), "\\u0001\u{1}"), "a row in the document is too long"),
+        ),
+        ((json(json_player), too_long), ((device, long), too_long)),
+    ] {
+        let plex_tv = Stand::new(move |line| match line {
+            line if line.contains("/v2/") => Answer::Endless(v2.0, v2.1),
+            line if line.contains("/api/") => Answer::Endless(v1.0, v1.1),
+            _ => http(500, ""),
+        })
+        .await;
+        let client = client(&plex_tv.url, &plex_tv.url, Duration::from_secs(300));
+        // The first request reads the system's certificates.
+        client.user(&token()).await.unwrap_err();
+        let before = memory("VmRSS");
+        let lists = client.lists(&token()).await;
+        for (list, why) in [(&lists.v2, why2), (&lists.v1, why1)] {
+            let failure = list.as_ref().unwrap_err().to_string();
+            assert!(failure.ends_with(why), "{failure}");
+        }
+        let (most, after) = (memory("VmHWM") - before, memory("VmRSS").saturating_sub(before));
+        assert!(most < 64 * 1024, "{most} KiB more for two lists of at most 32 MiB");
+        assert!(after < 16 * 1024, "{after} KiB were kept");
+    }
+}
+
 #[tokio::test]
 async fn a_web_page_is_left_at_its_first_tag() {
     const PAGE: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                         7\r\n<html> \r\n";
-    let plex_tv = Stand::always(Answer::Endless(PAGE)).await;
+    let plex_tv = Stand::always(Answer::Endless(PAGE, " ")).await;
     let lists = plex_tv.client().lists(&token()).await;
     assert!(matches!(lists.v2, Err(Failure::NotPlexTv(_))), "{lists:?}");
     let sent = plex_tv.sent.load(Ordering::Relaxed);

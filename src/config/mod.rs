@@ -21,8 +21,6 @@ use std::{
 use tracing::Level;
 use url::Url;
 
-pub use value::is_loopback;
-
 /// Largest config file read, in bytes. A real one has a few hundred.
 const MAX_SIZE: u64 = 1024 * 1024;
 

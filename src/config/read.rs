@@ -8,7 +8,8 @@ use toml::{
 };
 use tracing::Level;
 
-use super::{Config, ServerSettings, TokenStore, is_loopback, value};
+use super::{Config, ServerSettings, TokenStore, value};
+use crate::loopback::is_loopback;
 
 /// Every key but those of `[servers]`.
 pub(super) const KEYS: &[&str] = &[

@@ -3,24 +3,15 @@
 use std::{ops::RangeInclusive, time::Duration};
 
 use toml::de::DeValue;
-use url::{Host, Url};
+use url::Url;
+
+use crate::loopback::is_loopback;
 
 /// Longest product or device name, in characters.
 const MAX_NAME: usize = 128;
 
 /// A value, or what would have been right in its place.
 pub(super) type Value<T> = Result<T, String>;
-
-/// Whether a URL leads to this machine: 127.0.0.0/8, `[::1]` or `localhost`.
-#[must_use]
-pub fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
-}
 
 pub(super) fn boolean(value: &DeValue<'_>) -> Value<bool> {
     value.as_bool().ok_or_else(|| format!("must be true or false, not {}", kind(value)))

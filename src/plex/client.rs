@@ -198,7 +198,7 @@ fn doubts(list: &Result<List, Missed>, other: &Result<List, Missed>) -> bool {
 }
 
 /// `path` below `base`.
-fn endpoint(base: &Url, path: &str, query: Option<&str>) -> Url {
+pub(super) fn endpoint(base: &Url, path: &str, query: Option<&str>) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
     url.set_query(query);

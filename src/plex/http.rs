@@ -7,11 +7,12 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
-use url::{Host, Url};
+use url::Url;
 
 use super::document::ErrorBody;
 use super::{Device, Settings};
 use crate::failure::Failure;
+use crate::loopback::is_loopback;
 use crate::secret::Token;
 
 /// Longest answer read other than a list, in bytes.
@@ -77,11 +78,7 @@ impl Http {
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
-        let mut builder = reqwest::Client::builder()
-            .user_agent(concat!("plex-accountd/", env!("CARGO_PKG_VERSION")))
-            .redirect(reqwest::redirect::Policy::none())
-            .pool_max_idle_per_host(0)
-            .timeout(self.timeout);
+        let mut builder = builder().timeout(self.timeout);
         if self.straight {
             builder = builder.no_proxy();
         }
@@ -90,13 +87,12 @@ impl Http {
     }
 }
 
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Ipv4(address)) => address.is_loopback(),
-        Some(Host::Ipv6(address)) => address.is_loopback(),
-        Some(Host::Domain(name)) => name == "localhost",
-        None => false,
-    }
+/// What all our requests have in common: no redirect is followed, no connection kept open.
+pub(super) fn builder() -> reqwest::ClientBuilder {
+    reqwest::Client::builder()
+        .user_agent(concat!("plex-accountd/", env!("CARGO_PKG_VERSION")))
+        .redirect(reqwest::redirect::Policy::none())
+        .pool_max_idle_per_host(0)
 }
 
 /// The headers that plex.tv knows this device by.
@@ -247,7 +243,7 @@ fn no_client(error: &reqwest::Error) -> String {
 }
 
 /// Why no answer came, as people would say it: without URL, and without a library's own words.
-fn cause(error: &reqwest::Error, host: &str) -> String {
+pub(super) fn cause(error: &reqwest::Error, host: &str) -> String {
     if error.is_timeout() {
         return format!("{host} did not answer in time");
     }

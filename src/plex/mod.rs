@@ -4,15 +4,21 @@
 //! `[` or `{` JSON) into the types of the domain, and only when it is whole: a document that broke
 //! off gives nothing. What went wrong is one [`Failure`](crate::failure::Failure).
 
+mod candidates;
 mod client;
+mod direct;
 mod document;
+mod fields;
 mod http;
+mod identity;
+mod json;
 mod list;
 mod pin;
 mod value;
 mod xml;
 
 pub use client::Client;
+pub use identity::Prober;
 pub use list::{Kind, ListReader};
 
 use std::time::Duration;

@@ -18,6 +18,9 @@ const MAX_TAG: usize = 256 * 1024;
 /// Deepest nesting taken. plex.tv's documents have four levels.
 const MAX_DEPTH: usize = 32;
 
+/// The byte order mark.
+const MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// Longest reference looked at: `&#x10ffff;`, with room for leading zeros.
 const MAX_REFERENCE: usize = 16;
 
@@ -32,6 +35,7 @@ impl From<Wrong> for Failure {
 }
 
 pub(super) const BROKE_OFF: Wrong = Wrong("the document broke off");
+const TOO_LONG: Wrong = Wrong("a tag in the document is too long");
 const NOT_WELL_FORMED: Wrong = Wrong("the document is not well-formed XML");
 
 /// Who is told what is in a document.
@@ -40,8 +44,6 @@ pub(super) trait Visit {
     fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong>;
     /// The end of an element.
     fn close(&mut self, _depth: usize) {}
-    /// Some of the text inside the root.
-    fn text(&mut self, _text: &str) {}
 }
 
 /// Reads one document from pieces of any size.
@@ -64,12 +66,17 @@ impl Walker {
         } else {
             let mut rest = std::mem::take(&mut self.rest);
             rest.extend_from_slice(piece);
+            // A tag has no end without this, and is not looked through again for every byte.
+            if !piece.contains(&b'>') && rest.len() <= MAX_TAG {
+                self.rest = rest;
+                return Ok(());
+            }
             let used = self.walk(&rest, visitor)?;
             rest.drain(..used);
             self.rest = rest;
         }
         if self.rest.len() > MAX_TAG {
-            return Err(Wrong("a tag in the document is too long"));
+            return Err(TOO_LONG);
         }
         Ok(())
     }
@@ -85,30 +92,45 @@ impl Walker {
         let mut begin = 0;
         loop {
             let input = &bytes[begin..];
+            if input.starts_with(MARK) {
+                // The reader would drop it, as if a document began here.
+                self.text(MARK)?;
+            }
             let mut reader = reader(input);
             let (start, end) = loop {
                 let start = input.len() - reader.get_ref().len();
-                match reader.read_event() {
+                let event = reader.read_event();
+                let end = input.len() - reader.get_ref().len();
+                match event {
                     Ok(Event::Eof) => return Ok(bytes.len()),
+                    // As long as it likes: nothing of it is kept.
+                    Ok(Event::Text(_) | Event::GeneralRef(_)) => self.text(&input[start..end])?,
+                    Ok(_) if end - start > MAX_TAG => return Err(TOO_LONG),
                     Ok(event) => self.event(&event, visitor)?,
                     // Whether a tag is wrong or only not here yet is the same to the reader.
                     Err(Error::Syntax(_)) => return Ok(begin + start),
-                    Err(Error::Encoding(_)) => break (start, input.len() - reader.get_ref().len()),
+                    Err(Error::Encoding(_)) => break (start, end),
                     Err(_) => return Err(NOT_WELL_FORMED),
                 }
             };
-            let odd = &input[start..end];
-            if end == input.len() && !odd.ends_with(b">") {
-                // Text; its last character may be cut in two.
-                return Ok(begin + start);
-            }
-            // Not UTF-8: the bad bytes become U+FFFD, as control characters do.
-            let mended = String::from_utf8_lossy(odd);
-            match Reader::read_event(&mut self::reader(mended.as_bytes())) {
-                Ok(event) => self.event(&event, visitor)?,
-                Err(_) => return Err(NOT_WELL_FORMED),
-            }
+            // Not UTF-8.
+            self.odd(&input[start..end], visitor)?;
             begin += end;
+        }
+    }
+
+    /// Text or a tag with bytes that are not UTF-8, which become U+FFFD, as control characters do.
+    fn odd(&mut self, bytes: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
+        if !bytes.starts_with(b"<") {
+            return self.text(bytes);
+        }
+        if bytes.len() > MAX_TAG {
+            return Err(TOO_LONG);
+        }
+        let mended = String::from_utf8_lossy(bytes);
+        match reader(mended.as_bytes()).read_event() {
+            Ok(event) => self.event(&event, visitor),
+            Err(_) => Err(NOT_WELL_FORMED),
         }
     }
 
@@ -120,12 +142,14 @@ impl Walker {
                 self.close(tag.name().as_ref(), visitor)
             }
             Event::End(tag) => self.close(tag.name().as_ref(), visitor),
-            Event::Text(text) => self.text(text, visitor),
-            Event::CData(text) => self.text(text, visitor),
-            Event::GeneralRef(_) => self.text("&", visitor),
-            Event::Comment(_) | Event::Decl(_) | Event::PI(_) | Event::DocType(_) | Event::Eof => {
-                Ok(())
-            }
+            Event::CData(text) => self.text(text.as_bytes()),
+            Event::Text(_)
+            | Event::GeneralRef(_)
+            | Event::Comment(_)
+            | Event::Decl(_)
+            | Event::PI(_)
+            | Event::DocType(_)
+            | Event::Eof => Ok(()),
         }
     }
 
@@ -155,14 +179,11 @@ impl Walker {
         Ok(())
     }
 
-    fn text(&mut self, text: &str, visitor: &mut impl Visit) -> Result<(), Wrong> {
-        if self.starts.is_empty() {
-            if text.bytes().all(|byte| byte.is_ascii_whitespace()) {
-                return Ok(());
-            }
+    /// Text, which means nothing inside the root and must be blank outside of it.
+    fn text(&self, text: &[u8]) -> Result<(), Wrong> {
+        if self.starts.is_empty() && !text.iter().all(u8::is_ascii_whitespace) {
             return Err(Wrong("the document is not XML alone"));
         }
-        visitor.text(text);
         Ok(())
     }
 }
