@@ -94,7 +94,7 @@ fn plexctl_sees_the_bus_only() {
         let code = code_of(&path);
         for used in used_parts(&code, "plex_accountd::") {
             assert!(
-                ["dbus", "server", "view"].contains(&used.as_str()),
+                ["browser", "dbus", "server", "view"].contains(&used.as_str()),
                 "{} uses {used}",
                 path.display()
             );

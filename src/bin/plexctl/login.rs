@@ -1,12 +1,9 @@
-//! `plexctl login` and `plexctl logout`.
+//! `plexctl login`.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use plex_accountd::{
-    dbus::{
-        client::{AccountProxy, next},
-        names::BUS_NAME,
-    },
+    dbus::{client::next, names::BUS_NAME},
     view::Outcome as Word,
 };
 use serde_json::json;
@@ -14,17 +11,11 @@ use signal_hook::consts::SIGINT;
 use signal_hook_tokio::Signals;
 use zbus::fdo::DBusProxy;
 
-use crate::{
-    Exit, Outcome, Stop,
-    output::{Output, minutes},
-};
+use crate::{Exit, Outcome, Stop, daemon::Daemon, output::Output, text::minutes};
 
-pub(crate) async fn login(
-    bus: &zbus::Connection,
-    account: &AccountProxy<'_>,
-    json: bool,
-) -> Outcome {
+pub(crate) async fn login(daemon: &Daemon, json: bool) -> Outcome {
     let mut out = Output::new();
+    let (bus, account) = (&daemon.bus, &daemon.account);
     // Listening comes first: somebody may be quick, and the service may go.
     let mut ends = account.receive_login_finished().await?;
     let bus = DBusProxy::new(bus).await?;
@@ -89,20 +80,4 @@ pub(crate) async fn login(
         Some(Word::Expired) => Exit::Expired,
         _ => Exit::Failed,
     })
-}
-
-pub(crate) async fn logout(account: &AccountProxy<'_>, json: bool) -> Outcome {
-    let mut out = Output::new();
-    account.sign_out().await?;
-    let (state, details) = account.login_status().await?;
-    if json {
-        out.json(&json!({ "state": state, "details": details }))?;
-        return Ok(Exit::Done);
-    }
-    out.line("Signed out.")?;
-    if details.revoked == Some(false) {
-        let message = details.message.unwrap_or_default();
-        out.line(&format!("plex.tv still knows this sign-in. {}", out.foreign(&message)))?;
-    }
-    Ok(Exit::Done)
 }
