@@ -21,11 +21,7 @@ const EXIT_CODES: &str = "SERVER is a name, an id, or a start of either that onl
 #[derive(Subcommand)]
 pub(crate) enum Task {
     /// Sign in: shows a code and a link, and waits until one of them was used
-    Login {
-        /// One JSON object a line: the code and link, then the outcome
-        #[arg(long)]
-        json: bool,
-    },
+    Login(Login),
     /// Show the account and how it is
     Status {
         /// As a JSON object
@@ -97,6 +93,19 @@ pub(crate) struct Server {
     /// Name or id, or an unambiguous start of either
     #[arg(value_name = "SERVER", value_parser = NonEmptyStringValueParser::new())]
     pub(crate) server: String,
+}
+
+#[derive(Args)]
+pub(crate) struct Login {
+    /// One JSON object a line: the code and link, then the outcome
+    #[arg(long)]
+    pub(crate) json: bool,
+    /// Print the code and the link and leave; the login goes on
+    #[arg(long)]
+    pub(crate) no_wait: bool,
+    /// Open no browser, and show no link for one here
+    #[arg(long)]
+    pub(crate) no_browser: bool,
 }
 
 #[derive(Args)]

@@ -7,11 +7,14 @@ mod arguments;
 mod browser;
 mod daemon;
 mod feed;
+mod letters;
 mod login;
 mod mutes;
+mod offer;
 mod output;
 mod pick;
 mod progress;
+mod qr;
 mod servers;
 mod span;
 mod status;
@@ -101,7 +104,7 @@ async fn run(task: Task) -> Outcome {
 
 async fn ask(daemon: &Daemon, task: Task) -> Outcome {
     match task {
-        Task::Login { json } => login::login(daemon, json).await,
+        Task::Login(arguments) => login::login(daemon, &arguments).await,
         Task::Logout { json } => act::logout(daemon, json).await,
         Task::Status { json } => status::status(daemon, json).await,
         Task::Servers(arguments) => servers::servers(daemon, &arguments).await,

@@ -37,7 +37,13 @@ pub(crate) async fn servers(daemon: &Daemon, arguments: &arguments::Servers) -> 
     }
 }
 
-async fn show(daemon: &Daemon, out: &mut Output, which: Which, json: bool) -> Result<(), Stop> {
+/// Prints the servers once.
+pub(crate) async fn show(
+    daemon: &Daemon,
+    out: &mut Output,
+    which: Which,
+    json: bool,
+) -> Result<(), Stop> {
     let servers = read(daemon, which).await?;
     print(daemon, out, which, json, &servers).await
 }
