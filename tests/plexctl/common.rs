@@ -54,9 +54,8 @@ impl Bus {
 
     /// plexctl with these words, its output piped, in a plain UTF-8 environment without a screen.
     pub(crate) fn plexctl(&self, arguments: &str) -> AsyncCommand {
-        let mut command = AsyncCommand::new(env!("CARGO_BIN_EXE_plexctl"));
+        let mut command = self.command(env!("CARGO_BIN_EXE_plexctl"));
         command.args(arguments.split(' '));
-        self.surround(&mut command);
         command
     }
 
@@ -64,14 +63,15 @@ impl Bus {
     pub(crate) fn on_terminal(&self, columns: u16, rows: u16, arguments: &str) -> AsyncCommand {
         let program = env!("CARGO_BIN_EXE_plexctl");
         let line = format!("stty cols {columns} rows {rows}; exec '{program}' {arguments}");
-        let mut command = AsyncCommand::new("script");
+        let mut command = self.command("script");
         command.args(["--quiet", "--return", "--command", &line, "/dev/null"]);
-        self.surround(&mut command);
         command.env("SHELL", "/bin/sh").env("TERM", "xterm-256color");
         command
     }
 
-    fn surround(&self, command: &mut AsyncCommand) {
+    /// A program on this bus.
+    pub(crate) fn command(&self, program: &str) -> AsyncCommand {
+        let mut command = AsyncCommand::new(program);
         for name in ["DISPLAY", "WAYLAND_DISPLAY", "SSH_CONNECTION", "SSH_TTY", "NO_COLOR"] {
             command.env_remove(name);
         }
@@ -83,6 +83,7 @@ impl Bus {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .kill_on_drop(true);
+        command
     }
 
     /// Runs it to its end: exit code, output, complaints.

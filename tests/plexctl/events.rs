@@ -84,15 +84,8 @@ async fn people_get_a_line_and_a_pipe_that_closes_ends_it() {
     // The last word is that somebody listens: until then, what happens is lost to it.
     let program = env!("CARGO_BIN_EXE_plexctl");
     let line = format!("'{program}' watch | head -n 1; echo ${{PIPESTATUS[0]}}");
-    let mut command = bus.plexctl("watch");
-    let mut bash = tokio::process::Command::new("bash");
-    for (name, value) in command.as_std_mut().get_envs() {
-        match value {
-            Some(value) => bash.env(name, value),
-            None => bash.env_remove(name),
-        };
-    }
-    bash.args(["-c", &line]).stdout(std::process::Stdio::piped()).kill_on_drop(true);
+    let mut bash = bus.command("bash");
+    bash.args(["-c", &line]);
     let mut piped = Following::of(&mut bash);
     let mut online = false;
     let said = loop {

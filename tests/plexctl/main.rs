@@ -5,7 +5,9 @@
 mod account;
 mod acts;
 mod common;
+mod completions;
 mod events;
 mod json;
 mod login;
+mod manual;
 mod servers;

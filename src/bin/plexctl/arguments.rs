@@ -4,7 +4,9 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum, builder::NonEmptyStringValueParser};
 
-use crate::span;
+use clap_complete::ArgValueCompleter;
+
+use crate::{completions, span};
 
 /// Talks to plex-accountd, which keeps your Plex sign-in and server list.
 #[derive(Parser)]
@@ -79,6 +81,12 @@ pub(crate) enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Print the script that completes plexctl's words in a shell
+    Completions {
+        /// Which shell
+        #[arg(value_enum)]
+        shell: completions::Shell,
+    },
     /// Sign out: forgets the account here and takes the sign-in back at plex.tv
     Logout {
         /// As a JSON object
@@ -91,7 +99,11 @@ pub(crate) enum Task {
 #[derive(Args)]
 pub(crate) struct Server {
     /// Name or id, or an unambiguous start of either
-    #[arg(value_name = "SERVER", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        value_name = "SERVER",
+        value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCompleter::new(completions::servers),
+    )]
     pub(crate) server: String,
 }
 
@@ -129,7 +141,12 @@ pub(crate) struct Servers {
 #[command(group = ArgGroup::new("what").required(true).args(["server", "signed_in"]))]
 pub(crate) struct Wait {
     /// The server to wait for
-    #[arg(long, value_name = "SERVER", value_parser = NonEmptyStringValueParser::new())]
+    #[arg(
+        long,
+        value_name = "SERVER",
+        value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCompleter::new(completions::servers),
+    )]
     pub(crate) server: Option<String>,
     /// The state that it is to be in
     #[arg(long, value_enum, default_value_t, requires = "server")]

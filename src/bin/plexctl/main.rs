@@ -5,6 +5,7 @@
 mod act;
 mod arguments;
 mod browser;
+mod completions;
 mod daemon;
 mod feed;
 mod letters;
@@ -70,6 +71,7 @@ impl From<zbus::Error> for Stop {
 type Outcome = Result<Exit, Stop>;
 
 fn main() -> ExitCode {
+    completions::answer_shell();
     let arguments = Arguments::parse();
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -95,6 +97,9 @@ fn complain(exit: Exit, sentence: &str) -> Exit {
 }
 
 async fn run(task: Task) -> Outcome {
+    if let Task::Completions { shell } = task {
+        return completions::completions(shell);
+    }
     let daemon = Daemon::connect().await?;
     match ask(&daemon, task).await {
         Err(Stop::Call(failure)) => Err(daemon.explain(failure).await),
@@ -118,6 +123,7 @@ async fn ask(daemon: &Daemon, task: Task) -> Outcome {
             mutes::mute(daemon, &server.server, span, until).await
         }
         Task::Unmute { server } => mutes::unmute(daemon, &server.server).await,
+        Task::Completions { shell } => completions::completions(shell),
         Task::Muted { json } => mutes::muted(daemon, json).await,
     }
 }
