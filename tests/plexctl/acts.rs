@@ -7,7 +7,7 @@ use plex_accountd::{
     view::{ErrorName, Route},
 };
 
-use crate::common::{Bus, at, but, having, read, server, signed_out};
+use crate::common::{Bus, Person, at, but, having, read, server, signed_out};
 
 const LOCAL: &str = "https://192-0-2-1.example.plex.direct:32400";
 const RELAY: &str = "https://192-0-2-9.example.plex.direct:8443";
@@ -197,4 +197,17 @@ async fn logout_says_what_plex_tv_did_not_take_back() {
     assert_eq!((code, &*err), (0, ""));
     assert!(out.starts_with("Signed out.\n"), "{out}");
     assert!(out.contains("plex.tv could not be reached."), "{out}");
+}
+
+#[tokio::test]
+async fn what_takes_longer_than_a_second_is_told_on_a_terminal() {
+    let bus = Bus::start();
+    let (_service, mut commands) = bus.serve(having([])).await;
+    let mut person = Person::at(bus.on_terminal(80, 24, "refresh"));
+    let Some(Asked::Refresh(reply)) = commands.recv().await else { panic!("no refresh") };
+    person.sees("Asking plex.tv ... 1 s").await;
+    reply.send(Ok(())).unwrap();
+    let (code, shown) = person.leaves().await;
+    assert_eq!(code, 0);
+    assert!(shown.contains("\r\x1b[K0 servers"), "the line makes room: {shown:?}");
 }

@@ -1,8 +1,7 @@
 //! A session bus, the service on it with what a test says, and plexctl.
 
 use std::{
-    io::{BufRead, BufReader},
-    process::{Child, Command, Output, Stdio},
+    process::{Output, Stdio},
     sync::Arc,
 };
 
@@ -17,32 +16,23 @@ use plex_accountd::{
 };
 use serde_json::Value;
 use tokio::{
-    io::{AsyncBufReadExt as _, BufReader as AsyncBufReader, Lines},
+    io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader, Lines},
     process::{Child as AsyncChild, ChildStdout, Command as AsyncCommand},
     sync::mpsc,
 };
 
-/// A session bus of our own; it ends with this.
-pub(crate) struct Bus {
-    daemon: Child,
-    pub(crate) address: String,
-}
+use crate::support::PrivateBus;
+
+/// A session bus of our own, on which nothing is started; it ends with this.
+pub(crate) struct Bus(PrivateBus);
 
 impl Bus {
     pub(crate) fn start() -> Self {
-        let mut daemon = Command::new("dbus-daemon")
-            .args(["--session", "--nofork", "--print-address"])
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("dbus-daemon is needed for this test");
-        let mut address = String::new();
-        BufReader::new(daemon.stdout.as_mut().unwrap()).read_line(&mut address).unwrap();
-        let address = address.trim().to_owned();
-        Self { daemon, address }
+        Self(PrivateBus::start())
     }
 
     pub(crate) async fn connect(&self) -> zbus::Connection {
-        zbus::connection::Builder::address(self.address.as_str()).build().await.unwrap()
+        self.0.connect().await
     }
 
     pub(crate) async fn serve(&self, view: View) -> (Service, mpsc::Receiver<Asked>) {
@@ -76,7 +66,8 @@ impl Bus {
             command.env_remove(name);
         }
         command
-            .env("DBUS_SESSION_BUS_ADDRESS", &self.address)
+            .env("DBUS_SESSION_BUS_ADDRESS", self.0.address())
+            .env("DBUS_SYSTEM_BUS_ADDRESS", "unix:path=/nonexistent/bus")
             .env("TZ", "UTC")
             .env("LC_ALL", "C.UTF-8")
             .stdin(Stdio::null())
@@ -97,23 +88,16 @@ impl Bus {
     }
 }
 
-impl Drop for Bus {
-    fn drop(&mut self) {
-        let _ = self.daemon.kill();
-        let _ = self.daemon.wait();
-    }
-}
-
 /// A plexctl that is running.
 pub(crate) struct Following {
     pub(crate) child: AsyncChild,
-    lines: Lines<AsyncBufReader<ChildStdout>>,
+    lines: Lines<BufReader<ChildStdout>>,
 }
 
 impl Following {
     pub(crate) fn of(command: &mut AsyncCommand) -> Self {
         let mut child = command.spawn().unwrap();
-        let lines = AsyncBufReader::new(child.stdout.take().unwrap()).lines();
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
     }
 
@@ -128,6 +112,44 @@ impl Following {
     /// Nobody reads it any more.
     pub(crate) fn close(self) -> AsyncChild {
         self.child
+    }
+}
+
+/// A plexctl on a terminal, with somebody who types.
+pub(crate) struct Person {
+    child: AsyncChild,
+    shown: String,
+}
+
+impl Person {
+    pub(crate) fn at(mut command: AsyncCommand) -> Self {
+        let child = command.stdin(Stdio::piped()).spawn().unwrap();
+        Self { child, shown: String::new() }
+    }
+
+    /// Reads on until `part` is shown; what came before is forgotten, and returned.
+    pub(crate) async fn sees(&mut self, part: &str) -> String {
+        loop {
+            if let Some(at) = self.shown.find(part) {
+                let rest = self.shown.split_off(at + part.len());
+                return std::mem::replace(&mut self.shown, rest);
+            }
+            let mut bytes = [0; 4096];
+            let stdout = self.child.stdout.as_mut().unwrap();
+            let length = stdout.read(&mut bytes).await.unwrap();
+            assert!(length > 0, "no {part} in: {}", self.shown);
+            // Tests look for ASCII only, and for whole pictures line by line.
+            self.shown.push_str(&String::from_utf8_lossy(&bytes[..length]));
+        }
+    }
+
+    pub(crate) async fn types(&mut self, text: &str) {
+        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).await.unwrap();
+    }
+
+    pub(crate) async fn leaves(self) -> (i32, String) {
+        let (code, rest, _) = read(&self.child.wait_with_output().await.unwrap());
+        (code, self.shown + &rest)
     }
 }
 

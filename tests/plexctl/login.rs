@@ -9,17 +9,13 @@ use plex_accountd::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    process::{Child, Command},
-    sync::mpsc,
-};
+use tokio::{process::Command, sync::mpsc};
 use zbus::{
     fdo::{DBusProxy, RequestNameFlags},
     names::BusName,
 };
 
-use crate::common::{Bus, Following, having, json_lines, read, seen, server, signed_out};
+use crate::common::{Bus, Following, Person, having, json_lines, read, seen, server, signed_out};
 
 const LINK: &str = "https://app.plex.tv/auth#?code=xyz";
 
@@ -171,44 +167,6 @@ async fn without_waiting_it_prints_and_leaves() {
     let ((code, out, err), ()) = tokio::join!(bus.run("login --no-wait"), owner.start(offer()));
     assert_eq!((code, &*err), (0, ""));
     assert!(out.contains("ABCD"), "{out}");
-}
-
-/// A plexctl on a terminal, with somebody who types.
-struct Person {
-    child: Child,
-    shown: String,
-}
-
-impl Person {
-    fn at(mut command: Command) -> Self {
-        let child = command.stdin(Stdio::piped()).spawn().unwrap();
-        Self { child, shown: String::new() }
-    }
-
-    /// Reads on until `part` is shown; what came before is forgotten, and returned.
-    async fn sees(&mut self, part: &str) -> String {
-        loop {
-            if let Some(at) = self.shown.find(part) {
-                let rest = self.shown.split_off(at + part.len());
-                return std::mem::replace(&mut self.shown, rest);
-            }
-            let mut bytes = [0; 4096];
-            let stdout = self.child.stdout.as_mut().unwrap();
-            let length = stdout.read(&mut bytes).await.unwrap();
-            assert!(length > 0, "no {part} in: {}", self.shown);
-            // Tests look for ASCII only, and for whole pictures line by line.
-            self.shown.push_str(&String::from_utf8_lossy(&bytes[..length]));
-        }
-    }
-
-    async fn types(&mut self, text: &str) {
-        self.child.stdin.as_mut().unwrap().write_all(text.as_bytes()).await.unwrap();
-    }
-
-    async fn leaves(self) -> (i32, String) {
-        let (code, rest, _) = read(&self.child.wait_with_output().await.unwrap());
-        (code, self.shown + &rest)
-    }
 }
 
 #[tokio::test]

@@ -2,10 +2,14 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/mod.rs"]
+mod support;
+
 mod account;
 mod acts;
 mod common;
 mod completions;
+mod doctor;
 mod events;
 mod json;
 mod login;

@@ -81,6 +81,15 @@ pub(crate) enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Look for what may be wrong, and say what to do
+    Doctor {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+        /// Show names of servers; without it, what is printed can be posted
+        #[arg(long)]
+        names: bool,
+    },
     /// Print the script that completes plexctl's words in a shell
     Completions {
         /// Which shell

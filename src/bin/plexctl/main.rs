@@ -7,6 +7,7 @@ mod arguments;
 mod browser;
 mod completions;
 mod daemon;
+mod doctor;
 mod feed;
 mod letters;
 mod login;
@@ -97,13 +98,16 @@ fn complain(exit: Exit, sentence: &str) -> Exit {
 }
 
 async fn run(task: Task) -> Outcome {
-    if let Task::Completions { shell } = task {
-        return completions::completions(shell);
-    }
-    let daemon = Daemon::connect().await?;
-    match ask(&daemon, task).await {
-        Err(Stop::Call(failure)) => Err(daemon.explain(failure).await),
-        outcome => outcome,
+    match task {
+        Task::Completions { shell } => completions::completions(shell),
+        Task::Doctor { json, names } => doctor::doctor(names, json).await,
+        task => {
+            let daemon = Daemon::connect().await?;
+            match ask(&daemon, task).await {
+                Err(Stop::Call(failure)) => Err(daemon.explain(failure).await),
+                outcome => outcome,
+            }
+        }
     }
 }
 
@@ -123,7 +127,8 @@ async fn ask(daemon: &Daemon, task: Task) -> Outcome {
             mutes::mute(daemon, &server.server, span, until).await
         }
         Task::Unmute { server } => mutes::unmute(daemon, &server.server).await,
-        Task::Completions { shell } => completions::completions(shell),
+        // They need no daemon, and have been seen to.
+        Task::Completions { .. } | Task::Doctor { .. } => Ok(Exit::Done),
         Task::Muted { json } => mutes::muted(daemon, json).await,
     }
 }
