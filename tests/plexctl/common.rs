@@ -31,6 +31,10 @@ impl Bus {
         Self(PrivateBus::start())
     }
 
+    pub(crate) fn address(&self) -> &str {
+        self.0.address()
+    }
+
     pub(crate) async fn connect(&self) -> zbus::Connection {
         self.0.connect().await
     }

@@ -21,20 +21,15 @@ pub(crate) async fn open(daemon: &Daemon, server: &str) -> Outcome {
     let mut out = Output::new();
     let server = daemon.server(server).await?;
     let page = format!("{}/web/index.html", address(&server)?.trim_end_matches('/'));
-    match browser::place() {
-        Ok(()) => {}
-        Err(why) => {
-            let sentence = format!("No browser was opened, as {why}: {page}");
-            return Err(Stop::Told(Exit::Failed, sentence));
-        }
+    let opened = match browser::place() {
+        Ok(()) => during("Opening the browser", browser::open(&daemon.bus, &page)).await,
+        Err(why) => Err(why.to_owned()),
+    };
+    if let Err(why) = opened {
+        let sentence = format!("No browser was opened, as {why}: {page}");
+        return Err(Stop::Told(Exit::Failed, sentence));
     }
-    match during("Opening the browser", browser::open(&daemon.bus, &page)).await {
-        Ok(()) => out.line(&format!("Opening {} in the browser.", out.foreign(&server.name)))?,
-        Err(why) => {
-            let sentence = format!("No browser was opened, as {why}: {page}");
-            return Err(Stop::Told(Exit::Failed, sentence));
-        }
-    }
+    out.line(&format!("Opening {} in the browser.", out.foreign(&server.name)))?;
     Ok(Exit::Done)
 }
 
