@@ -62,6 +62,9 @@ packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
 packaging/man/plex-accountd.1 644 $(DATADIR)/man/man1/plex-accountd.1
 packaging/man/plexctl.1 644 $(DATADIR)/man/man1/plexctl.1
+packaging/completions/plexctl.bash 644 $(DATADIR)/bash-completion/completions/plexctl
+packaging/completions/plexctl.zsh 644 $(DATADIR)/zsh/site-functions/_plexctl
+packaging/completions/plexctl.fish 644 $(DATADIR)/fish/vendor_completions.d/plexctl.fish
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE

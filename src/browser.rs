@@ -70,11 +70,10 @@ trait Manager {
 ///
 /// If the link is none to a web page, or nothing on this desktop took it.
 pub async fn open(bus: &Connection, url: &str) -> Result<(), OpenError> {
-    if !(url.starts_with("https://") || url.starts_with("http://")) {
-        return Err(OpenError::NoWebPage);
-    }
-    if let Ok(Ok(())) = timeout(PATIENCE, by_portal(bus, url)).await {
-        return Ok(());
+    match by_portal(bus, url).await {
+        Ok(()) => return Ok(()),
+        Err(OpenError::NoWebPage) => return Err(OpenError::NoWebPage),
+        Err(_) => {}
     }
     match timeout(PATIENCE, by_systemd(bus, url)).await {
         Ok(result) => result.map_err(OpenError::NoWay),
@@ -82,8 +81,20 @@ pub async fn open(bus: &Connection, url: &str) -> Result<(), OpenError> {
     }
 }
 
-async fn by_portal(bus: &Connection, url: &str) -> zbus::Result<()> {
-    PortalProxy::new(bus).await?.open_uri("", url, HashMap::new()).await.map(drop)
+/// Opens a web page by the desktop portal only.
+///
+/// # Errors
+///
+/// If the link is none to a web page, or there is no portal that takes it.
+pub async fn by_portal(bus: &Connection, url: &str) -> Result<(), OpenError> {
+    if !(url.starts_with("https://") || url.starts_with("http://")) {
+        return Err(OpenError::NoWebPage);
+    }
+    let ask = async { PortalProxy::new(bus).await?.open_uri("", url, HashMap::new()).await };
+    match timeout(PATIENCE, ask).await {
+        Ok(result) => result.map(drop).map_err(OpenError::NoWay),
+        Err(_) => Err(OpenError::Silent),
+    }
 }
 
 async fn by_systemd(bus: &Connection, url: &str) -> zbus::Result<()> {

@@ -16,11 +16,11 @@
 use std::{collections::HashMap, future::poll_fn, pin::Pin};
 
 use zbus::{
-    DBusError as _, DeserializeDict, OwnedObjectPath, Type, export::futures_core::Stream,
-    fdo::Error as BusError,
+    Connection, DBusError as _, DeserializeDict, OwnedObjectPath, Type,
+    export::futures_core::Stream, fdo::Error as BusError,
 };
 
-use super::names::ERROR_PREFIX;
+use super::names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, ERROR_PREFIX};
 use crate::view::{ErrorName, State};
 
 /// The account.
@@ -330,6 +330,53 @@ pub struct ServerProperties {
     pub connections: Option<Vec<ConnectionInfo>>,
 }
 
+/// Properties of the account, or those of them that changed. What a daemon of another version
+/// lacks is `None`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type)]
+#[zbus(signature = "a{sv}", rename_all = "PascalCase")]
+#[allow(missing_docs)] // the same as in `AccountProxy`
+pub struct AccountProperties {
+    pub version: Option<String>,
+    pub login_state: Option<String>,
+    pub signed_in: Option<bool>,
+    pub username: Option<String>,
+    pub plex_tv: Option<String>,
+    pub last_refresh: Option<u64>,
+    pub next_refresh: Option<u64>,
+    pub stale: Option<bool>,
+}
+
+impl AccountProperties {
+    /// Reads all of them by one call.
+    ///
+    /// # Errors
+    ///
+    /// As any call's: see [`CallFailure`].
+    pub async fn read(bus: &Connection) -> zbus::Result<Self> {
+        let interface = Some("org.freedesktop.DBus.Properties");
+        let asked = (ACCOUNT_INTERFACE,);
+        let reply = bus.call_method(Some(BUS_NAME), ACCOUNT_PATH, interface, "GetAll", &asked);
+        reply.await?.body().deserialize()
+    }
+
+    /// Takes over what of `changed` there is.
+    pub fn update(&mut self, changed: Self) {
+        fn take<T>(old: &mut Option<T>, new: Option<T>) {
+            if new.is_some() {
+                *old = new;
+            }
+        }
+        take(&mut self.version, changed.version);
+        take(&mut self.login_state, changed.login_state);
+        take(&mut self.signed_in, changed.signed_in);
+        take(&mut self.username, changed.username);
+        take(&mut self.plex_tv, changed.plex_tv);
+        take(&mut self.last_refresh, changed.last_refresh);
+        take(&mut self.next_refresh, changed.next_refresh);
+        take(&mut self.stale, changed.stale);
+    }
+}
+
 /// Why a call failed, told apart by what a program does about it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallFailure {
@@ -339,6 +386,9 @@ pub enum CallFailure {
     /// There is no session bus, no daemon on it, or it is gone or silent.
     #[error("{0}")]
     Unreachable(String),
+    /// The daemon has no such method or property: it is older than the caller.
+    #[error("{0}")]
+    NotSupported(String),
     /// Anything else, a D-Bus error's message if it was one.
     #[error("{0}")]
     Other(String),
@@ -369,7 +419,17 @@ impl From<zbus::Error> for CallFailure {
                         | BusError::Timeout(_)
                         | BusError::TimedOut(_)
                 ) || name.starts_with("org.freedesktop.DBus.Error.Spawn.");
-                if no_daemon { Self::Unreachable(message) } else { Self::Other(message) }
+                let too_old = matches!(
+                    **bus,
+                    BusError::UnknownMethod(_)
+                        | BusError::UnknownProperty(_)
+                        | BusError::UnknownInterface(_)
+                );
+                match (no_daemon, too_old) {
+                    (true, _) => Self::Unreachable(message),
+                    (_, true) => Self::NotSupported(message),
+                    _ => Self::Other(message),
+                }
             }
             zbus::Error::InputOutput(_)
             | zbus::Error::Connection(..)

@@ -2,67 +2,40 @@
 
 #![forbid(unsafe_code)]
 
+mod act;
+mod arguments;
+mod browser;
+mod completions;
+mod daemon;
+mod doctor;
+mod feed;
+mod letters;
 mod login;
+mod mutes;
+mod offer;
 mod output;
-mod show;
+mod pick;
+mod progress;
+mod qr;
+mod servers;
+mod span;
+mod status;
+mod table;
+mod terminal;
+mod text;
+mod wait;
+mod watch;
+mod waybar;
 
 use std::{
     io::{self, Write},
     process::ExitCode,
-    time::Duration,
 };
 
-use clap::{Parser, Subcommand};
-use plex_accountd::{
-    dbus::client::{AccountProxy, CallFailure},
-    view::ErrorName,
-};
-use zbus::{connection::Builder, proxy::CacheProperties};
-
-/// Talks to plex-accountd, which keeps your Plex sign-in and server list.
-#[derive(Parser)]
-#[command(version, about, after_help = EXIT_CODES)]
-struct Arguments {
-    #[command(subcommand)]
-    task: Task,
-}
-
-const EXIT_CODES: &str = "Exit codes: 0 done, 1 failed, 2 usage, 3 not signed in, \
-                          4 timed out or expired, 5 the service can't be reached";
-
-#[derive(Subcommand)]
-enum Task {
-    /// Sign in: shows a code and a link, and waits until one of them was used
-    Login {
-        /// One JSON object a line: the code and link, then the outcome
-        #[arg(long)]
-        json: bool,
-    },
-    /// Show the account and how it is
-    Status {
-        /// As a JSON object
-        #[arg(long)]
-        json: bool,
-    },
-    /// List the account's servers
-    Servers {
-        /// The servers that others share with you, instead of your own
-        #[arg(long, conflicts_with = "all")]
-        shared: bool,
-        /// Both
-        #[arg(long)]
-        all: bool,
-        /// As a JSON array
-        #[arg(long)]
-        json: bool,
-    },
-    /// Sign out: forgets the account here and takes the sign-in back at plex.tv
-    Logout {
-        /// As a JSON object
-        #[arg(long)]
-        json: bool,
-    },
-}
+use arguments::{Arguments, Task};
+use clap::Parser;
+use daemon::Daemon;
+use plex_accountd::dbus::client::CallFailure;
 
 /// How a run ends; the numbers are what scripts rely on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,6 +51,8 @@ enum Exit {
 enum Stop {
     /// A sentence for the person, and the exit code.
     Told(Exit, String),
+    /// A call failed.
+    Call(CallFailure),
     /// Writing failed.
     Output(io::Error),
 }
@@ -90,29 +65,14 @@ impl From<io::Error> for Stop {
 
 impl From<zbus::Error> for Stop {
     fn from(error: zbus::Error) -> Self {
-        let failure = CallFailure::from(error);
-        let exit = match &failure {
-            CallFailure::Account(ErrorName::NotSignedIn | ErrorName::TokenRejected, _) => {
-                Exit::NotSignedIn
-            }
-            CallFailure::Unreachable(reason) => {
-                return Self::Told(
-                    Exit::Unreachable,
-                    format!(
-                        "plex-accountd can't be reached ({reason}); \
-                         see `systemctl --user status plex-accountd`."
-                    ),
-                );
-            }
-            _ => Exit::Failed,
-        };
-        Self::Told(exit, failure.to_string())
+        Self::Call(CallFailure::from(error))
     }
 }
 
 type Outcome = Result<Exit, Stop>;
 
 fn main() -> ExitCode {
+    completions::answer_shell();
     let arguments = Arguments::parse();
     let outcome = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -125,30 +85,50 @@ fn main() -> ExitCode {
         Err(Stop::Output(error)) if error.kind() == io::ErrorKind::BrokenPipe => Exit::Done,
         Err(Stop::Output(error)) => complain(Exit::Failed, &format!("Can't write: {error}.")),
         Err(Stop::Told(exit, sentence)) => complain(exit, &sentence),
+        Err(Stop::Call(failure)) => complain(Exit::Failed, &failure.to_string()),
     };
     ExitCode::from(exit as u8)
 }
 
 fn complain(exit: Exit, sentence: &str) -> Exit {
+    let sentence = text::printable(sentence);
     // Where nobody reads the errors either, the exit code has to do.
     let _ = writeln!(io::stderr(), "plexctl: {sentence}");
     exit
 }
 
 async fn run(task: Task) -> Outcome {
-    let bus = (Builder::session().method_timeout(Duration::from_secs(25))).build().await;
-    let bus = bus.map_err(|error| {
-        let sentence = format!("The session bus can't be reached: {error}.");
-        Stop::Told(Exit::Unreachable, sentence)
-    })?;
-    let account = AccountProxy::builder(&bus).cache_properties(CacheProperties::No).build().await?;
     match task {
-        Task::Login { json } => login::login(&bus, &account, json).await,
-        Task::Logout { json } => login::logout(&account, json).await,
-        Task::Status { json } => show::status(&account, json).await,
-        Task::Servers { shared, all, json } => {
-            let which = show::Which { owned: !shared, shared: shared || all };
-            show::servers(&account, which, json).await
+        Task::Completions { shell } => completions::completions(shell),
+        Task::Doctor { json, names } => doctor::doctor(names, json).await,
+        task => {
+            let daemon = Daemon::connect().await?;
+            match ask(&daemon, task).await {
+                Err(Stop::Call(failure)) => Err(daemon.explain(failure).await),
+                outcome => outcome,
+            }
         }
+    }
+}
+
+async fn ask(daemon: &Daemon, task: Task) -> Outcome {
+    match task {
+        Task::Login(arguments) => login::login(daemon, &arguments).await,
+        Task::Logout { json } => act::logout(daemon, json).await,
+        Task::Status { json } => status::status(daemon, json).await,
+        Task::Servers(arguments) => servers::servers(daemon, &arguments).await,
+        Task::Url { server } => act::url(daemon, &server.server).await,
+        Task::Open { server } => act::open(daemon, &server.server).await,
+        Task::Watch { json: true, .. } => watch::watch(daemon, arguments::Format::Json).await,
+        Task::Watch { format, .. } => watch::watch(daemon, format).await,
+        Task::Wait(arguments) => wait::wait(daemon, &arguments).await,
+        Task::Refresh { json } => act::refresh(daemon, json).await,
+        Task::Mute { server, span, until } => {
+            mutes::mute(daemon, &server.server, span, until).await
+        }
+        Task::Unmute { server } => mutes::unmute(daemon, &server.server).await,
+        // They need no daemon, and have been seen to.
+        Task::Completions { .. } | Task::Doctor { .. } => Ok(Exit::Done),
+        Task::Muted { json } => mutes::muted(daemon, json).await,
     }
 }

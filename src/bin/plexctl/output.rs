@@ -1,22 +1,61 @@
-//! Text for people: foreign strings, times, tables.
+//! Standard output: lines for people, or JSON for programs.
 
-use std::io::{self, IsTerminal, Write};
+use std::{
+    future::pending,
+    io::{self, Write as _},
+    os::fd::AsFd as _,
+};
+
+use tokio::io::{Interest, unix::AsyncFd};
+
+use crate::{
+    terminal::Look,
+    text::{isolate, printable},
+};
+
+/// The colours that are used, by what they say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Paint {
+    Good,
+    Bad,
+    Unsure,
+    Strong,
+    Faint,
+}
+
+impl Paint {
+    fn sequence(self) -> &'static str {
+        match self {
+            Self::Good => "\x1b[32m",
+            Self::Bad => "\x1b[31m",
+            Self::Unsure => "\x1b[33m",
+            Self::Strong => "\x1b[1m",
+            Self::Faint => "\x1b[2m",
+        }
+    }
+}
 
 /// Standard output. Each write can fail, as a pipe may be closed.
 pub(crate) struct Output {
     to: io::Stdout,
-    terminal: bool,
+    pub(crate) look: Look,
 }
 
 impl Output {
     pub(crate) fn new() -> Self {
         let to = io::stdout();
-        let terminal = to.is_terminal();
-        Self { to, terminal }
+        let look = Look::of(&to);
+        Self { to, look }
     }
 
     pub(crate) fn line(&mut self, text: &str) -> io::Result<()> {
         writeln!(self.to, "{text}")
+    }
+
+    /// Writes text as it is, at once.
+    pub(crate) fn raw(&mut self, text: &str) -> io::Result<()> {
+        self.to.write_all(text.as_bytes())?;
+        self.to.flush()
     }
 
     pub(crate) fn json(&mut self, value: &impl serde::Serialize) -> io::Result<()> {
@@ -26,107 +65,43 @@ impl Output {
 
     /// Text that somebody else chose, as it may be shown here.
     pub(crate) fn foreign(&self, text: &str) -> String {
-        if self.terminal { isolate(text) } else { text.to_owned() }
-    }
-
-    /// Prints rows under a head, each column as wide as its widest cell. The text of a cell is
-    /// foreign.
-    pub(crate) fn table<const N: usize>(
-        &mut self,
-        head: [&str; N],
-        rows: &[[String; N]],
-    ) -> io::Result<()> {
-        let mut widths = head.map(width);
-        for row in rows {
-            for (column, cell) in row.iter().enumerate() {
-                widths[column] = widths[column].max(width(cell));
+        let text = printable(text);
+        match (self.look.size, self.look.unicode) {
+            (None, _) => text,
+            (Some(_), true) => isolate(&text),
+            (Some(_), false) => {
+                text.chars().map(|char| if char.is_ascii() { char } else { '?' }).collect()
             }
         }
-        self.row(&head.map(str::to_owned), &widths)?;
-        rows.iter().try_for_each(|row| self.row(row, &widths))
     }
 
-    fn row<const N: usize>(&mut self, cells: &[String; N], widths: &[usize; N]) -> io::Result<()> {
-        let mut line = String::new();
-        for (cell, wide) in cells.iter().zip(widths) {
-            line.push_str(&self.foreign(cell));
-            line.extend(std::iter::repeat_n(' ', wide - width(cell) + 2));
+    /// Text in a colour, where there are colours.
+    pub(crate) fn paint(&self, paint: Paint, text: &str) -> String {
+        if self.look.colour {
+            format!("{}{text}\x1b[0m", paint.sequence())
+        } else {
+            text.to_owned()
         }
-        self.line(line.trim_end())
     }
-}
 
-fn width(text: &str) -> usize {
-    text.chars().count()
-}
-
-/// Keeps a text's writing direction to itself: puts it between FIRST STRONG ISOLATE and POP
-/// DIRECTIONAL ISOLATE, so that it neither reorders what stands beside it nor ends this early.
-fn isolate(text: &str) -> String {
-    if text.is_ascii() {
-        return text.to_owned();
+    /// Empties the screen, if this is one.
+    pub(crate) fn clear(&mut self) -> io::Result<()> {
+        if self.look.live { self.raw("\x1b[H\x1b[2J\x1b[3J") } else { Ok(()) }
     }
-    let mut isolated = String::with_capacity(text.len() + 8);
-    let mut open = 0_usize;
-    isolated.push('\u{2068}');
-    for char in text.chars() {
-        match char {
-            '\u{2066}'..='\u{2068}' => open += 1,
-            '\u{2069}' if open == 0 => continue,
-            '\u{2069}' => open -= 1,
-            _ => {}
+
+    /// Comes back once nobody can read us any more; never where that can't be known.
+    pub(crate) async fn closed(&self) {
+        let Ok(fd) = self.to.as_fd().try_clone_to_owned() else { return pending().await };
+        #[expect(
+            deprecated,
+            reason = "its successor is unsafe, for types whose descriptor may change under it; \
+                      an OwnedFd's can't"
+        )]
+        let pipe = AsyncFd::with_interest(fd, Interest::ERROR);
+        // A regular file can't be watched, and can't be closed by a reader either.
+        match pipe {
+            Ok(pipe) => drop(pipe.ready(Interest::ERROR).await),
+            Err(_) => pending().await,
         }
-        isolated.push(char);
-    }
-    isolated.extend(std::iter::repeat_n('\u{2069}', open + 1));
-    isolated
-}
-
-/// A moment in unix seconds as local time, `never` for 0.
-pub(crate) fn moment(seconds: u64) -> String {
-    if seconds == 0 {
-        return "never".to_owned();
-    }
-    i64::try_from(seconds)
-        .ok()
-        .and_then(|seconds| jiff::Timestamp::from_second(seconds).ok())
-        .map_or_else(
-            || seconds.to_string(),
-            |time| {
-                let local = time.to_zoned(jiff::tz::TimeZone::system());
-                local.strftime("%Y-%m-%d %H:%M").to_string()
-            },
-        )
-}
-
-/// A time to come in whole minutes, as a person says it.
-pub(crate) fn minutes(seconds: u64) -> String {
-    match seconds.div_ceil(60) {
-        0 => "no time".to_owned(),
-        1 => "1 minute".to_owned(),
-        minutes => format!("{minutes} minutes"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_foreign_text_keeps_its_direction_to_itself() {
-        assert_eq!(isolate("Attic"), "Attic");
-        assert_eq!(isolate("\u{202e}x"), "\u{2068}\u{202e}x\u{2069}");
-        assert_eq!(isolate("a\u{2069}\u{202e}b"), "\u{2068}a\u{202e}b\u{2069}");
-        assert_eq!(isolate("\u{2067}x"), "\u{2068}\u{2067}x\u{2069}\u{2069}");
-    }
-
-    #[test]
-    fn times_are_said_as_people_say_them() {
-        assert_eq!(moment(0), "never");
-        assert_eq!(moment(u64::MAX), u64::MAX.to_string());
-        assert_eq!(minutes(900), "15 minutes");
-        assert_eq!(minutes(899), "15 minutes");
-        assert_eq!(minutes(60), "1 minute");
-        assert_eq!(minutes(0), "no time");
     }
 }

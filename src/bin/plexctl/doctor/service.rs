@@ -1,0 +1,156 @@
+//! The bus, and the service on it.
+
+use std::fs;
+
+use plex_accountd::dbus::names::BUS_NAME;
+use zbus::{
+    Connection, OwnedObjectPath,
+    fdo::DBusProxy,
+    names::{BusName, WellKnownName},
+};
+
+use super::{Finding, Patient, property};
+
+const SYSTEMD: &str = "org.freedesktop.systemd1";
+const UNIT: &str = "plex-accountd.service";
+
+pub(super) fn bus(patient: &Patient) -> Finding {
+    match &patient.bus {
+        Ok(_) => Finding::good("The session bus answers."),
+        Err(sentence) => Finding::wrong(sentence, "Without it nothing can reach plex-accountd."),
+    }
+}
+
+pub(super) async fn activation(patient: &Patient) -> Finding {
+    let Ok(bus) = &patient.bus else { return no_bus() };
+    match can_start(bus, BUS_NAME).await {
+        Ok(true) => Finding::good("The bus can start plex-accountd."),
+        Ok(false) => Finding::note(
+            "The bus does not know how to start plex-accountd.",
+            "`make install` or the package puts its file where the bus looks; log in again after.",
+        ),
+        Err(error) => {
+            Finding::skipped(format!("The bus does not tell what it can start: {error}."))
+        }
+    }
+}
+
+/// Whether a name can be had by calling it.
+pub(super) async fn can_start(bus: &Connection, name: &str) -> zbus::Result<bool> {
+    let names = DBusProxy::new(bus).await?.list_activatable_names().await?;
+    Ok(names.iter().any(|one| one.as_str() == name))
+}
+
+/// Whether a name has an owner.
+pub(super) async fn is_there(bus: &Connection, name: &str) -> zbus::Result<bool> {
+    let name = BusName::from(WellKnownName::try_from(name)?);
+    Ok(DBusProxy::new(bus).await?.name_has_owner(name).await?)
+}
+
+pub(super) fn daemon(patient: &Patient) -> Finding {
+    let own = env!("CARGO_PKG_VERSION");
+    if patient.bus.is_err() {
+        return no_bus();
+    }
+    match &patient.daemon {
+        Err(error) => Finding::wrong(
+            format!("plex-accountd does not answer: {error}."),
+            "See `systemctl --user status plex-accountd` and its journal.",
+        ),
+        Ok(known) => match known.properties.version.as_deref() {
+            Some(version) if version == own => Finding::good(format!(
+                "plex-accountd {version} answers, of the same version as plexctl."
+            )),
+            version => Finding::wrong(
+                format!("plex-accountd {} runs, plexctl is {own}.", version.unwrap_or("?")),
+                "`systemctl --user restart plex-accountd` starts what is installed.",
+            ),
+        },
+    }
+}
+
+pub(super) async fn unit(patient: &Patient) -> Finding {
+    let Ok(bus) = &patient.bus else { return no_bus() };
+    let Some(path) = unit_path(bus).await else {
+        return Finding::skipped("This session has no systemd user manager.");
+    };
+    let get = async |name| {
+        let interface = "org.freedesktop.systemd1.Unit";
+        property::<String>(bus, SYSTEMD, &path, interface, name).await.unwrap_or_default()
+    };
+    let (load, active, file) =
+        (get("LoadState").await, get("ActiveState").await, get("UnitFileState").await);
+    match (load.as_str(), active.as_str(), file.as_str()) {
+        ("not-found", ..) => Finding::note(
+            "systemd has no unit plex-accountd.service.",
+            "Without it the daemon runs without its sandbox, and is not restarted.",
+        ),
+        ("loaded", "failed", _) => {
+            Finding::wrong("The unit has failed.", "`journalctl --user -u plex-accountd` says why.")
+        }
+        ("loaded", "active" | "activating" | "reloading", "enabled") => {
+            Finding::good("The unit runs, and starts at each login.")
+        }
+        ("loaded", "active" | "activating" | "reloading", _) => Finding::note(
+            "The unit runs, but does not start at login.",
+            "`systemctl --user enable plex-accountd` makes it, so that notices come by themselves.",
+        ),
+        ("loaded", ..) if patient.daemon.is_ok() => Finding::note(
+            "The daemon runs, but not as the unit.",
+            "`systemctl --user start plex-accountd`, once the other one is stopped.",
+        ),
+        ("loaded", ..) => Finding::wrong(
+            "The unit does not run.",
+            "`systemctl --user enable --now plex-accountd` starts it, now and at each login.",
+        ),
+        _ => Finding::wrong(
+            format!("systemd can't read the unit ({load})."),
+            "`systemctl --user status plex-accountd` says what is wrong with it.",
+        ),
+    }
+}
+
+async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
+    if !is_there(bus, SYSTEMD).await.ok()? {
+        return None;
+    }
+    let manager = Some("org.freedesktop.systemd1.Manager");
+    let path = "/org/freedesktop/systemd1";
+    let reply = bus.call_method(Some(SYSTEMD), path, manager, "LoadUnit", &(UNIT,)).await.ok()?;
+    reply.body().deserialize().ok()
+}
+
+/// What the kernel says of the daemon's process. (Its mounts can't be looked at from outside.)
+pub(super) async fn sandbox(patient: &Patient) -> Finding {
+    let Ok(bus) = &patient.bus else { return no_bus() };
+    let pid = async {
+        let name = BusName::try_from(BUS_NAME)?;
+        zbus::Result::Ok(DBusProxy::new(bus).await?.get_connection_unix_process_id(name).await?)
+    };
+    let Ok(pid) = pid.await else {
+        return Finding::skipped("The daemon does not run.");
+    };
+    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
+        return Finding::skipped("The daemon's process can't be looked at.");
+    };
+    let is = |key: &str, value: &str| {
+        status.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.trim() == value))
+    };
+    match (is("NoNewPrivs:", "1"), is("Seccomp:", "2")) {
+        (true, true) => {
+            Finding::good("No new privileges and a filter of system calls are in force.")
+        }
+        (false, false) => Finding::note(
+            "The daemon runs without a sandbox.",
+            "Started as a systemd unit it has one.",
+        ),
+        _ => Finding::note(
+            "A part of the daemon's sandbox is not in force.",
+            "`systemd-analyze --user security plex-accountd` lists its parts.",
+        ),
+    }
+}
+
+pub(super) fn no_bus() -> Finding {
+    Finding::skipped("There is no bus.")
+}

@@ -1,0 +1,267 @@
+//! `plexctl doctor`: what it finds, and what it keeps to itself.
+
+use std::{io::Read as _, io::Write as _, net::TcpListener, sync::Arc, thread};
+
+use plex_accountd::{server::Server, view::LoginState};
+use serde_json::Value;
+use zbus::OwnedObjectPath;
+
+use crate::common::{Bus, at, but, having, json_lines, read, server, signed_out};
+
+/// A plex.tv that answers each request the same; its address.
+fn plex_tv(answer: &'static str) -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = listener.local_addr().unwrap();
+    thread::spawn(move || {
+        for stream in listener.incoming() {
+            let mut stream = stream.unwrap();
+            let _ = stream.read(&mut [0; 4096]);
+            let _ = stream.write_all(answer.as_bytes());
+        }
+    });
+    format!("http://{address}")
+}
+
+const WELL: &str = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\nConnection: close\r\n\r\n";
+
+/// A home with this configuration.
+fn home(config: &str) -> tempfile::TempDir {
+    let home = tempfile::tempdir().unwrap();
+    let folder = home.path().join(".config/plex-accountd");
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("config.toml"), config).unwrap();
+    home
+}
+
+async fn doctor(bus: &Bus, home: &tempfile::TempDir, arguments: &str) -> (i32, String) {
+    let mut command = bus.plexctl(arguments);
+    command.env("HOME", home.path()).env_remove("XDG_CONFIG_HOME");
+    // Where NetworkManager is.
+    command.env("DBUS_SYSTEM_BUS_ADDRESS", bus.address());
+    for name in ["HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "http_proxy"] {
+        command.env_remove(name);
+    }
+    let (code, out, err) = read(&command.output().await.unwrap());
+    assert_eq!(err, "");
+    (code, out)
+}
+
+/// The verdict of each check.
+fn verdicts(out: &str) -> impl Fn(&str) -> String + use<> {
+    let rows: Vec<Value> = serde_json::from_value(json_lines(out).remove(0)).unwrap();
+    move |name| {
+        let row = rows.iter().find(|row| row["check"] == name);
+        row.unwrap_or_else(|| panic!("{name} is not checked"))["verdict"]
+            .as_str()
+            .unwrap()
+            .to_owned()
+    }
+}
+
+#[tokio::test]
+async fn each_fault_is_found_where_it_is() {
+    let bus = Bus::start();
+    let address = plex_tv(WELL);
+    let well = home(&format!("[plextv]\nbase_url = \"{address}\"\n"));
+    let (mut service, _commands) = bus.serve(having([])).await;
+    let (code, out) = doctor(&bus, &well, "doctor --json").await;
+    let found = verdicts(&out);
+    assert_eq!(code, 0, "{out}");
+    for name in ["bus", "daemon", "config", "token-store", "account", "dns", "plex-tv"] {
+        assert_eq!(found(name), "ok", "{name}: {out}");
+    }
+    for name in ["unit", "clock", "network", "rebinding"] {
+        assert_eq!(found(name), "skipped", "{name}: {out}");
+    }
+    for name in ["activation", "keyring", "notifications"] {
+        assert_eq!(found(name), "note", "{name}: {out}");
+    }
+
+    service.publish(signed_out()).await.unwrap();
+    assert_eq!(verdicts(&doctor(&bus, &well, "doctor --json").await.1)("account"), "note");
+    let mut view = signed_out();
+    view.account.login_state = LoginState::Rejected;
+    service.publish(view).await.unwrap();
+    let (code, out) = doctor(&bus, &well, "doctor --json").await;
+    assert_eq!((code, verdicts(&out)("account")), (1, "wrong".to_owned()));
+
+    let portal = plex_tv(
+        "HTTP/1.1 302 Found\r\nLocation: http://login.example\r\nContent-Length: 0\r\n\r\n",
+    );
+    let portal = home(&format!("[plextv]\nbase_url = \"{portal}\"\n"));
+    assert_eq!(verdicts(&doctor(&bus, &portal, "doctor --json").await.1)("plex-tv"), "wrong");
+    let late = plex_tv(
+        "HTTP/1.1 200 OK\r\nDate: Sat, 01 Jan 2000 00:00:00 GMT\r\nContent-Length: 0\r\n\r\n",
+    );
+    let late = home(&format!("[plextv]\nbase_url = \"{late}\"\n"));
+    assert_eq!(verdicts(&doctor(&bus, &late, "doctor --json").await.1)("clock"), "wrong");
+
+    let (code, out) = doctor(
+        &bus,
+        &home("nonsense = 1\n[plextv]\nbase_url = \"http://127.0.0.1:1\"\n"),
+        "doctor",
+    )
+    .await;
+    assert_eq!(code, 1);
+    let config = out.lines().find(|line| line.contains("  config")).unwrap();
+    assert!(
+        config.starts_with("wrong") && config.contains("~/.config/plex-accountd/config.toml:1:1"),
+        "{out}"
+    );
+}
+
+#[tokio::test]
+async fn without_a_bus_one_thing_is_wrong() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let mut command = bus.plexctl("doctor");
+    command.env("HOME", well.path()).env_remove("XDG_CONFIG_HOME");
+    command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/nonexistent/bus");
+    let (code, out, _) = read(&command.output().await.unwrap());
+    assert_eq!(code, 1);
+    assert!(out.starts_with("wrong    bus "), "{out}");
+    assert!(out.ends_with("1 thing wrong.\n"), "{out}");
+}
+
+#[tokio::test]
+async fn what_it_prints_can_be_posted() {
+    let bus = Bus::start();
+    let attic = at(&server("machine-id", "Attic", true), &[("https://203.0.113.7:32400", false)]);
+    let attic = but(&attic, |one| {
+        one.server = Arc::new(Server {
+            public_address: "203.0.113.7".to_owned(),
+            ..Server::clone(&one.server)
+        });
+    });
+    let _served = bus.serve(having([attic])).await;
+    let home = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    for arguments in ["doctor", "doctor --json"] {
+        let (_, out) = doctor(&bus, &home, arguments).await;
+        for private in ["ada", "Ada", "example.org", "203.0.113.7", "Attic", "machine-id"] {
+            assert!(!out.contains(private), "{private} in:\n{out}");
+        }
+        assert!(!out.contains(home.path().to_str().unwrap()), "{out}");
+    }
+}
+
+/// systemd's user manager, with our unit in these states: load, active, unit file.
+struct Manager;
+struct Unit(&'static str, &'static str, &'static str);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Manager")]
+#[allow(clippy::unused_self)]
+impl Manager {
+    fn load_unit(&self, name: &str) -> OwnedObjectPath {
+        assert_eq!(name, "plex-accountd.service");
+        OwnedObjectPath::try_from("/unit").unwrap()
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Unit")]
+impl Unit {
+    #[zbus(property)]
+    fn load_state(&self) -> &str {
+        self.0
+    }
+    #[zbus(property)]
+    fn active_state(&self) -> &str {
+        self.1
+    }
+    #[zbus(property)]
+    fn unit_file_state(&self) -> &str {
+        self.2
+    }
+}
+
+#[tokio::test]
+async fn the_unit_is_seen_as_systemd_sees_it() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let _served = bus.serve(having([])).await;
+    let systemd = bus.connect().await;
+    let objects = systemd.object_server();
+    objects.at("/org/freedesktop/systemd1", Manager).await.unwrap();
+    systemd.request_name("org.freedesktop.systemd1").await.unwrap();
+    for (load, active, file, verdict) in [
+        ("loaded", "active", "enabled", "ok"),
+        ("loaded", "active", "disabled", "note"),
+        ("loaded", "failed", "enabled", "wrong"),
+        ("loaded", "inactive", "enabled", "note"), // the daemon runs all the same
+        ("not-found", "inactive", "", "note"),
+        ("bad-setting", "inactive", "", "wrong"),
+    ] {
+        objects.at("/unit", Unit(load, active, file)).await.unwrap();
+        let found = verdicts(&doctor(&bus, &well, "doctor --json").await.1);
+        assert_eq!(found("unit"), verdict, "{load} {active} {file}");
+        objects.remove::<Unit, _>("/unit").await.unwrap();
+    }
+}
+
+/// A keyring with one collection, and what shows notifications.
+struct Secrets;
+struct Collection(bool);
+struct Notifications;
+struct Network(u32);
+
+#[zbus::interface(name = "org.freedesktop.Secret.Service")]
+#[allow(clippy::unused_self)]
+impl Secrets {
+    fn read_alias(&self, name: &str) -> OwnedObjectPath {
+        OwnedObjectPath::try_from(if name == "default" { "/collection" } else { "/" }).unwrap()
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.Secret.Collection")]
+impl Collection {
+    #[zbus(property)]
+    fn locked(&self) -> bool {
+        self.0
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.Notifications")]
+#[allow(clippy::unused_self)]
+impl Notifications {
+    fn get_server_information(&self) -> (&str, &str, &str, &str) {
+        ("Shower", "Nobody", "7.1", "1.2")
+    }
+    fn get_capabilities(&self) -> Vec<&str> {
+        vec!["body", "persistence"]
+    }
+}
+
+#[zbus::interface(name = "org.freedesktop.NetworkManager")]
+impl Network {
+    #[zbus(property)]
+    fn connectivity(&self) -> u32 {
+        self.0
+    }
+}
+
+#[tokio::test]
+async fn what_is_round_the_service_is_asked_too() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let mut view = signed_out();
+    view.account.login_state = LoginState::Locked;
+    let (mut service, _commands) = bus.serve(view).await;
+    let desktop = bus.connect().await;
+    let objects = desktop.object_server();
+    objects.at("/org/freedesktop/secrets", Secrets).await.unwrap();
+    objects.at("/collection", Collection(true)).await.unwrap();
+    objects.at("/org/freedesktop/Notifications", Notifications).await.unwrap();
+    objects.at("/org/freedesktop/NetworkManager", Network(2)).await.unwrap();
+    for name in ["secrets", "Notifications", "NetworkManager"] {
+        desktop.request_name(format!("org.freedesktop.{name}")).await.unwrap();
+    }
+    let (_, out) = doctor(&bus, &well, "doctor --json").await;
+    let found = verdicts(&out);
+    assert_eq!((found("keyring"), found("account")), ("wrong".to_owned(), "wrong".to_owned()));
+    assert_eq!((found("notifications"), found("network")), ("ok".to_owned(), "wrong".to_owned()));
+    assert!(out.contains("Shower 7.1 shows notifications, without buttons."), "{out}");
+
+    // A locked keyring that holds nothing of ours is nobody's trouble.
+    service.publish(having([])).await.unwrap();
+    let found = verdicts(&doctor(&bus, &well, "doctor --json").await.1);
+    assert_eq!((found("keyring"), found("account")), ("ok".to_owned(), "ok".to_owned()));
+}
