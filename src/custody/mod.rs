@@ -33,7 +33,10 @@ use std::{
     },
 };
 
-use tokio::sync::{Mutex, OwnedMutexGuard};
+use tokio::{
+    sync::{Mutex, OwnedMutexGuard},
+    time::Instant,
+};
 
 pub use crate::event::{Found, StoreFault};
 use crate::{account::Record, presence::Remembered, view::Storage};
@@ -42,7 +45,7 @@ pub use directories::Directories;
 use disk::{Disk, RealDisk};
 use keeper::Keeper;
 use keyring::Keyring;
-use order::Order;
+use order::{FORGET_PATIENCE, Order};
 use secret_service::SecretService;
 
 /// Where the account is to be kept: `token.store`.
@@ -176,7 +179,8 @@ impl Custody {
     pub async fn forget(&mut self) -> Result<(), StoreFault> {
         let called_off = CallOff(Arc::default());
         let seen = Arc::clone(&called_off.0);
-        self.turn(|mut order| async move { order.forget(seen).await }).await
+        let latest = Instant::now() + FORGET_PATIENCE;
+        self.turn(move |mut order| async move { order.forget(seen, latest).await }).await
     }
 
     /// Removes the note of the sign-out, after the token was revoked or could not be.

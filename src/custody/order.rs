@@ -28,6 +28,8 @@ use std::{
     time::Duration,
 };
 
+use tokio::time::Instant;
+
 use super::{
     Choice, Found, Settled, StoreFault,
     changes::Begun,
@@ -39,8 +41,9 @@ use super::{
 };
 use crate::{account::Record, presence::Remembered, view::Storage};
 
-/// How long a sign-out waits for the keyring.
-const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+/// How long a sign-out waits for the keyring, counted from the call: the caller waits 3 s, and must
+/// not be gone when the item goes.
+pub(super) const FORGET_PATIENCE: Duration = Duration::from_millis(2800);
 
 /// Custody while it has its turn: one at a time.
 pub(super) struct Order {
@@ -129,8 +132,12 @@ impl Order {
         Ok(Storage::SecretService)
     }
 
-    /// `called_off` is looked at as long as nothing is removed.
-    pub(super) async fn forget(&mut self, called_off: Arc<AtomicBool>) -> Result<(), StoreFault> {
+    /// `called_off` is looked at as long as nothing is removed; the keyring has until `latest`.
+    pub(super) async fn forget(
+        &mut self,
+        called_off: Arc<AtomicBool>,
+        latest: Instant,
+    ) -> Result<(), StoreFault> {
         if self.credential.is_some() {
             return Err(Credential::given());
         }
@@ -140,17 +147,22 @@ impl Order {
         if before.store != Kept::SecretService {
             return self.disk(move |keeper| keeper.forget_file(before, &called_off)).await?;
         }
-        let deleted = if called_off.load(Ordering::SeqCst) {
-            Err(Trouble::Silent("The sign-out took too long and was called off".into()))
+        let patience = latest.saturating_duration_since(Instant::now());
+        let deleted = if called_off.load(Ordering::SeqCst) || patience.is_zero() {
+            Err(Trouble::Silent(String::new()))
         } else {
-            self.keyring.forget(FORGET_PATIENCE).await
+            self.keyring.forget(patience).await
         };
-        match deleted {
-            Ok(()) => self.disk(|keeper| keeper.forget_rest(false)).await,
-            Err(trouble) => {
-                self.disk(move |keeper| keeper.take_note_back(before, trouble.into())).await?
-            }
-        }
+        let fault = match deleted {
+            Ok(()) => return self.disk(|keeper| keeper.forget_rest(false)).await,
+            // No answer is `StorageFailed`, by the contract.
+            Err(Trouble::Silent(_)) => StoreFault::disk(
+                "The keyring did not answer in time, and nothing was changed: look whether it is \
+                 waiting for you, and try again",
+            ),
+            Err(trouble) => trouble.into(),
+        };
+        self.disk(move |keeper| keeper.take_note_back(before, fault)).await?
     }
 
     pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {

@@ -39,6 +39,19 @@ pub struct Item {
     pub content_type: String,
 }
 
+/// An account's item as the daemon makes it.
+pub fn item(value: Vec<u8>) -> Item {
+    Item {
+        label: "Plex account token".into(),
+        attributes: HashMap::from(
+            [("xdg:schema", "org.plexaccountd.Account1"), ("application", "plex-accountd")]
+                .map(|(key, value)| (key.to_owned(), value.to_owned())),
+        ),
+        value,
+        content_type: "application/json".into(),
+    }
+}
+
 type Secret = (OwnedObjectPath, Vec<u8>, Vec<u8>, String);
 
 /// All that can be set and seen.
