@@ -28,3 +28,4 @@ pub mod server;
 pub mod sign_in;
 pub mod timer;
 pub mod view;
+pub mod world;
