@@ -31,3 +31,4 @@ pub mod sign_in;
 pub mod timer;
 pub mod verdict;
 pub mod view;
+pub mod world;

@@ -33,6 +33,7 @@ const EDGE: &[(&str, &[&str])] = &[
     ("plex", &[]),
     ("random", &[]),
     ("timer", &["random"]),
+    ("world", &[]),
 ];
 
 const IMPURE: &[&str] = &[
