@@ -407,9 +407,14 @@ impl About {
                     members.iter().filter(|m| m.back == back).map(|m| m.name.as_str()).collect()
                 };
                 let (back, offline) = (names(true), names(false));
-                let matters = back.is_empty();
+                let news = members.iter().any(|m| !m.back && !m.told);
+                let matters = news || back.is_empty();
                 Look {
-                    text: text::servers(&back, &offline),
+                    text: if news && !back.is_empty() {
+                        text::night(&back, &offline)
+                    } else {
+                        text::servers(&back, &offline)
+                    },
                     matters,
                     buttons: match members.as_slice() {
                         [only] if !only.back => &[Button::Open, Button::Mute, Button::Never],

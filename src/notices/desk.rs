@@ -12,7 +12,7 @@ use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
 use zbus::names::{BusName, MemberName};
-use zbus::{Connection, MatchRule, MessageStream, Variant};
+use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::Order;
 use super::board::{Board, Button, DEFAULT, Look, Step};
@@ -179,7 +179,7 @@ async fn carry_out(
             }
             Step::Close(id) => match desk.call("CloseNotification", &(id,)).await {
                 // Some say so of one that has just closed.
-                Ok(_) | Err(zbus::Error::MethodError(..)) => {}
+                Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
                 Err(error) => return Err(error),
             },
         }
@@ -190,15 +190,16 @@ async fn carry_out(
 /// Whether an error means that no notification server runs: there is none, it could not be
 /// started, or it went before it answered.
 fn means_nobody(error: &zbus::Error) -> bool {
-    let zbus::Error::MethodError(name, ..) = error else {
-        return false;
-    };
-    // systemd's are those of an activation that failed.
-    name.starts_with("org.freedesktop.systemd1.")
-        || name.strip_prefix("org.freedesktop.DBus.Error.").is_some_and(|name| {
-            ["ServiceUnknown", "NameHasNoOwner", "NoReply", "TimedOut"].contains(&name)
-                || name.starts_with("Spawn.")
-        })
+    use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown, TimedOut};
+    match error {
+        zbus::Error::FDO(error) => {
+            matches!(**error, ServiceUnknown(_) | NameHasNoOwner(_) | NoReply(_) | TimedOut(_))
+                || error.name().starts_with("org.freedesktop.DBus.Error.Spawn.")
+        }
+        // An activation that failed.
+        zbus::Error::MethodError(name, ..) => name.starts_with("org.freedesktop.systemd1."),
+        _ => false,
+    }
 }
 
 /// A look as a notification. `None` where notify-rust would panic: it asks for the name of this

@@ -139,6 +139,23 @@ pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
     }
 }
 
+/// The text that tells at once which servers went offline and which came back, some of each.
+pub(super) fn night(back: &[&str], offline: &[&str]) -> Text {
+    let summary = match offline {
+        [name] => format!("{} is offline", server(name)),
+        names => format!("{} Plex servers are offline", names.len()),
+    };
+    let body = match back {
+        [name] => {
+            format!("Plex has lost contact with {}; {} is back.", list(offline), server(name))
+        }
+        names => {
+            format!("Plex has lost contact with {}; {} are back.", list(offline), list(names))
+        }
+    };
+    text(summary, body)
+}
+
 fn server(name: &str) -> String {
     if name.trim().is_empty() { "A server without a name".to_owned() } else { isolated(name) }
 }
@@ -205,6 +222,21 @@ mod tests {
         ] {
             let got = servers(back, offline);
             assert_eq!(seen(&got), (summary.to_owned(), body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_went_offline_comes_before_what_is_back() {
+        for (back, offline, summary, body) in [
+            (&["A"][..], &["B"][..], "B is offline", "Plex has lost contact with B; A is back."),
+            (
+                &["A", "B"],
+                &["C", "D"],
+                "2 Plex servers are offline",
+                "Plex has lost contact with C and D; A and B are back.",
+            ),
+        ] {
+            assert_eq!(seen(&night(back, offline)), (summary.to_owned(), body.to_owned()));
         }
     }
 
