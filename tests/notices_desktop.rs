@@ -11,6 +11,7 @@ use notifications::{Manner, Server, gone, on_bus, soon};
 use plex_accountd::notice::{Click, Notice, QuietHours};
 use plex_accountd::notices::Notices;
 use support::PrivateBus;
+use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::export::ordered_stream::{OrderedStream, OrderedStreamExt};
 use zbus::{Message, MessageStream};
 
@@ -37,6 +38,14 @@ async fn idle(notices: &Notices) {
     .await;
 }
 
+/// The user closes a notification, and our side has heard of it: a click that the server told of
+/// after it, on the notice `other` of a server, has come.
+async fn closed(server: &Server, id: u32, other: u32, clicked: &mut UnboundedReceiver<Click>) {
+    server.close(id).await;
+    server.click(other, "open").await;
+    assert!(matches!(soon("the click", clicked.recv()).await, Some(Click::Open { .. })));
+}
+
 /// All errors that anybody on the bus gets.
 async fn errors(bus: &PrivateBus) -> impl OrderedStream<Data = zbus::Result<Message>> + Unpin {
     let connection = bus.connect().await;
@@ -56,7 +65,7 @@ async fn errors(bus: &PrivateBus) -> impl OrderedStream<Data = zbus::Result<Mess
 async fn a_server_that_comes_back_replaces_its_own_notice() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
 
     notices.tell(offline("a", "Attic"));
@@ -80,7 +89,7 @@ async fn a_server_that_comes_back_replaces_its_own_notice() {
     assert_eq!(server.told().await.replaces, attic.id);
 
     // The user put the notice away: the next is a new one.
-    server.close(cellar.id).await;
+    closed(&server, cellar.id, attic.id, &mut clicked).await;
     notices.tell(back("c", "Cellar"));
     let new = server.told().await;
     assert_eq!((new.replaces, new.seen().0.as_str()), (0, "Cellar is back"));
@@ -155,7 +164,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Unicast).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
     assert!(!notices.is_active());
 
@@ -170,8 +179,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     assert_eq!(attic.sender, cellar.sender);
     assert_eq!(attic.sender, cellar_back.sender);
 
-    server.close(attic.id).await;
-    // The close has been heard once a new notice for Attic replaces nothing.
+    closed(&server, attic.id, cellar.id, &mut clicked).await;
     notices.tell(back("a", "Attic"));
     let attic_back = server.told().await;
     assert_eq!(attic_back.replaces, 0);
