@@ -7,6 +7,8 @@
 mod fake;
 #[path = "../support/notifications.rs"]
 mod notifications;
+#[path = "../support/portal.rs"]
+mod portal;
 #[path = "../support/session.rs"]
 mod session;
 #[path = "../support/mod.rs"]
