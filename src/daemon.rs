@@ -8,7 +8,10 @@
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
 use signal_hook::consts::SIGHUP;
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tracing::{debug, error, info, warn};
 
 use crate::{
@@ -46,6 +49,11 @@ const WATCHDOG_AT_MOST: Duration = Duration::from_secs(30);
 const FORGET_PATIENCE: Duration = Duration::from_secs(3);
 /// A stop waits this long for writes under way.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+
+/// Where a click on a notification leads, if not to a server.
+const WEB_APP: &str = "https://app.plex.tv/desktop";
+/// How long a button mutes a server; its label says the same.
+const MUTED: Duration = Duration::from_secs(8 * 3600);
 
 /// All that [`Daemon::new`] needs.
 #[derive(Debug)]
@@ -196,6 +204,7 @@ impl Daemon {
             sd_notify::NotifyState::Ready,
             sd_notify::NotifyState::Status(&status(&owner.view)),
         ]);
+        owner.notices.set_quiet_hours(owner.config.notifications.quiet_hours);
         owner.perform(self.first).await;
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
@@ -286,7 +295,23 @@ impl Owner {
                 let caller = Caller::Browser(self.bus.clone());
                 self.call(call, caller, Event::StartLogin(call)).await;
             }
+            Click::Open { id } => {
+                let server = self.view.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
+                let best = server.map(|s| s.best_uri.clone()).filter(|uri| !uri.is_empty());
+                let page = best.unwrap_or_else(|| WEB_APP.to_owned());
+                drop(tokio::spawn(open(self.bus.clone(), page)));
+            }
+            Click::Mute { id } => {
+                self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
+            }
+            Click::Never { id } => self.mute(id, u64::MAX).await,
         }
+    }
+
+    async fn mute(&mut self, id: String, until: u64) {
+        // Nobody waits for the answer: where the server has gone meanwhile there is none to mute.
+        let (reply, _) = oneshot::channel();
+        self.called(Command::Mute { id, until, reply }).await;
     }
 
     async fn call(&mut self, call: CallId, caller: Caller, event: Event) {
@@ -420,6 +445,7 @@ impl Owner {
                 if device_changed {
                     self.client = client(&self.config, &self.client_id);
                 }
+                self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
                 self.happened(Event::Configured(settings(&self.config))).await;
                 info!("settings read again");
             }
@@ -450,9 +476,12 @@ impl Caller {
 
 /// Opens the page where a login goes on.
 async fn browse(bus: zbus::Connection, offer: LoginOffer) {
-    let page = if offer.auth_url.is_empty() { &offer.link_url } else { &offer.auth_url };
-    if let Err(error) = browser::open(&bus, page).await {
-        warn!("the sign-in page was not opened: {error}");
+    open(bus, if offer.auth_url.is_empty() { offer.link_url } else { offer.auth_url }).await;
+}
+
+async fn open(bus: zbus::Connection, page: String) {
+    if let Err(error) = browser::open(&bus, &page).await {
+        warn!("a page was not opened in the browser: {error}");
     }
 }
 

@@ -1,6 +1,8 @@
 //! What there is to tell people, as plain data: the domain decides *that* something is worth a
 //! notice, [`notices`](crate::notices) decides how it looks and shows it.
 
+use jiff::civil::Time;
+
 /// How many servers that change in one refresh are told as one.
 pub const TOGETHER: usize = 3;
 
@@ -53,13 +55,42 @@ pub enum Notice {
         /// Id and name of each.
         servers: Vec<(String, String)>,
     },
+    /// plex.tv itself has not been reached for a while.
+    PlexTvUnreachable,
+    /// It has been reached again. Takes the place of the notice that said it was not.
+    PlexTvBack,
 }
 
 /// What somebody did with a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Click {
     /// The button that starts a new login.
     SignIn,
+    /// The notification itself, or the button that opens a page in the browser.
+    Open {
+        /// The server that the notification is about; `None` where it is about several.
+        id: Option<String>,
+    },
+    /// No more notices for this server in the next 8 hours. Its offline notice has been taken away.
+    Mute {
+        /// The server's id.
+        id: String,
+    },
+    /// No more notices for this server until it is unmuted. Its offline notice has been taken away.
+    Never {
+        /// The server's id.
+        id: String,
+    },
+}
+
+/// The hours of each night (or day) in which notices about servers are held back, by the local
+/// clock: from `from` to `until`, which is on the next day where it is not later than `from`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QuietHours {
+    /// The first quiet minute.
+    pub from: Time,
+    /// The first minute that is not.
+    pub until: Time,
 }
 
 impl Notice {

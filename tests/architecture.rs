@@ -29,7 +29,7 @@ const EDGE: &[(&str, &[&str])] = &[
     ),
     ("dbus", &["command"]),
     ("logging", &[]),
-    ("notices", &[]),
+    ("notices", &["timer"]),
     ("plex", &[]),
     ("random", &[]),
     ("timer", &["random"]),

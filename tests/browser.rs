@@ -2,32 +2,17 @@
 
 #![allow(clippy::unwrap_used, clippy::used_underscore_binding, missing_docs)]
 
+#[path = "support/portal.rs"]
+mod portal;
 mod support;
 
-use std::collections::HashMap;
-
 use plex_accountd::browser::{OpenError, open};
+use portal::portal;
 use support::PrivateBus;
 use tokio::sync::mpsc;
 use zbus::{Connection, OwnedObjectPath, OwnedVariant, Variant};
 
 const LINK: &str = "https://app.plex.tv/auth#?clientID=c&code=planted";
-
-struct Portal(mpsc::UnboundedSender<String>);
-
-#[zbus::interface(name = "org.freedesktop.portal.OpenURI")]
-impl Portal {
-    #[zbus(name = "OpenURI")]
-    fn open_uri(
-        &self,
-        _parent: String,
-        uri: String,
-        _options: HashMap<String, OwnedVariant>,
-    ) -> OwnedObjectPath {
-        self.0.send(uri).unwrap();
-        OwnedObjectPath::try_from("/org/freedesktop/portal/desktop/request/1").unwrap()
-    }
-}
 
 type Properties = Vec<(String, OwnedVariant)>;
 
@@ -59,9 +44,7 @@ async fn serve<I: zbus::object_server::Interface>(
 #[tokio::test]
 async fn the_portal_is_asked_first() {
     let bus = PrivateBus::start();
-    let (sender, mut asked) = mpsc::unbounded_channel();
-    let path = "/org/freedesktop/portal/desktop";
-    let _portal = serve(&bus, "org.freedesktop.portal.Desktop", path, Portal(sender)).await;
+    let (_portal, mut asked) = portal(&bus).await;
     let (sender, mut started) = mpsc::unbounded_channel();
     let path = "/org/freedesktop/systemd1";
     let _manager = serve(&bus, "org.freedesktop.systemd1", path, Manager(sender)).await;

@@ -1,14 +1,19 @@
 //! Notifications as a desktop gets them: `Notices` at one end of a bus of the test's own, a
 //! notification server at the other.
 
+#![allow(clippy::unwrap_used)]
+
 #[path = "support/notifications.rs"]
 mod notifications;
 mod support;
 
 use notifications::{Manner, Server, gone, on_bus, soon};
-use plex_accountd::notice::Notice;
+use plex_accountd::notice::{Click, Notice, QuietHours};
 use plex_accountd::notices::Notices;
 use support::PrivateBus;
+use tokio::sync::mpsc::UnboundedReceiver;
+use zbus::export::ordered_stream::{OrderedStream, OrderedStreamExt};
+use zbus::{Message, MessageStream};
 
 fn offline(id: &str, name: &str) -> Notice {
     Notice::ServerOffline { id: id.into(), name: name.into() }
@@ -33,11 +38,34 @@ async fn idle(notices: &Notices) {
     .await;
 }
 
+/// The user closes a notification, and our side has heard of it: a click that the server told of
+/// after it, on the notice `other` of a server, has come.
+async fn closed(server: &Server, id: u32, other: u32, clicked: &mut UnboundedReceiver<Click>) {
+    server.close(id).await;
+    server.click(other, "open").await;
+    assert!(matches!(soon("the click", clicked.recv()).await, Some(Click::Open { .. })));
+}
+
+/// All errors that anybody on the bus gets.
+async fn errors(bus: &PrivateBus) -> impl OrderedStream<Data = zbus::Result<Message>> + Unpin {
+    let connection = bus.connect().await;
+    let all = MessageStream::from(&connection);
+    zbus::fdo::MonitoringProxy::new(&connection)
+        .await
+        .unwrap()
+        .become_monitor(&["type='error'".try_into().unwrap()], 0)
+        .await
+        .unwrap();
+    all.filter(|message| {
+        message.as_ref().is_ok_and(|m| m.message_type() == zbus::message::Type::Error)
+    })
+}
+
 #[tokio::test]
 async fn a_server_that_comes_back_replaces_its_own_notice() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
 
     notices.tell(offline("a", "Attic"));
@@ -61,7 +89,7 @@ async fn a_server_that_comes_back_replaces_its_own_notice() {
     assert_eq!(server.told().await.replaces, attic.id);
 
     // The user put the notice away: the next is a new one.
-    server.close(cellar.id).await;
+    closed(&server, cellar.id, attic.id, &mut clicked).await;
     notices.tell(back("c", "Cellar"));
     let new = server.told().await;
     assert_eq!((new.replaces, new.seen().0.as_str()), (0, "Cellar is back"));
@@ -83,6 +111,8 @@ async fn every_notice_names_us_and_none_is_critical() {
         (back("x", "X"), 0),
         (Notice::ManyOffline { servers: servers.clone() }, 1),
         (Notice::ManyBack { servers }, 0),
+        (Notice::PlexTvUnreachable, 0),
+        (Notice::PlexTvBack, 0),
     ] {
         notices.tell(notice.clone());
         let told = server.told().await;
@@ -134,7 +164,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Unicast).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
     assert!(!notices.is_active());
 
@@ -149,8 +179,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     assert_eq!(attic.sender, cellar.sender);
     assert_eq!(attic.sender, cellar_back.sender);
 
-    server.close(attic.id).await;
-    // The close has been heard once a new notice for Attic replaces nothing.
+    closed(&server, attic.id, cellar.id, &mut clicked).await;
     notices.tell(back("a", "Attic"));
     let attic_back = server.told().await;
     assert_eq!(attic_back.replaces, 0);
@@ -206,16 +235,72 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
 }
 
 #[tokio::test]
-async fn no_notification_server_and_no_bus_are_fine() {
+async fn no_bus_is_fine() {
     let mut bus = PrivateBus::start();
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
-    notices.tell(offline("a", "Attic"));
-    idle(&notices).await;
-
     bus.kill();
     notices.tell(offline("a", "Attic"));
     notices.withdraw_account();
+    idle(&notices).await;
+}
+
+#[tokio::test]
+async fn what_finds_no_notification_server_is_shown_when_one_comes() {
+    let bus = PrivateBus::start();
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+    let watcher = bus.connect().await;
+    let mut errors = errors(&bus).await;
+    notices.tell(Notice::Rejected);
+    notices.tell(offline("a", "Attic"));
+    notices.tell(back("a", "Attic"));
+    notices.tell(offline("c", "Cellar"));
+    for _ in 0..3 {
+        soon("an error", errors.next()).await;
+    }
+
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    assert_eq!(server.told().await.seen().0, "Please sign in to Plex again");
+    let cellar = server.told().await;
+    assert_eq!(cellar.seen().0, "Cellar is offline");
+    notices.tell(back("c", "Cellar"));
+    assert_eq!(server.told().await.replaces, cellar.id);
+
+    // One that goes before it has answered has shown nothing.
+    server.vanish().await;
+    let mut server = Server::start(&bus, Manner::Hanging).await;
+    notices.tell(offline("l", "Loft"));
+    assert_eq!(server.told().await.seen().0, "Loft is offline");
+    server.vanish().await;
+    let mut server = Server::start(&bus, Manner::Plain).await;
+    let loft = server.told().await;
+    assert_eq!((loft.replaces, loft.seen().0.as_str()), (0, "Loft is offline"));
+    assert!(loft.actions.is_empty(), "this one has no buttons");
+    assert!(server.pending().is_none());
+
+    // With nothing left to say nobody waits.
+    notices.withdraw_servers();
+    assert_eq!(server.asked_to_close().await, loft.id);
+    gone(&watcher, &loft.sender).await;
+    idle(&notices).await;
+}
+
+#[tokio::test]
+async fn what_waits_and_is_no_longer_true_is_forgotten() {
+    let bus = PrivateBus::start();
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+    let mut errors = errors(&bus).await;
+    notices.tell(Notice::Rejected);
+    notices.tell(offline("a", "Attic"));
+    notices.tell(offline("c", "Cellar"));
+    notices.withdraw_account();
+    notices.withdraw_server("a");
+    notices.tell(back("c", "Cellar"));
+    for _ in 0..3 {
+        soon("an error", errors.next()).await;
+    }
     idle(&notices).await;
 }
 
@@ -350,10 +435,6 @@ async fn a_refused_token_comes_with_a_button_that_signs_in() {
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
-
-    notices.tell(offline("a", "Attic"));
-    let attic = server.told().await;
-    assert!(attic.actions.is_empty());
     notices.tell(Notice::Rejected);
     let rejected = server.told().await;
     assert_eq!(rejected.actions, ["signin", "Sign in"]);
@@ -362,9 +443,59 @@ async fn a_refused_token_comes_with_a_button_that_signs_in() {
     server.click(rejected.id + 100, "signin").await;
     server.click(rejected.id, "other").await;
     server.click(rejected.id, "signin").await;
-    let click = soon("the click", clicked.recv()).await;
-    assert_eq!(click, Some(plex_accountd::notice::Click::SignIn));
+    assert_eq!(soon("the click", clicked.recv()).await, Some(Click::SignIn));
     assert!(clicked.try_recv().is_err());
+}
+
+#[tokio::test]
+async fn a_server_s_notice_opens_and_mutes() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+    let id = || "a".to_owned();
+    let buttons = [
+        ("default", Click::Open { id: Some(id()) }, false),
+        ("open", Click::Open { id: Some(id()) }, false),
+        ("mute", Click::Mute { id: id() }, true),
+        ("never", Click::Never { id: id() }, true),
+    ];
+    for (button, click, mutes) in buttons {
+        notices.tell(offline("a", "Attic"));
+        let attic = server.told().await;
+        assert_eq!(
+            attic.actions,
+            [
+                "open",
+                "Open",
+                "mute",
+                "Mute for 8 hours",
+                "never",
+                "Never for this server",
+                "default",
+                ""
+            ]
+        );
+        server.click(attic.id, button).await;
+        assert_eq!(soon("the click", clicked.recv()).await, Some(click));
+        if mutes {
+            assert_eq!(server.asked_to_close().await, attic.id);
+            idle(&notices).await;
+        }
+    }
+
+    // Which of them would it mute?
+    notices.tell(Notice::ManyOffline { servers: three() });
+    let many = server.told().await;
+    assert_eq!(many.actions, ["open", "Open", "default", ""]);
+    server.click(many.id, "mute").await;
+    server.click(many.id, "open").await;
+    assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: None }));
+    // A mute by another way takes the server out of it.
+    notices.withdraw_server("attic");
+    let rest = server.told().await;
+    assert_eq!((rest.replaces, rest.urgency()), (many.id, Some(0)));
+    assert_eq!(rest.seen().1, "Plex has lost contact with Cellar and Loft.");
 }
 
 #[tokio::test]
@@ -373,6 +504,42 @@ async fn where_there_are_no_buttons_none_is_sent() {
     let mut server = Server::start(&bus, Manner::Plain).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
     let mut notices = Notices::at(bus.address(), clicks);
+    for notice in [Notice::Rejected, offline("a", "Attic")] {
+        notices.tell(notice);
+        assert!(server.told().await.actions.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn quiet_hours_hold_servers_back_until_they_are_over() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notices::at(bus.address(), clicks);
+    let now = jiff::Zoned::now();
+    let hours = |from, until| {
+        let time = |hours: i64| (&now + jiff::SignedDuration::from_hours(hours)).time();
+        Some(QuietHours { from: time(from), until: time(until) })
+    };
+    notices.set_quiet_hours(hours(-6, 6));
+    notices.tell(offline("a", "Attic"));
+    notices.tell(offline("c", "Cellar"));
+    notices.tell(back("a", "Attic"));
+    notices.tell(offline("l", "Loft"));
     notices.tell(Notice::Rejected);
-    assert!(server.told().await.actions.is_empty());
+    assert_eq!(server.told().await.seen().0, "Please sign in to Plex again");
+
+    // Other hours, but it is still within them.
+    notices.set_quiet_hours(hours(-3, 3));
+    notices.tell(Notice::PlexTvUnreachable);
+    assert_eq!(server.told().await.seen().0, "Plex cannot be reached");
+
+    notices.set_quiet_hours(hours(3, 6));
+    let told = server.told().await;
+    assert_eq!(
+        told.seen(),
+        ("2 Plex servers are offline".into(), "Plex has lost contact with Cellar and Loft.".into())
+    );
+    notices.tell(offline("a", "Attic"));
+    assert_eq!(server.told().await.seen().0, "Attic is offline");
 }

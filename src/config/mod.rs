@@ -21,6 +21,8 @@ use std::{
 use tracing::Level;
 use url::Url;
 
+use crate::notice::QuietHours;
+
 /// Largest config file read, in bytes. A real one has a few hundred.
 const MAX_SIZE: u64 = 1024 * 1024;
 
@@ -114,6 +116,8 @@ pub struct Notifications {
     pub shared_servers: bool,
     /// plex.tv itself can't be reached for 15 minutes.
     pub plex_tv: bool,
+    /// When notices about servers are held back; `None` means never.
+    pub quiet_hours: Option<QuietHours>,
 }
 
 /// `[servers."<id>"]`
@@ -176,6 +180,7 @@ impl Default for Config {
                 server_online: true,
                 shared_servers: false,
                 plex_tv: false,
+                quiet_hours: None,
             },
             servers: BTreeMap::new(),
             token: TokenSettings { store: TokenStore::Auto },

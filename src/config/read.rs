@@ -176,7 +176,7 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
         }
         "notifications.plex_tv" => config.notifications.plex_tv = value::boolean(value)?,
         "notifications.quiet_hours" => {
-            return Err("is not in this version; leave it out".into());
+            config.notifications.quiet_hours = Some(value::quiet_hours(value)?);
         }
         "token.store" => {
             let words = [

@@ -1,5 +1,7 @@
 use std::{fs, os::unix::fs::symlink};
 
+use jiff::civil::time;
+
 use super::*;
 
 fn parse(text: &str) -> Result<Config, String> {
@@ -26,7 +28,7 @@ fn sample() -> String {
 fn the_installed_sample_names_every_key_with_its_default() {
     assert_eq!(parse(include_str!("../../packaging/config.toml")), Ok(Config::default()));
     assert_eq!(parse(&sample()), Ok(Config::default()));
-    // Two have no default to write down, or no work to do yet.
+    // Two have no default to write down.
     let without = ["device.name", "notifications.quiet_hours"];
     let table: toml::Table = sample().parse().unwrap();
     for key in read::KEYS.iter().filter(|key| !without.contains(key)) {
@@ -65,6 +67,7 @@ fn every_key_reaches_its_setting() {
         notifications.server_online = false
         notifications.shared_servers = true
         notifications.plex_tv = true
+        notifications.quiet_hours = "22:30-07:00"
         token.store = "file"
         log.level = "trace"
         [servers."a b"]
@@ -100,6 +103,7 @@ fn every_key_reaches_its_setting() {
             server_online: false,
             shared_servers: true,
             plex_tv: true,
+            quiet_hours: Some(QuietHours { from: time(22, 30, 0, 0), until: time(7, 0, 0, 0) }),
         },
         servers: BTreeMap::from([
             ("a b".to_owned(), ServerSettings { notify: false }),
@@ -207,6 +211,42 @@ fn durations_are_a_whole_number_and_a_unit_within_the_range() {
 }
 
 #[test]
+fn quiet_hours_are_two_different_times_of_day() {
+    for good in ["00:00-23:59", "22:00-07:00", "12:00-13:00"] {
+        parse(&format!("notifications.quiet_hours = \"{good}\"")).unwrap();
+    }
+    for bad in [
+        "",
+        "22:00",
+        "22-7",
+        "22:00-7:00",
+        "22:00 - 07:00",
+        "22:00-07:00 ",
+        "22:00-07:00-08:00",
+        "22:00-24:00",
+        "22:60-07:00",
+        "+2:00-07:00",
+        "22:00:00-07:00:00",
+        "10:00pm-07:00",
+        "２2:00-07:00",
+        "22:00–07:00",
+    ] {
+        let message = error(&format!("notifications.quiet_hours = \"{bad}\""));
+        assert!(message.contains("must be two times of day in quotes, like"), "{message}");
+    }
+    assert_eq!(
+        error("[notifications]\nquiet_hours = \"07:00-07:00\""),
+        "config.toml:2:15: \"notifications.quiet_hours\" must be two different times, like \
+         \"22:00-07:00\", not \"07:00-07:00\"",
+    );
+    assert_eq!(
+        error("notifications.quiet_hours = 7"),
+        "config.toml:1:29: \"notifications.quiet_hours\" must be two times of day in quotes, like \
+         \"22:00-07:00\", not 7",
+    );
+}
+
+#[test]
 fn short_intervals_are_for_a_plex_tv_on_this_machine() {
     let with = |base: &str| {
         // The place of base_url in the file makes no difference.
@@ -263,16 +303,10 @@ fn names_for_plex_tv_fit_into_a_header() {
 }
 
 #[test]
-fn exactly_two_settings_wait_for_a_later_version() {
-    for (text, key) in [
-        ("login.open_browser = true", "login.open_browser"),
-        ("notifications.quiet_hours = \"22:00-07:00\"", "notifications.quiet_hours"),
-        ("notifications.quiet_hours = 7", "notifications.quiet_hours"),
-    ] {
-        let message = error(text);
-        assert!(message.contains("not in this version"), "{message}");
-        assert!(message.contains(key), "{message}");
-    }
+fn one_setting_waits_for_a_later_version() {
+    let message = error("login.open_browser = true");
+    assert!(message.contains("not in this version"), "{message}");
+    assert!(message.contains("login.open_browser"), "{message}");
 }
 
 #[test]

@@ -2,10 +2,13 @@
 
 use std::{ops::RangeInclusive, time::Duration};
 
+use jiff::civil::Time;
 use toml::de::DeValue;
 use url::Url;
 
 use crate::loopback::is_loopback;
+
+use crate::notice::QuietHours;
 
 /// Longest product or device name, in characters.
 const MAX_NAME: usize = 128;
@@ -109,6 +112,29 @@ fn parse_duration(text: &str) -> Option<Duration> {
         "h" => number.checked_mul(3600).map(Duration::from_secs),
         _ => None,
     }
+}
+
+/// Two times of day, `"22:00-07:00"`.
+pub(super) fn quiet_hours(value: &DeValue<'_>) -> Value<QuietHours> {
+    let right = "two times of day in quotes, like \"22:00-07:00\"";
+    let times = value.as_str().and_then(|text| text.split_once('-'));
+    match times.and_then(|(from, until)| Some((time_of_day(from)?, time_of_day(until)?))) {
+        None => Err(format!("must be {right}, not {}", kind(value))),
+        Some((from, until)) if from == until => {
+            Err(format!("must be two different times, like \"22:00-07:00\", not {}", kind(value)))
+        }
+        Some((from, until)) => Ok(QuietHours { from, until }),
+    }
+}
+
+/// `HH:MM`, from 00:00 to 23:59.
+fn time_of_day(text: &str) -> Option<Time> {
+    let (hour, minute) = text.split_once(':')?;
+    let number = |digits: &str| {
+        let two = digits.len() == 2 && digits.bytes().all(|b| b.is_ascii_digit());
+        if two { digits.parse().ok() } else { None }
+    };
+    Time::new(number(hour)?, number(minute)?, 0, 0).ok()
 }
 
 /// A duration as the file would have it.

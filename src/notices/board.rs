@@ -1,5 +1,6 @@
-//! Which notifications hang on the desktop, what each is about, and which a new one replaces.
-//! No I/O: [`Board::plan`] says what to do, the caller does it and tells the board.
+//! Which notifications hang on the desktop or wait for one, what each is about, and which a new
+//! one replaces. No I/O and no clock: the board says what to do, the caller does it and tells the
+//! board.
 
 use zbus::message::Sequence;
 
@@ -7,14 +8,21 @@ use super::text::{self, Text};
 use crate::notice::{Click, Notice};
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
-/// oldest is forgotten, which costs it its replacement and nothing else.
+/// oldest is forgotten, which costs it its replacement and, where it still waits for a
+/// notification server, its showing.
 const MOST: usize = 64;
 
 /// What a notification is about.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum About {
     /// The account: there is one such notification at most, the latest word.
-    Account,
+    Account {
+        text: Text,
+        /// It asks for a new sign-in.
+        lost: bool,
+    },
+    /// plex.tv itself: one at most, likewise.
+    PlexTv { back: bool },
     /// Servers that went offline together, and what became of each.
     Servers(Vec<Member>),
 }
@@ -25,181 +33,440 @@ pub(super) struct Member {
     id: String,
     name: String,
     back: bool,
+    /// People have seen that it went offline.
+    told: bool,
 }
 
-/// A notification on the desktop.
+/// How a notification looks.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Look {
+    pub(super) text: Text,
+    /// Urgency normal; else low.
+    pub(super) matters: bool,
+    pub(super) buttons: &'static [Button],
+    pub(super) category: Option<&'static str>,
+}
+
+/// A button of a notification.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Button {
+    SignIn,
+    /// Does what a click on the notification itself does.
+    Open,
+    Mute,
+    Never,
+}
+
+/// Where a notification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// On the desktop.
+    Shown {
+        /// The notification server's number.
+        id: u32,
+        /// When the answer with the number came: a close that was sent before is about an older
+        /// notification with this number.
+        since: Sequence,
+    },
+    /// There was no notification server to show it.
+    Waiting,
+}
+
 #[derive(Debug)]
-struct Shown {
+struct Entry {
     about: About,
-    /// The notification server's number.
-    id: u32,
-    /// When the answer with the number came: a close that was sent before is about an older
-    /// notification with this number.
-    since: Sequence,
+    place: Place,
 }
 
 /// A thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Show this, in the place of the notification `replaces`. The board forgets that one until
-    /// [`Board::put_up`].
+    /// [`Board::put_up`] or [`Board::put_off`].
     Show {
         about: About,
-        text: Text,
-        /// Urgency normal; else low.
-        matters: bool,
-        /// What its button does, if it has one.
-        button: Option<Click>,
-        category: Option<&'static str>,
         replaces: Option<u32>,
+        /// Nothing new is said, so nobody is to be disturbed.
+        softly: bool,
     },
     /// Take this notification away.
     Close(u32),
 }
 
-/// The notifications on the desktop, oldest first.
+/// The notifications, oldest first.
 #[derive(Debug, Default)]
 pub(super) struct Board {
-    shown: Vec<Shown>,
+    entries: Vec<Entry>,
+    /// What is to be told of servers when the quiet hours are over.
+    held: Vec<Member>,
 }
 
 impl Board {
+    /// Nothing is shown and nothing waits.
     pub(super) fn is_empty(&self) -> bool {
-        self.shown.is_empty()
+        self.entries.is_empty() && self.held.is_empty()
+    }
+
+    /// Something waits for the end of the quiet hours.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
     }
 
     /// A notification is on the desktop.
-    pub(super) fn put_up(&mut self, about: About, id: u32, since: Sequence) {
-        self.shown.retain(|s| s.id != id);
-        if self.shown.len() >= MOST {
-            self.shown.remove(0);
+    pub(super) fn put_up(&mut self, mut about: About, id: u32, since: Sequence) {
+        if let About::Servers(members) = &mut about {
+            for member in members {
+                member.told = true;
+            }
         }
-        self.shown.push(Shown { about, id, since });
+        self.entries.retain(|e| e.number() != Some(id));
+        self.add(about, Place::Shown { id, since });
     }
 
-    /// Whether this notification is ours and still on the desktop.
-    pub(super) fn shows(&self, id: u32) -> bool {
-        self.shown.iter().any(|s| s.id == id)
+    /// There is no notification server that would show it: it waits for one.
+    pub(super) fn put_off(&mut self, about: About) {
+        self.add(about, Place::Waiting);
+    }
+
+    fn add(&mut self, about: About, place: Place) {
+        if self.entries.len() >= MOST {
+            self.entries.remove(0);
+        }
+        self.entries.push(Entry { about, place });
+    }
+
+    /// What a click on this part of a notification asks for, if the notification is ours and
+    /// still on the desktop.
+    pub(super) fn clicked(&self, id: u32, key: &str) -> Option<Click> {
+        let about = &self.entries.iter().find(|e| e.number() == Some(id))?.about;
+        let button = about.look().buttons.iter().find(|b| b.answers_to(key))?;
+        let server = match about {
+            About::Servers(members) => match members.as_slice() {
+                [only] => Some(only.id.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        match button {
+            Button::SignIn => Some(Click::SignIn),
+            Button::Open => Some(Click::Open { id: server }),
+            Button::Mute => server.map(|id| Click::Mute { id }),
+            Button::Never => server.map(|id| Click::Never { id }),
+        }
     }
 
     /// The notification server said that a notification closed.
     pub(super) fn closed(&mut self, id: u32, said: Sequence) {
-        self.shown.retain(|s| s.id != id || s.since > said);
+        self.entries.retain(|e| match e.place {
+            Place::Shown { id: ours, since } => ours != id || since > said,
+            Place::Waiting => true,
+        });
     }
 
     /// The notification server said good-bye, and its notifications are gone with it.
     pub(super) fn clear(&mut self, said: Sequence) {
-        self.shown.retain(|s| s.since > said);
+        self.entries.retain(|e| match e.place {
+            Place::Shown { since, .. } => since > said,
+            Place::Waiting => true,
+        });
     }
 
-    /// What to do about a notice.
-    pub(super) fn plan(&mut self, notice: Notice) -> Vec<Step> {
+    /// A notification server has come: what waited for it is shown, or, in quiet hours, held back
+    /// where it is about servers.
+    pub(super) fn appeared(&mut self, quiet: bool) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for entry in self.entries.extract_if(.., |e| e.place == Place::Waiting) {
+            match entry.about {
+                About::Servers(members) if quiet => {
+                    for member in members {
+                        if !self.held.iter().any(|m| m.id == member.id) {
+                            self.held.push(member);
+                        }
+                    }
+                }
+                about => steps.push(Step::Show { about, replaces: None, softly: false }),
+            }
+        }
+        steps
+    }
+
+    /// What to do about a notice that comes, or does not come, in quiet hours.
+    pub(super) fn plan(&mut self, notice: Notice, quiet: bool) -> Vec<Step> {
         match notice {
-            Notice::ServerOffline { id, name } => self.offline(vec![(id, name)]),
-            Notice::ManyOffline { servers } => self.offline(servers),
-            Notice::ServerBack { id, name } => self.back(vec![(id, name)]),
-            Notice::ManyBack { servers } => self.back(servers),
+            Notice::ServerOffline { id, name } => self.offline(vec![(id, name)], quiet),
+            Notice::ManyOffline { servers } => self.offline(servers, quiet),
+            Notice::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
+            Notice::ManyBack { servers } => self.back(servers, quiet),
+            Notice::PlexTvUnreachable => {
+                self.replace(About::PlexTv { back: false }, About::is_plex_tv)
+            }
+            Notice::PlexTvBack => {
+                let untold = |e: &mut Entry| {
+                    e.place == Place::Waiting && e.about == About::PlexTv { back: false }
+                };
+                if self.entries.extract_if(.., untold).count() > 0 {
+                    return Vec::new();
+                }
+                self.replace(About::PlexTv { back: true }, About::is_plex_tv)
+            }
             account => {
                 let Some(text) = text::account(&account) else {
                     return Vec::new();
                 };
-                let replaces = self
-                    .shown
-                    .iter()
-                    .position(|s| s.about == About::Account)
-                    .map(|at| self.shown.remove(at).id);
                 let lost = matches!(account, Notice::Rejected | Notice::AccountDamaged { .. });
-                vec![Step::Show {
-                    about: About::Account,
-                    text,
-                    matters: lost,
-                    button: lost.then_some(Click::SignIn),
-                    category: None,
-                    replaces,
-                }]
+                self.replace(About::Account { text, lost }, About::is_account)
             }
         }
     }
 
+    /// The quiet hours are over: what is still true is told in one notification.
+    pub(super) fn release(&mut self) -> Vec<Step> {
+        let held = std::mem::take(&mut self.held);
+        self.tell_anew(held)
+    }
+
     /// Takes away what is said of the account.
     pub(super) fn withdraw_account(&mut self) -> Vec<Step> {
-        self.withdraw(|about| *about == About::Account)
+        self.take_down(About::is_account)
     }
 
-    /// Takes away what is said of servers.
+    /// Takes away what is said of servers, and of plex.tv, which they were asked from.
     pub(super) fn withdraw_servers(&mut self) -> Vec<Step> {
-        self.withdraw(|about| matches!(about, About::Servers(_)))
+        self.held.clear();
+        self.take_down(|about| !about.is_account())
     }
 
-    fn withdraw(&mut self, which: impl Fn(&About) -> bool) -> Vec<Step> {
-        self.shown.extract_if(.., |s| which(&s.about)).map(|s| Step::Close(s.id)).collect()
-    }
-
-    fn offline(&mut self, servers: Vec<(String, String)>) -> Vec<Step> {
-        // What older notifications say of these servers is no longer so. One that is about
-        // nothing else gives its place to the new one.
+    /// Takes away that this server is offline.
+    pub(super) fn withdraw_server(&mut self, id: &str) -> Vec<Step> {
+        self.held.retain(|m| m.id != id);
         let mut steps = Vec::new();
-        let mut replaces = None;
-        self.shown.retain_mut(|shown| {
-            let About::Servers(members) = &mut shown.about else {
-                return true;
-            };
-            members.retain(|m| !servers.iter().any(|(id, _)| *id == m.id));
-            if members.is_empty()
-                && let Some(earlier) = replaces.replace(shown.id)
-            {
-                steps.push(Step::Close(earlier));
+        self.rewrite(|members, place| {
+            let before = members.len();
+            members.retain(|m| m.id != id || m.back);
+            match place {
+                Place::Shown { id, .. } if members.len() < before => {
+                    let rest = show(std::mem::take(members), Some(id), true);
+                    steps.push(rest.unwrap_or(Step::Close(id)));
+                }
+                _ => {}
             }
-            !members.is_empty()
         });
-        steps.extend(show_servers(members(servers, false), replaces));
         steps
     }
 
-    fn back(&mut self, mut servers: Vec<(String, String)>) -> Vec<Step> {
+    /// The step that shows this in the place of what was said of the same; those that wait are
+    /// forgotten.
+    fn replace(&mut self, about: About, same: impl Fn(&About) -> bool) -> Vec<Step> {
+        let replaces = self.remove(same).into_iter().next_back();
+        vec![Step::Show { about, replaces, softly: false }]
+    }
+
+    fn take_down(&mut self, which: impl Fn(&About) -> bool) -> Vec<Step> {
+        self.remove(which).into_iter().map(Step::Close).collect()
+    }
+
+    /// Forgets these, and names those that are on the desktop.
+    fn remove(&mut self, which: impl Fn(&About) -> bool) -> Vec<u32> {
+        self.entries.extract_if(.., |e| which(&e.about)).filter_map(|e| e.number()).collect()
+    }
+
+    /// Lets `change` change what each notification says of servers; one that is left with nothing
+    /// to say is forgotten.
+    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>, Place)) {
+        self.entries.retain_mut(|entry| match &mut entry.about {
+            About::Servers(members) => {
+                change(members, entry.place);
+                !members.is_empty()
+            }
+            _ => true,
+        });
+    }
+
+    fn offline(&mut self, servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
+        if quiet {
+            for (id, name) in servers {
+                self.hold(id, name, false);
+            }
+            return Vec::new();
+        }
+        self.tell_anew(members(servers, false))
+    }
+
+    /// The steps that say this of servers in a notification of its own. What older ones say of
+    /// them is no longer so; one that is about nothing else gives its place to the new one.
+    fn tell_anew(&mut self, news: Vec<Member>) -> Vec<Step> {
         let mut steps = Vec::new();
-        self.shown.retain_mut(|shown| {
-            let About::Servers(members) = &mut shown.about else {
-                return true;
-            };
+        let mut replaces = None;
+        self.rewrite(|members, place| {
+            members.retain(|m| !news.iter().any(|new| new.id == m.id));
+            if let Place::Shown { id, .. } = place
+                && members.is_empty()
+                && let Some(earlier) = replaces.replace(id)
+            {
+                steps.push(Step::Close(earlier));
+            }
+        });
+        steps.extend(show(news, replaces, false));
+        steps
+    }
+
+    fn back(&mut self, mut servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
+        // Those that nobody has heard went offline: nobody needs to hear that they are back.
+        self.rewrite(|members, place| {
+            if place == Place::Waiting {
+                members.retain(|m| m.back || m.told || take(&mut servers, &m.id).is_none());
+            }
+        });
+        let mut steps = Vec::new();
+        if quiet {
+            // What has become wrong is taken away without a word.
+            self.rewrite(|members, place| {
+                if let Place::Shown { id, .. } = place
+                    && members.iter().any(|m| !m.back)
+                    && members.iter().all(|m| m.back || servers.iter().any(|(s, _)| *s == m.id))
+                {
+                    members.clear();
+                    steps.push(Step::Close(id));
+                }
+            });
+            for (id, name) in servers {
+                self.hold(id, name, true);
+            }
+            return steps;
+        }
+        self.rewrite(|members, place| {
             let mut touched = false;
             for member in members.iter_mut().filter(|m| !m.back) {
-                if let Some(at) = servers.iter().position(|(id, _)| *id == member.id) {
-                    member.name = servers.swap_remove(at).1;
+                if let Some(name) = take(&mut servers, &member.id) {
+                    member.name = name;
                     member.back = true;
                     touched = true;
                 }
             }
-            if touched {
-                steps.extend(show_servers(std::mem::take(members), Some(shown.id)));
+            if let Place::Shown { id, .. } = place
+                && touched
+            {
+                steps.extend(show(std::mem::take(members), Some(id), false));
             }
-            !touched
         });
-        steps.extend(show_servers(members(servers, true), None));
+        steps.extend(show(members(servers, true), None, false));
         steps
+    }
+
+    /// Keeps for the end of the quiet hours how a server is; nothing, where it went and came back
+    /// within them.
+    fn hold(&mut self, id: String, name: String, back: bool) {
+        let Some(at) = self.held.iter().position(|m| m.id == id) else {
+            self.held.push(Member { id, name, back, told: back });
+            return;
+        };
+        if back && !self.held[at].told {
+            self.held.remove(at);
+        } else {
+            self.held[at].name = name;
+            self.held[at].back = back;
+        }
     }
 }
 
+impl Entry {
+    /// The notification server's number, if it is on the desktop.
+    fn number(&self) -> Option<u32> {
+        match self.place {
+            Place::Shown { id, .. } => Some(id),
+            Place::Waiting => None,
+        }
+    }
+}
+
+impl About {
+    fn is_account(&self) -> bool {
+        matches!(self, Self::Account { .. })
+    }
+
+    fn is_plex_tv(&self) -> bool {
+        matches!(self, Self::PlexTv { .. })
+    }
+
+    pub(super) fn look(&self) -> Look {
+        match self {
+            Self::Account { text, lost } => Look {
+                text: text.clone(),
+                matters: *lost,
+                buttons: if *lost { &[Button::SignIn] } else { &[] },
+                category: None,
+            },
+            Self::PlexTv { back } => Look {
+                text: text::plex_tv(*back),
+                matters: false,
+                buttons: &[],
+                category: Some(category(*back)),
+            },
+            Self::Servers(members) => {
+                let names = |back| -> Vec<&str> {
+                    members.iter().filter(|m| m.back == back).map(|m| m.name.as_str()).collect()
+                };
+                let (back, offline) = (names(true), names(false));
+                let news = members.iter().any(|m| !m.back && !m.told);
+                let matters = news || back.is_empty();
+                Look {
+                    text: if news && !back.is_empty() {
+                        text::night(&back, &offline)
+                    } else {
+                        text::servers(&back, &offline)
+                    },
+                    matters,
+                    buttons: match members.as_slice() {
+                        [only] if !only.back => &[Button::Open, Button::Mute, Button::Never],
+                        _ => &[Button::Open],
+                    },
+                    category: Some(category(!matters)),
+                }
+            }
+        }
+    }
+}
+
+fn category(back: bool) -> &'static str {
+    if back { "network.connected" } else { "network.disconnected" }
+}
+
+impl Button {
+    /// What it is called between us and the notification server.
+    pub(super) fn key(self) -> &'static str {
+        match self {
+            Self::SignIn => "signin",
+            Self::Open => "open",
+            Self::Mute => "mute",
+            Self::Never => "never",
+        }
+    }
+
+    fn answers_to(self, key: &str) -> bool {
+        self.key() == key || self == Self::Open && key == DEFAULT
+    }
+}
+
+/// The key of a click on the notification itself: the specification's.
+pub(super) const DEFAULT: &str = "default";
+
 fn members(servers: Vec<(String, String)>, back: bool) -> Vec<Member> {
-    servers.into_iter().map(|(id, name)| Member { id, name, back }).collect()
+    servers.into_iter().map(|(id, name)| Member { id, name, back, told: back }).collect()
+}
+
+/// Takes a server out of the list; its name.
+fn take(servers: &mut Vec<(String, String)>, id: &str) -> Option<String> {
+    let at = servers.iter().position(|(server, _)| server == id)?;
+    Some(servers.swap_remove(at).1)
 }
 
 /// The step that says how these servers are; none for no server.
-fn show_servers(members: Vec<Member>, replaces: Option<u32>) -> Option<Step> {
+fn show(members: Vec<Member>, replaces: Option<u32>, softly: bool) -> Option<Step> {
     if members.is_empty() {
         return None;
     }
-    let names = |back| -> Vec<&str> {
-        members.iter().filter(|m| m.back == back).map(|m| m.name.as_str()).collect()
-    };
-    let (back, offline) = (names(true), names(false));
-    let matters = back.is_empty();
-    Some(Step::Show {
-        text: text::servers(&back, &offline),
-        matters,
-        button: None,
-        category: Some(if matters { "network.disconnected" } else { "network.connected" }),
-        replaces,
-        about: About::Servers(members),
-    })
+    Some(Step::Show { about: About::Servers(members), replaces, softly })
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,20 +3,23 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
 use notify_rust::{Hint, Notification, Urgency};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
 use zbus::names::{BusName, MemberName};
-use zbus::{Connection, MatchRule, MessageStream, Variant};
+use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::Order;
-use super::board::{Board, Step};
+use super::board::{Board, Button, DEFAULT, Look, Step};
 use super::foreign::escaped;
-use super::text::{SIGN_IN, Text};
-use crate::notice::Click;
+use super::{quiet, text};
+use crate::notice::{Click, QuietHours};
+use crate::timer::Alarm;
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const PATH: &str = "/org/freedesktop/Notifications";
@@ -25,53 +28,65 @@ const PATH: &str = "/org/freedesktop/Notifications";
 const ENTRY: &str = "org.plexaccountd.Account1";
 const APP_NAME: &str = "Plex Account";
 
-/// The name of the button that starts a new login.
-const SIGN_IN_KEY: &str = "signin";
-
 /// For everything that is done with one order. The first call may start the notification server.
 const PATIENCE: Duration = Duration::from_secs(5);
 
-/// Serves orders until nothing is shown and nothing is asked for, or nobody can ask any more.
+/// Serves orders until nothing is shown, nothing waits and nothing is asked for, or nobody can
+/// ask any more.
 pub(super) async fn work(
     address: Option<String>,
     mut orders: mpsc::Receiver<Order>,
+    mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
 ) {
     let mut board = Board::default();
     let mut desk = None;
+    let mut alarm = None;
     loop {
-        if board.is_empty() && orders.is_empty() {
-            // From here on `recv` hands out what came in this very moment, and then ends.
-            orders.close();
-        }
-        let order = tokio::select! {
-            biased;
-            event = heard(desk.as_mut()) => {
-                match event {
-                    Event::Closed(id, said) => board.closed(id, said),
-                    Event::Clicked(id, click) if board.shows(id) => {
-                        // Nobody listens any more: we are stopping.
-                        let _ = clicks.send(click);
+        let steps = if board.holds() && !quiet_still(&mut alarm, &hours) {
+            board.release()
+        } else {
+            if board.is_empty() && orders.is_empty() {
+                // From here on `recv` hands out what came in this very moment, and then ends.
+                orders.close();
+            }
+            tokio::select! {
+                biased;
+                event = heard(desk.as_mut()) => match event {
+                    Event::Closed(id, said) => {
+                        board.closed(id, said);
+                        Vec::new()
                     }
-                    Event::ServerChanged(said) => {
-                        board.clear(said);
+                    Event::Clicked(id, key) => clicked(&mut board, id, &key, &clicks),
+                    Event::ServerChanged { went, came, said } => {
                         if let Some(desk) = &mut desk {
                             desk.capabilities = None;
                         }
+                        if went {
+                            board.clear(said);
+                        }
+                        if came { board.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
                     }
                     Event::BusGone => return,
-                    Event::Clicked(..) | Event::Other => {}
-                }
-                continue;
+                    Event::Other => Vec::new(),
+                },
+                // What is held may be due by other hours.
+                Ok(()) = hours.changed() => Vec::new(),
+                () = rung(alarm.as_mut()) => Vec::new(),
+                order = orders.recv() => match order {
+                    None => return,
+                    Some(Order::Tell(notice)) => {
+                        board.plan(notice, quiet_until(&hours).is_some())
+                    }
+                    Some(Order::WithdrawAccount) => board.withdraw_account(),
+                    Some(Order::WithdrawServers) => board.withdraw_servers(),
+                    Some(Order::WithdrawServer(id)) => board.withdraw_server(&id),
+                },
             }
-            order = orders.recv() => order,
         };
-        let Some(order) = order else { return };
-        let steps = match order {
-            Order::Tell(notice) => board.plan(notice),
-            Order::WithdrawAccount => board.withdraw_account(),
-            Order::WithdrawServers => board.withdraw_servers(),
-        };
+        if !board.holds() {
+            alarm = None;
+        }
         match timeout(PATIENCE, carry_out(&mut board, &mut desk, address.as_deref(), steps)).await {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no notification shown"),
@@ -80,64 +95,139 @@ pub(super) async fn work(
     }
 }
 
-/// Does the steps of one order. Where the bus or the notification server fails, the rest is left.
+/// The end of the quiet hours that are now.
+fn quiet_until(hours: &watch::Receiver<Option<QuietHours>>) -> Option<Timestamp> {
+    let hours = (*hours.borrow())?;
+    quiet::end(hours, Timestamp::now(), &TimeZone::system())
+}
+
+/// Whether it is quiet now, with the alarm set for the end.
+fn quiet_still(alarm: &mut Option<Alarm>, hours: &watch::Receiver<Option<QuietHours>>) -> bool {
+    let Some(end) = quiet_until(hours) else {
+        return false;
+    };
+    let set = || -> std::io::Result<()> {
+        let alarm = match alarm {
+            Some(alarm) => alarm,
+            none => none.insert(Alarm::new()?),
+        };
+        alarm.set(u64::try_from(end.as_second()).unwrap_or(0))
+    };
+    let result = set();
+    if let Err(error) = &result {
+        // Better told at night than never.
+        debug!(%error, "no alarm for the end of the quiet hours");
+    }
+    result.is_ok()
+}
+
+/// Waits until the alarm rings; for ever while there is none.
+async fn rung(alarm: Option<&mut Alarm>) {
+    if let Some(alarm) = alarm
+        && alarm.rings().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Somebody clicked. What mutes a server takes its notice away, for it would stay for ever.
+fn clicked(
+    board: &mut Board,
+    id: u32,
+    key: &str,
+    clicks: &mpsc::UnboundedSender<Click>,
+) -> Vec<Step> {
+    let Some(click) = board.clicked(id, key) else {
+        return Vec::new();
+    };
+    let steps = match &click {
+        Click::Mute { id } | Click::Never { id } => board.withdraw_server(id),
+        Click::SignIn | Click::Open { .. } => Vec::new(),
+    };
+    // Nobody listens any more: we are stopping.
+    let _ = clicks.send(click);
+    steps
+}
+
+/// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
+/// where there is no notification server, what was to be shown waits for one.
 async fn carry_out(
     board: &mut Board,
     desk: &mut Option<Desk>,
     address: Option<&str>,
     steps: Vec<Step>,
 ) -> zbus::Result<()> {
+    let mut nobody = None;
     for step in steps {
         let desk = match &mut *desk {
             Some(desk) => desk,
             none => none.insert(Desk::open(address).await?),
         };
         match step {
-            Step::Show { about, text, matters, button, category, replaces } => {
-                let capabilities = desk.capabilities().await?;
-                let button = button.filter(|_| capabilities.actions);
-                let markup = capabilities.markup;
-                let Some(notification) = message(&text, markup, matters, button, category) else {
-                    debug!("no notification shown: this program has no name");
-                    continue;
-                };
-                let (id, since) = desk.notify(&notification, replaces.unwrap_or(0)).await?;
-                board.put_up(about, id, since);
+            Step::Show { about, .. } if nobody.is_some() => board.put_off(about),
+            Step::Show { about, replaces, softly } => {
+                match desk.show(about.look(), replaces, softly).await {
+                    Ok(Some((id, since))) => board.put_up(about, id, since),
+                    Ok(None) => debug!("no notification shown: this program has no name"),
+                    Err(error) if means_nobody(&error) => {
+                        board.put_off(about);
+                        nobody = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                }
             }
-            Step::Close(id) => {
-                desk.call("CloseNotification", &(id,)).await?;
-            }
+            Step::Close(id) => match desk.call("CloseNotification", &(id,)).await {
+                // Some say so of one that has just closed.
+                Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
+                Err(error) => return Err(error),
+            },
         }
     }
-    Ok(())
+    nobody.map_or(Ok(()), Err)
 }
 
-/// A text as a notification. `None` where notify-rust would panic: it asks for the name of this
+/// Whether an error means that no notification server runs: there is none, it could not be
+/// started, or it went before it answered.
+fn means_nobody(error: &zbus::Error) -> bool {
+    use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown, TimedOut};
+    match error {
+        zbus::Error::FDO(error) => {
+            matches!(**error, ServiceUnknown(_) | NameHasNoOwner(_) | NoReply(_) | TimedOut(_))
+                || error.name().starts_with("org.freedesktop.DBus.Error.Spawn.")
+        }
+        // An activation that failed.
+        zbus::Error::MethodError(name, ..) => name.starts_with("org.freedesktop.systemd1."),
+        _ => false,
+    }
+}
+
+/// A look as a notification. `None` where notify-rust would panic: it asks for the name of this
 /// program, which needs `/proc` and UTF-8.
-fn message(
-    text: &Text,
-    markup: bool,
-    matters: bool,
-    button: Option<Click>,
-    category: Option<&'static str>,
-) -> Option<Notification> {
+fn message(look: &Look, can: Capabilities, softly: bool) -> Option<Notification> {
     std::env::current_exe().ok()?.file_name()?.to_str()?;
     let mut notification = Notification::new();
     notification
         .appname(APP_NAME)
         .icon(ENTRY)
-        .summary(&text.summary)
+        .summary(&look.text.summary)
         .hint(Hint::DesktopEntry(ENTRY.to_owned()))
-        .urgency(if matters { Urgency::Normal } else { Urgency::Low });
-    if markup {
-        notification.body(&escaped(&text.body));
+        .urgency(if look.matters && !softly { Urgency::Normal } else { Urgency::Low });
+    if can.markup {
+        notification.body(&escaped(&look.text.body));
     } else {
-        notification.body(&text.body);
+        notification.body(&look.text.body);
     }
-    if let Some(Click::SignIn) = button {
-        notification.action(SIGN_IN_KEY, SIGN_IN);
+    if can.actions {
+        for button in look.buttons {
+            notification.action(button.key(), text::label(*button));
+        }
+        if look.buttons.contains(&Button::Open) {
+            // Without a label, for those that would make a button of it.
+            notification.action(DEFAULT, "");
+        }
     }
-    if let Some(category) = category {
+    if let Some(category) = look.category {
         notification.hint(Hint::Category(category.to_owned()));
     }
     Some(notification)
@@ -147,10 +237,14 @@ fn message(
 enum Event {
     /// The notification with this number is gone; said at this place in the order of messages.
     Closed(u32, Sequence),
-    /// A button of the notification with this number was clicked.
-    Clicked(u32, Click),
-    /// The notification server went, or another took its place; said likewise.
-    ServerChanged(Sequence),
+    /// This part of the notification with this number was clicked.
+    Clicked(u32, String),
+    /// The notification server went, one came, or another took its place; said likewise.
+    ServerChanged {
+        went: bool,
+        came: bool,
+        said: Sequence,
+    },
     /// The session bus went.
     BusGone,
     Other,
@@ -171,14 +265,15 @@ async fn heard(desk: Option<&mut Desk>) -> Event {
                     Ok((id, _reason)) => Event::Closed(id, said),
                     Err(_) => Event::Other,
                 },
-                // From the name's first owner we have nothing yet, and no capabilities.
-                Some("ActionInvoked") => match body.deserialize::<(u32, &str)>() {
-                    Ok((id, SIGN_IN_KEY)) => Event::Clicked(id, Click::SignIn),
-                    _ => Event::Other,
+                Some("ActionInvoked") => match body.deserialize::<(u32, String)>() {
+                    Ok((id, key)) => Event::Clicked(id, key),
+                    Err(_) => Event::Other,
                 },
                 Some("NameOwnerChanged") => match body.deserialize::<(&str, &str, &str)>() {
-                    Ok((_, old, _)) if !old.is_empty() => Event::ServerChanged(said),
-                    _ => Event::Other,
+                    Ok((_, old, new)) => {
+                        Event::ServerChanged { went: !old.is_empty(), came: !new.is_empty(), said }
+                    }
+                    Err(_) => Event::Other,
                 },
                 _ => Event::Other,
             }
@@ -242,6 +337,20 @@ impl Desk {
         let capabilities = Capabilities { markup: has("body-markup"), actions: has("actions") };
         self.capabilities = Some(capabilities);
         Ok(capabilities)
+    }
+
+    /// Shows something; `None` where it can't be made.
+    async fn show(
+        &mut self,
+        look: Look,
+        replaces: Option<u32>,
+        softly: bool,
+    ) -> zbus::Result<Option<(u32, Sequence)>> {
+        let can = self.capabilities().await?;
+        match message(&look, can, softly) {
+            Some(notification) => self.notify(&notification, replaces.unwrap_or(0)).await.map(Some),
+            None => Ok(None),
+        }
     }
 
     /// Sends a notification; returns its number and the place of the answer among all messages.

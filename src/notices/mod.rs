@@ -12,19 +12,23 @@
 //!
 //! So there is one connection of our own for all notifications, apart from the one that carries
 //! `org.plexaccountd.Account1`. It is opened for the first notice and left after the last has
-//! closed; in between it is silent. No notification server is a normal condition.
+//! closed; in between it is silent. No notification server is a normal condition: what it would
+//! have been told waits, as long as it is true, until the bus says that one has come.
+//!
+//! In quiet hours notices about servers wait likewise, for one timer by the wall clock.
 
 mod board;
 mod desk;
 mod foreign;
+mod quiet;
 mod text;
 
-use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
+use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use crate::notice::{Click, Notice};
+use crate::notice::{Click, Notice, QuietHours};
 
 /// Notices that wait for a slow notification server; more are dropped.
 const WAITING: usize = 64;
@@ -35,16 +39,19 @@ enum Order {
     Tell(Notice),
     WithdrawAccount,
     WithdrawServers,
+    WithdrawServer(String),
 }
 
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
-/// left open after the last one has closed. Dropping it ends everything.
+/// left open after the last one has closed and none waits. Dropping it ends everything.
 #[derive(Debug)]
 pub struct Notices {
     /// Where a click on a button goes.
     clicks: mpsc::UnboundedSender<Click>,
     /// Another bus than the session's.
     address: Option<String>,
+    /// When notices about servers are held back.
+    quiet_hours: watch::Sender<Option<QuietHours>>,
     /// The way to the task, once there has been one.
     orders: Option<mpsc::Sender<Order>>,
     task: Option<AbortHandle>,
@@ -54,7 +61,13 @@ impl Notices {
     /// Notices go to the session bus, clicks on their buttons to `clicks`. Opens nothing yet.
     #[must_use]
     pub fn new(clicks: mpsc::UnboundedSender<Click>) -> Self {
-        Self { clicks, address: None, orders: None, task: None }
+        Self {
+            clicks,
+            address: None,
+            quiet_hours: watch::Sender::new(None),
+            orders: None,
+            task: None,
+        }
     }
 
     /// Notices go to the bus at this D-Bus address. Opens nothing yet.
@@ -63,6 +76,12 @@ impl Notices {
         let mut this = Self::new(clicks);
         this.address = Some(address.into());
         this
+    }
+
+    /// From now on notices about servers are held back in these hours, or never. What was held
+    /// back and is no longer to be is told.
+    pub fn set_quiet_hours(&self, hours: Option<QuietHours>) {
+        self.quiet_hours.send_replace(hours);
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:
@@ -88,9 +107,15 @@ impl Notices {
         self.withdraw(Order::WithdrawAccount);
     }
 
-    /// Takes away what is said of servers, after a sign-out for example.
+    /// Takes away what is said of servers and of plex.tv, after a sign-out for example.
     pub fn withdraw_servers(&mut self) {
         self.withdraw(Order::WithdrawServers);
+    }
+
+    /// Takes away that this server is offline, after it was muted for example, or where nobody
+    /// will be told that it is back.
+    pub fn withdraw_server(&mut self, id: &str) {
+        self.withdraw(Order::WithdrawServer(id.to_owned()));
     }
 
     /// Whether anything is open: a task and, as a rule, a connection.
@@ -113,7 +138,12 @@ impl Notices {
         // A new channel has room.
         let _ = orders.try_send(first);
         self.orders = Some(orders);
-        let work = desk::work(self.address.clone(), receiver, self.clicks.clone());
+        let work = desk::work(
+            self.address.clone(),
+            receiver,
+            self.quiet_hours.subscribe(),
+            self.clicks.clone(),
+        );
         self.task = Some(tokio::spawn(work).abort_handle());
     }
 }

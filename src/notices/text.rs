@@ -1,6 +1,7 @@
 //! Every sentence of a notification, in one place, so that a translation has one place to go.
 //! Sentences are whole, with names put in; none is glued together from pieces.
 
+use super::board::Button;
 use super::foreign::{isolated, sentence};
 use crate::notice::Notice;
 
@@ -16,14 +17,21 @@ pub(super) struct Text {
     pub(super) body: String,
 }
 
-/// The label of the button that starts a new login.
-pub(super) const SIGN_IN: &str = "Sign in";
+/// What stands on a button.
+pub(super) fn label(button: Button) -> &'static str {
+    match button {
+        Button::SignIn => "Sign in",
+        Button::Open => "Open",
+        Button::Mute => "Mute for 8 hours",
+        Button::Never => "Never for this server",
+    }
+}
 
 fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
     Text { summary: summary.into(), body: body.into() }
 }
 
-/// The text of a notice about the account; `None` for one about servers.
+/// The text of a notice about the account; `None` for one about anything else.
 pub(super) fn account(notice: &Notice) -> Option<Text> {
     Some(match notice {
         Notice::LoginSucceeded { name, unsaved: None } => text(
@@ -72,8 +80,22 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
         Notice::ServerOffline { .. }
         | Notice::ServerBack { .. }
         | Notice::ManyOffline { .. }
-        | Notice::ManyBack { .. } => return None,
+        | Notice::ManyBack { .. }
+        | Notice::PlexTvUnreachable
+        | Notice::PlexTvBack => return None,
     })
+}
+
+/// The text of a notice about plex.tv itself.
+pub(super) fn plex_tv(back: bool) -> Text {
+    if back {
+        text("Plex can be reached again", "plex.tv answers again.")
+    } else {
+        text(
+            "Plex cannot be reached",
+            "plex.tv has not answered for a while; your servers may be up all the same.",
+        )
+    }
 }
 
 /// The text of a notice about servers: the names of those that are back, and of those that are
@@ -118,6 +140,23 @@ pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
             ),
         ),
     }
+}
+
+/// The text that tells at once which servers went offline and which came back, some of each.
+pub(super) fn night(back: &[&str], offline: &[&str]) -> Text {
+    let summary = match offline {
+        [name] => format!("{} is offline", server(name)),
+        names => format!("{} Plex servers are offline", names.len()),
+    };
+    let body = match back {
+        [name] => {
+            format!("Plex has lost contact with {}; {} is back.", list(offline), server(name))
+        }
+        names => {
+            format!("Plex has lost contact with {}; {} are back.", list(offline), list(names))
+        }
+    };
+    text(summary, body)
 }
 
 fn server(name: &str) -> String {
@@ -186,6 +225,21 @@ mod tests {
         ] {
             let got = servers(back, offline);
             assert_eq!(seen(&got), (summary.to_owned(), body.to_owned()));
+        }
+    }
+
+    #[test]
+    fn what_went_offline_comes_before_what_is_back() {
+        for (back, offline, summary, body) in [
+            (&["A"][..], &["B"][..], "B is offline", "Plex has lost contact with B; A is back."),
+            (
+                &["A", "B"],
+                &["C", "D"],
+                "2 Plex servers are offline",
+                "Plex has lost contact with C and D; A and B are back.",
+            ),
+        ] {
+            assert_eq!(seen(&night(back, offline)), (summary.to_owned(), body.to_owned()));
         }
     }
 

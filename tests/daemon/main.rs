@@ -7,6 +7,8 @@
 mod fake;
 #[path = "../support/notifications.rs"]
 mod notifications;
+#[path = "../support/portal.rs"]
+mod portal;
 #[path = "../support/secret_service.rs"]
 mod secret_service;
 #[path = "../support/session.rs"]

@@ -2,9 +2,11 @@
 
 use serde_json::json;
 
-use crate::notifications::{Manner, Server};
-use crate::session::{Session, failure};
+use crate::notifications::{Manner, Server, soon};
+use crate::portal::portal;
+use crate::session::{Said, Session, failure};
 use plex_accountd::view::ErrorName;
+use rustix::process::Signal;
 
 #[tokio::test]
 async fn a_login_then_a_server_that_goes_and_comes_back() {
@@ -105,6 +107,71 @@ async fn a_muted_server_is_not_told() {
     assert_eq!(account.list_servers().await.unwrap()[0].state, "offline");
     account.unmute_server("attic").await.unwrap();
     assert_eq!(account.list_servers().await.unwrap()[0].muted_until, 0);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn the_buttons_of_a_server_s_notice_open_and_mute() {
+    let mut session = Session::signed_in().await;
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"0s\"");
+    session.set("presence.probe", "false");
+    session
+        .fake
+        .servers([
+            json!({ "id": "attic", "name": "Attic" }),
+            json!({ "id": "b", "name": "Cellar" }),
+        ])
+        .await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (_portal, mut links) = portal(&session.bus).await;
+    let (daemon, account, mut watch) = session.daemon_with_servers().await;
+    session.fake.order("presence", json!({ "ids": ["attic", "b"], "present": false })).await;
+    let attic = desktop.told().await;
+    let cellar = desktop.told().await;
+
+    desktop.click(attic.id, "default").await;
+    assert_eq!(soon("a link", links.recv()).await.unwrap(), "https://app.plex.tv/desktop");
+
+    for (notice, button) in [(&attic, "mute"), (&cellar, "never")] {
+        desktop.click(notice.id, button).await;
+        assert_eq!(desktop.asked_to_close().await, notice.id);
+        let muted = |said: &Said| match said {
+            Said::Changed { properties, .. } => properties.contains_key("MutedUntil"),
+            _ => false,
+        };
+        watch.until("a mute", muted).await;
+    }
+    let servers = account.list_servers().await.unwrap();
+    let in_8_hours = u64::try_from(jiff::Timestamp::now().as_second()).unwrap() + 8 * 3600;
+    assert!((in_8_hours - 60..=in_8_hours).contains(&servers[0].muted_until));
+    assert_eq!(servers[1].muted_until, u64::MAX);
+    daemon.stop().await;
+}
+
+#[tokio::test]
+async fn quiet_hours_are_those_of_the_settings_as_they_are_now() {
+    let mut session = Session::signed_in().await;
+    session.set("presence.grace", "\"0s\"");
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.probe", "false");
+    // The daemon's local time is UTC.
+    let time = |hours| {
+        let then = jiff::Timestamp::now() + jiff::SignedDuration::from_hours(hours);
+        then.strftime("%H:%M").to_string()
+    };
+    session.set("notifications.quiet_hours", &format!("\"{}-{}\"", time(-6), time(6)));
+    session.fake.servers([json!({ "id": "attic", "name": "Attic" })]).await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (daemon, _account, mut watch) = session.daemon_with_servers().await;
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    watch.server("attic", "offline").await;
+    watch.refreshed().await;
+    assert!(desktop.pending().is_none(), "it is quiet");
+    session.set("notifications.quiet_hours", &format!("\"{}-{}\"", time(3), time(6)));
+    session.write_config();
+    daemon.signal(Signal::HUP);
+    assert_eq!(desktop.told().await.seen().0, "Attic is offline");
     daemon.stop().await;
 }
 

@@ -1,0 +1,252 @@
+use super::*;
+
+/// A board with a desktop that does what it says. What the desktop did is written as
+/// `3: Attic is offline` for a notification in the place 3, `close 3`, and `waits` for one that
+/// there is nobody to show.
+struct Desktop {
+    board: Board,
+    nobody: bool,
+    quiet: bool,
+    last: u32,
+}
+
+impl Desktop {
+    fn new() -> Self {
+        Self { board: Board::default(), nobody: false, quiet: false, last: 0 }
+    }
+
+    fn does(&mut self, steps: Vec<Step>) -> Vec<String> {
+        let mut done = Vec::new();
+        for step in steps {
+            done.push(match step {
+                Step::Close(id) => format!("close {id}"),
+                Step::Show { about, .. } if self.nobody => {
+                    self.board.put_off(about);
+                    "waits".to_owned()
+                }
+                Step::Show { about, replaces, softly } => {
+                    let id = replaces.unwrap_or_else(|| {
+                        self.last += 1;
+                        self.last
+                    });
+                    let look = about.look();
+                    let summary = look.text.summary.replace(['\u{2068}', '\u{2069}'], "");
+                    let softly = if softly { " (softly)" } else { "" };
+                    self.board.put_up(about, id, Sequence::default());
+                    format!("{id}: {summary}{softly}")
+                }
+            });
+        }
+        done
+    }
+
+    fn tell(&mut self, notice: Notice) -> Vec<String> {
+        let steps = self.board.plan(notice, self.quiet);
+        self.does(steps)
+    }
+
+    fn offline(&mut self, names: &[&str]) -> Vec<String> {
+        Notice::offline(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+    }
+
+    fn back(&mut self, names: &[&str]) -> Vec<String> {
+        Notice::back(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+    }
+
+    fn morning(&mut self) -> Vec<String> {
+        self.quiet = false;
+        let steps = self.board.release();
+        self.does(steps)
+    }
+
+    fn vanishes(&mut self) {
+        self.nobody = true;
+        self.board.clear(Sequence::default());
+    }
+
+    fn appears(&mut self) -> Vec<String> {
+        self.nobody = false;
+        let steps = self.board.appeared(self.quiet);
+        self.does(steps)
+    }
+
+    fn mutes(&mut self, name: &str) -> Vec<String> {
+        let steps = self.board.withdraw_server(name);
+        self.does(steps)
+    }
+}
+
+fn servers(names: &[&str]) -> Vec<(String, String)> {
+    names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect()
+}
+
+const NOTHING: [&str; 0] = [];
+
+#[test]
+fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
+    let mut d = Desktop::new();
+    d.quiet = true;
+    assert_eq!(d.offline(&["A"]), NOTHING);
+    assert_eq!(d.offline(&["B", "C", "D"]), NOTHING);
+    assert_eq!(d.back(&["C"]), NOTHING);
+    // Gone, back and gone again.
+    assert_eq!(d.back(&["D"]), NOTHING);
+    assert_eq!(d.offline(&["D"]), NOTHING);
+    assert!(d.board.holds());
+    assert_eq!(d.morning(), ["1: 3 Plex servers are offline"]);
+    assert!(!d.board.holds());
+    assert_eq!(d.back(&["B"]), ["1: B is back"]);
+
+    // All came back: there is nothing to tell, and nothing to wait for.
+    let mut d = Desktop::new();
+    d.quiet = true;
+    d.offline(&["A", "B", "C"]);
+    d.back(&["A", "B", "C"]);
+    assert!(d.board.is_empty());
+}
+
+#[test]
+fn what_was_told_before_a_quiet_night_is_not_left_untrue_and_its_end_is_told() {
+    let mut d = Desktop::new();
+    assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
+    assert_eq!(d.offline(&["B"]), ["2: B is offline"]);
+    assert_eq!(d.offline(&["C", "D", "E"]), ["3: 3 Plex servers are offline"]);
+    d.quiet = true;
+    assert_eq!(d.back(&["A"]), ["close 1"]);
+    assert_eq!(d.back(&["C"]), NOTHING, "the others are still offline");
+    assert_eq!(d.offline(&["F"]), NOTHING);
+    // Back, gone and back once more: A's offline notice was seen, so its end is told.
+    assert_eq!(d.offline(&["A"]), NOTHING);
+    assert_eq!(d.back(&["A"]), NOTHING);
+    assert_eq!(d.morning(), ["4: F is offline"], "and A and C are back");
+    assert_eq!(d.back(&["B"]), ["2: B is back"]);
+    assert_eq!(d.back(&["F"]), ["4: 3 Plex servers are back"]);
+}
+
+#[test]
+fn accounts_are_told_in_quiet_hours_and_plex_tv_too() {
+    let mut d = Desktop::new();
+    d.quiet = true;
+    assert_eq!(d.tell(Notice::Rejected), ["1: Please sign in to Plex again"]);
+    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["2: Plex cannot be reached"]);
+    assert_eq!(d.tell(Notice::PlexTvBack), ["2: Plex can be reached again"]);
+    assert!(!d.board.holds());
+}
+
+#[test]
+fn plex_tv_has_one_notice_which_goes_with_the_account() {
+    let mut d = Desktop::new();
+    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["1: Plex cannot be reached"]);
+    assert!(!About::PlexTv { back: false }.look().matters);
+    d.board.closed(1, Sequence::default());
+    assert_eq!(d.tell(Notice::PlexTvBack), ["2: Plex can be reached again"]);
+    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["2: Plex cannot be reached"]);
+    assert_eq!(d.board.withdraw_servers(), [Step::Close(2)]);
+    assert!(d.board.is_empty());
+}
+
+#[test]
+fn what_nobody_could_show_is_shown_when_somebody_comes_if_still_true() {
+    let mut d = Desktop::new();
+    d.nobody = true;
+    assert_eq!(d.tell(Notice::Rejected), ["waits"]);
+    assert_eq!(d.offline(&["A"]), ["waits"]);
+    assert_eq!(d.offline(&["B"]), ["waits"]);
+    assert_eq!(d.offline(&["C", "D", "E"]), ["waits"]);
+    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["waits"]);
+    // Nobody heard of these.
+    assert_eq!(d.back(&["A", "D"]), NOTHING);
+    assert_eq!(d.tell(Notice::PlexTvBack), NOTHING);
+    let login = Notice::LoginFailed { expired: true, message: String::new() };
+    assert_eq!(d.tell(login), ["waits"]);
+    assert_eq!(
+        d.appears(),
+        ["1: B is offline", "2: 2 Plex servers are offline", "3: The Plex sign-in ran out of time"]
+    );
+    assert_eq!(d.appears(), NOTHING, "once");
+
+    // What was shown has gone with its server, but that it is over is told.
+    d.vanishes();
+    assert_eq!(d.back(&["B"]), ["waits"]);
+    assert_eq!(d.appears(), ["4: B is back"]);
+}
+
+#[test]
+fn what_waits_is_withdrawn_like_what_is_shown() {
+    let mut d = Desktop::new();
+    d.nobody = true;
+    d.tell(Notice::Rejected);
+    d.offline(&["A", "B", "C"]);
+    assert!(d.mutes("A").is_empty());
+    assert!(d.mutes("B").is_empty());
+    assert!(d.mutes("C").is_empty());
+    assert!(d.board.withdraw_account().is_empty());
+    assert!(d.board.is_empty());
+}
+
+#[test]
+fn a_notification_server_that_comes_at_night_shows_no_servers() {
+    let mut d = Desktop::new();
+    d.nobody = true;
+    d.offline(&["A"]);
+    d.offline(&["B"]);
+    d.tell(Notice::Rejected);
+    d.quiet = true;
+    assert_eq!(d.appears(), ["1: Please sign in to Plex again"]);
+    assert_eq!(d.back(&["A"]), NOTHING);
+    // And at the end of a night without any, the summary waits.
+    d.vanishes();
+    assert_eq!(d.morning(), ["waits"]);
+    assert_eq!(d.appears(), ["2: B is offline"]);
+}
+
+#[test]
+fn no_more_wait_than_the_board_holds() {
+    let mut d = Desktop::new();
+    d.nobody = true;
+    for i in 0..MOST + 10 {
+        d.offline(&[&i.to_string()]);
+    }
+    let shown = d.appears();
+    assert_eq!(shown.len(), MOST);
+    assert_eq!(shown[0], "1: 10 is offline", "the oldest are forgotten");
+}
+
+#[test]
+fn a_muted_server_is_taken_out_of_what_is_said() {
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    d.offline(&["B", "C", "D"]);
+    assert_eq!(d.mutes("A"), ["close 1"]);
+    assert_eq!(d.mutes("A"), NOTHING);
+    assert_eq!(d.mutes("B"), ["2: 2 Plex servers are offline (softly)"]);
+    assert_eq!(d.back(&["C"]), ["2: C is back"]);
+    assert_eq!(d.mutes("D"), ["2: C is back (softly)"]);
+    assert_eq!(d.mutes("C"), NOTHING, "that it is back stays true");
+    d.quiet = true;
+    d.offline(&["E"]);
+    assert_eq!(d.mutes("E"), NOTHING);
+    assert_eq!(d.morning(), NOTHING);
+}
+
+#[test]
+fn only_a_notice_of_one_server_mutes_it() {
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    d.offline(&["B", "C", "D"]);
+    d.tell(Notice::Rejected);
+    let id = || "A".to_owned();
+    assert_eq!(d.board.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.board.clicked(1, "default"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.board.clicked(1, "mute"), Some(Click::Mute { id: id() }));
+    assert_eq!(d.board.clicked(1, "never"), Some(Click::Never { id: id() }));
+    assert_eq!(d.board.clicked(2, "default"), Some(Click::Open { id: None }));
+    for (notification, key) in [(1, "signin"), (2, "mute"), (3, "default"), (4, "open"), (1, "")] {
+        assert_eq!(d.board.clicked(notification, key), None, "{notification} {key}");
+    }
+    d.back(&["A"]);
+    assert_eq!(d.board.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.board.clicked(1, "never"), None);
+    d.board.closed(1, Sequence::default());
+    assert_eq!(d.board.clicked(1, "open"), None);
+}
