@@ -29,8 +29,9 @@ use crate::{
     logging,
     notice::{Click, Notice},
     notices::Notices,
-    plex::{self, Client},
+    plex::{self, Client, Prober},
     presence::Remembered,
+    probe::{ProbeRequest, Probed},
     timer::{self, Timer},
     view::{LoginOffer, LoginState, State, View},
 };
@@ -174,6 +175,7 @@ impl Daemon {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
+        let probe_timeout = self.config.presence.probe_timeout;
         let wants_keyring =
             self.config.token.store != TokenStore::File || self.view.account.settling;
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
@@ -187,6 +189,7 @@ impl Daemon {
             log: self.log,
             client_id: self.client_id,
             client: self.client,
+            prober: Prober::new(probe_timeout),
             notices: Notices::new(click_sender),
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
@@ -260,6 +263,7 @@ struct Owner {
     log: logging::Handle,
     client_id: String,
     client: Client,
+    prober: Prober,
     notices: Notices,
     bus: zbus::Connection,
     keyring: Arc<SecretService>,
@@ -373,6 +377,7 @@ impl Owner {
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
                     Event::ListsAnswered { refresh, lists: client.lists(&token).await }
                 }),
+                Effect::Probe { number, request } => self.probe(number, request),
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
@@ -412,6 +417,22 @@ impl Owner {
         });
     }
 
+    /// Asks a server; the answer comes back as an event.
+    fn probe(&self, number: u64, request: ProbeRequest) {
+        let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
+        tokio::spawn(async move {
+            let id = request.id.clone();
+            let probed = prober.probe(request).await;
+            if let Probed::Silent { why } = &probed {
+                let reason: Vec<_> = why.split(' ').map(logging::shorten).collect();
+                let reason = reason.join(" ");
+                debug!(id, reason, "a server did not answer: {reason}");
+            }
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed }));
+        });
+    }
+
     fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
         // are for what the token's fate depends on.
@@ -436,6 +457,9 @@ impl Owner {
                     warn!(key, "{key} was changed; in force from the next start on");
                 }
                 self.log.set_level(new.log.level);
+                if self.config.presence.probe_timeout != new.presence.probe_timeout {
+                    self.prober = Prober::new(new.presence.probe_timeout);
+                }
                 let device_changed = self.config.device != new.device;
                 self.config = Config {
                     plextv: self.config.plextv.clone(),
@@ -604,6 +628,7 @@ fn settings(config: &Config) -> Settings {
         poll_interval: config.login.poll_interval,
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
+        probe: config.presence.probe,
         notify_login: config.notifications.login,
         notify_offline: config.notifications.server_offline,
         notify_online: config.notifications.server_online,

@@ -52,7 +52,7 @@ impl Domain {
             refresh.begin(rejected_since, token, &mut turn);
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
-        let presence = Presence::new(remembered, reason, now.unix);
+        let presence = Presence::new(remembered, reason, now);
         let views = presence.views();
         let settings = Arc::new(settings);
         Self { settings, sign_in, refresh, presence, views, early: VecDeque::new() }
@@ -114,6 +114,11 @@ impl Domain {
                 }
                 Change::None
             }
+            Event::Probed { id, number, probed } => {
+                self.presence.probed(&id, number, probed, turn);
+                self.tell(false, turn);
+                Change::None
+            }
             Event::RevokeAnswered(result) => {
                 self.sign_in.revoke_answered(result, turn);
                 Change::None
@@ -156,10 +161,11 @@ impl Domain {
             None
         } else {
             let expiry = self.presence.next_wakeup(&turn);
-            expiry.into_iter().chain(self.presence.next_confirmation()).min()
+            expiry.into_iter().chain(self.presence.next_confirmation(&turn)).min()
         };
+        let probe = self.may_probe().then(|| self.presence.next_probe(&self.settings)).flatten();
         let early = self.early.front().map(|(until, _)| *until);
-        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence, early]
+        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence, probe, early]
             .into_iter()
             .flatten()
             .min()
@@ -284,6 +290,9 @@ impl Domain {
             self.tell(look.good, turn);
         }
         self.refresh.show(turn.now);
+        if !callers.is_empty() && !rejected {
+            self.presence.look_again(turn);
+        }
         for call in callers {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);
             turn.push(Effect::Reply(call, answer));
@@ -310,7 +319,7 @@ impl Domain {
     fn tick(&mut self, turn: &mut Turn<'_>) {
         let unrefused = self.sign_in.token().filter(|_| self.sign_in.rejected_since().is_none());
         if let Some(token) = unrefused
-            && self.presence.wants_confirmation(turn.now.boot)
+            && self.presence.wants_confirmation(turn)
             && !self.refresh.is_running()
         {
             if self.refresh.may_ask(turn.now) {
@@ -323,6 +332,14 @@ impl Domain {
         if !self.refresh.is_running() {
             self.presence.tick(turn);
         }
+        if self.may_probe() {
+            self.presence.probe(turn);
+        }
+    }
+
+    /// Whether the servers may be asked: not without an account that plex.tv accepts.
+    fn may_probe(&self) -> bool {
+        self.sign_in.token().is_some() && self.sign_in.rejected_since().is_none()
     }
 }
 

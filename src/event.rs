@@ -10,6 +10,7 @@ use crate::{
     failure::Failure,
     notice::Notice,
     presence::Remembered,
+    probe::{ProbeRequest, Probed},
     secret::Token,
     server::Lists,
     view::{ErrorName, LoginOffer, Outcome, Storage},
@@ -141,6 +142,15 @@ pub enum Event {
         /// What plex.tv said.
         lists: Lists,
     },
+    /// The answer to [`Effect::Probe`].
+    Probed {
+        /// The server that was asked.
+        id: String,
+        /// The probe.
+        number: u64,
+        /// What it said.
+        probed: Probed,
+    },
     /// The answer to [`Effect::Revoke`].
     RevokeAnswered(Result<(), Failure>),
     /// The answer to [`Effect::Store`].
@@ -199,6 +209,13 @@ pub enum Effect {
         /// The token to ask with.
         token: Token,
     },
+    /// Ask a server itself.
+    Probe {
+        /// Comes back with the answer.
+        number: u64,
+        /// Whom, and where.
+        request: ProbeRequest,
+    },
     /// Tell plex.tv to revoke a token.
     Revoke(Token),
     /// Keep this account, in place of any other.
@@ -249,6 +266,8 @@ pub struct Settings {
     pub refresh_interval: Duration,
     /// How long an absence must hold.
     pub grace: Duration,
+    /// Ask the servers themselves.
+    pub probe: bool,
     /// Tell when a login ends.
     pub notify_login: bool,
     /// Tell when a server goes offline.
@@ -267,6 +286,7 @@ impl Default for Settings {
             poll_interval: Duration::from_secs(2),
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
+            probe: true,
             notify_login: true,
             notify_offline: true,
             notify_online: true,

@@ -1,21 +1,30 @@
 //! What is known of each server, and the state that follows from it: `online` and `offline` on
 //! evidence only, else `unknown` with the reason. A state machine without clock or I/O.
 //!
-//! Evidence holds until the refresh after it was due plus the grace time. An absence needs more:
-//! a complete list that says so, the grace time, and one more complete list that says it again.
+//! Evidence is what plex.tv's lists say, and what the server itself answers ([`probing`]). It holds
+//! until the refresh after it was due plus the grace time. An absence needs more: a complete list
+//! that says so, the grace time, a look at the server that nothing answers, and one more complete
+//! list that says it again.
+
+mod probing;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+use self::probing::Probing;
 use crate::{
     call::CallError,
-    clock::Boot,
-    event::Turn,
+    clock::{Boot, Now},
+    event::{Effect, Settings, Turn},
     notice::Notice,
+    probe::{ProbeRequest, Probed},
     server::{Entry, Server},
-    view::{ErrorName, Reason, ServerView, State},
+    view::{ErrorName, Reason, Route, ServerView, State},
 };
+
+/// Probes under way at once, as far as we ask for them; more wait here.
+const PROBES: usize = 32;
 
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,11 +62,16 @@ pub struct RememberedServer {
 }
 
 /// The servers' part of the domain.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Presence {
     servers: Vec<Known>,
     /// Why missing news is missing, going by the latest refresh.
     no_news: Reason,
+    /// When the next regular refresh is due.
+    next_due: Boot,
+    /// Numbers probes; how many are under way.
+    probes: u64,
+    under_way: usize,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -72,6 +86,9 @@ struct Known {
     /// Until when the evidence for its state holds without news.
     good_until: Option<Boot>,
     absence: Option<Absence>,
+    probing: Probing,
+    /// The evidence is too old; one look before that makes it unknown.
+    expiring: bool,
     /// Complete lists in a row that lacked it.
     missing: u8,
     was_online: Option<bool>,
@@ -111,7 +128,8 @@ impl Look {
 impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
-    pub fn new(remembered: Remembered, reason: Reason, now_unix: u64) -> Self {
+    pub fn new(remembered: Remembered, reason: Reason, now: Now) -> Self {
+        let (now, now_unix) = (now.boot, now.unix);
         let servers = remembered.servers.into_iter().map(|r| Known {
             view: Arc::new(ServerView {
                 server: Arc::new(r.server),
@@ -120,7 +138,7 @@ impl Presence {
                 reason,
                 since: now_unix,
                 last_seen: r.seen_at,
-                route: crate::view::Route::NotTried,
+                route: Route::NotTried,
                 best_uri: String::new(),
                 muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
             }),
@@ -128,11 +146,20 @@ impl Presence {
             seen_at: r.seen_at,
             good_until: None,
             absence: None,
+            probing: Probing::new(now),
+            expiring: false,
             missing: 0,
             was_online: r.was_online,
             told_offline: r.told_offline,
         });
-        Self { servers: servers.collect(), no_news: reason, changed: true }
+        Self {
+            servers: servers.collect(),
+            no_news: reason,
+            next_due: now,
+            probes: 0,
+            under_way: 0,
+            changed: true,
+        }
     }
 
     /// What to keep on disk.
@@ -172,7 +199,69 @@ impl Presence {
         for known in &mut self.servers {
             known.absence = None;
             known.good_until = None;
+            known.expiring = false;
+            known.probing.forget(turn.now.boot);
+            self.changed |= known.set_route(Route::NotTried, "");
             self.changed |= known.set(State::Unknown, reason, turn.now.unix);
+        }
+        self.under_way = 0;
+    }
+
+    /// Our network has changed, or a person wants to know: looks at every server again.
+    pub fn look_again(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.probing.look_now(turn.now.boot);
+        }
+    }
+
+    /// The machine has slept: what was absent before may have come back meanwhile, or our network
+    /// may have gone. It takes a list and the whole grace time again.
+    pub fn woke(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.absence = None;
+            known.probing.look_now(turn.now.boot);
+        }
+    }
+
+    /// Asks the servers that are to be asked now.
+    pub fn probe(&mut self, turn: &mut Turn<'_>) {
+        for known in &mut self.servers {
+            if self.under_way >= PROBES {
+                return;
+            }
+            if !known.wants_look(turn.now.boot, turn.settings) {
+                continue;
+            }
+            self.probes += 1;
+            self.under_way += 1;
+            known.probing.under_way = Some((self.probes, turn.now.boot));
+            known.probing.due = None;
+            let request = ProbeRequest::new(&known.view.server, &known.probing.worked_last);
+            turn.push(Effect::Probe { number: self.probes, request });
+        }
+    }
+
+    /// When the next look is due, while more may be under way.
+    #[must_use]
+    pub fn next_probe(&self, settings: &Settings) -> Option<Boot> {
+        if self.under_way >= PROBES {
+            return None;
+        }
+        self.servers.iter().filter_map(|known| known.next_look(settings)).min()
+    }
+
+    /// A server that was asked has answered, or has not.
+    pub fn probed(&mut self, id: &str, number: u64, probed: Probed, turn: &Turn<'_>) {
+        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
+            return;
+        };
+        if let Some((asked, began)) = known.probing.under_way
+            && asked == number
+        {
+            known.probing.under_way = None;
+            self.under_way = self.under_way.saturating_sub(1);
+            let good_until = self.next_due.max(turn.now.boot) + turn.settings.grace;
+            self.changed |= known.probed(probed, began, good_until, self.no_news, turn);
         }
     }
 
@@ -189,6 +278,7 @@ impl Presence {
     /// whole it was.
     pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &Turn<'_>) {
         self.no_news = look.no_news();
+        self.next_due = look.next_due;
         let mut index = None;
         let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
         let mut old: Vec<Option<Known>> =
@@ -196,7 +286,7 @@ impl Presence {
         for (position, entry) in entries.into_iter().enumerate() {
             let known = take_known(&mut old, position, &entry.server.id, &mut index);
             self.changed |= known.is_none();
-            let mut known = known.unwrap_or_else(|| Known::new(&entry, turn.now.unix, look));
+            let mut known = known.unwrap_or_else(|| Known::new(&entry, look, turn));
             self.changed |= known.describe(entry, look, turn);
             next.push(known);
         }
@@ -206,12 +296,14 @@ impl Presence {
                 known.missing += 1;
                 known.absence = None;
                 known.good_until = None;
+                known.expiring = false;
                 self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
             }
             self.changed |= known.give_up_confirming(look, turn);
             if known.missing < 2 {
                 next.push(known);
             } else {
+                self.under_way -= usize::from(known.probing.under_way.is_some());
                 self.changed = true;
             }
         }
@@ -226,7 +318,11 @@ impl Presence {
                 && known.good_until.is_some_and(|until| until <= turn.now.boot)
             {
                 known.good_until = None;
-                self.changed |= known.set(State::Unknown, self.no_news, turn.now.unix);
+                if known.is_probed(turn.settings) {
+                    known.expiring = true;
+                } else {
+                    self.changed |= known.set(State::Unknown, self.no_news, turn.now.unix);
+                }
             }
         }
         self.end_mutes(turn.now.unix);
@@ -241,15 +337,21 @@ impl Presence {
         }
     }
 
-    /// Whether an absence waits for a list that was asked for now or later.
+    /// Whether an absence waits for a list that was asked for now or later, and none whose grace
+    /// time is over waits for a look at its server: one list is to be asked for all of them.
     #[must_use]
-    pub fn wants_confirmation(&self, now: Boot) -> bool {
-        self.confirmations().any(|at| at <= now)
+    pub fn wants_confirmation(&self, turn: &Turn<'_>) -> bool {
+        let over = |at: Boot| at <= turn.now.boot;
+        self.confirmations(turn.settings).any(|(at, looked)| over(at) && looked)
+            && !self.confirmations(turn.settings).any(|(at, looked)| over(at) && !looked)
     }
 
-    fn confirmations(&self) -> impl Iterator<Item = Boot> {
+    /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
+    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
         self.servers.iter().filter_map(|known| match known.absence {
-            Some(Absence { confirm_at, overdue: false }) => Some(confirm_at),
+            Some(Absence { confirm_at, overdue: false }) => {
+                Some((confirm_at, known.has_looked(confirm_at, settings)))
+            }
             _ => None,
         })
     }
@@ -270,8 +372,12 @@ impl Presence {
 
     /// When the next absence is to be confirmed.
     #[must_use]
-    pub fn next_confirmation(&self) -> Option<Boot> {
-        self.confirmations().min()
+    pub fn next_confirmation(&self, turn: &Turn<'_>) -> Option<Boot> {
+        if self.wants_confirmation(turn) {
+            return Some(turn.now.boot);
+        }
+        let later = |(at, _): &(Boot, bool)| *at > turn.now.boot;
+        self.confirmations(turn.settings).filter(later).map(|(at, _)| at).min()
     }
 
     /// The next moment at which [`tick`](Self::tick) has something to do.
@@ -372,7 +478,7 @@ fn take_known(
 }
 
 impl Known {
-    fn new(entry: &Entry, now_unix: u64, look: Look) -> Self {
+    fn new(entry: &Entry, look: Look, turn: &Turn<'_>) -> Self {
         let reason = match entry.presence {
             Some(false) if look.complete => Reason::Absent,
             _ => Reason::IncompleteList,
@@ -383,9 +489,9 @@ impl Known {
                 presence: false,
                 state: State::Unknown,
                 reason,
-                since: now_unix,
+                since: turn.now.unix,
                 last_seen: 0,
-                route: crate::view::Route::NotTried,
+                route: Route::NotTried,
                 best_uri: String::new(),
                 muted_until: 0,
             }),
@@ -393,6 +499,8 @@ impl Known {
             seen_at: 0,
             good_until: None,
             absence: None,
+            probing: Probing::new(turn.now.boot),
+            expiring: false,
             missing: 0,
             was_online: None,
             told_offline: false,
@@ -403,6 +511,10 @@ impl Known {
     fn describe(&mut self, entry: Entry, look: Look, turn: &Turn<'_>) -> bool {
         let mut changed = false;
         if *self.view.server != entry.server {
+            let was = ProbeRequest::new(&self.view.server, "");
+            if was.addresses_differ(&ProbeRequest::new(&entry.server, "")) {
+                self.probing.look_now(turn.now.boot);
+            }
             Arc::make_mut(&mut self.view).server = Arc::new(entry.server);
             changed = true;
         }
@@ -418,16 +530,19 @@ impl Known {
         match entry.presence {
             Some(true) => {
                 self.absence = None;
+                self.expiring = false;
                 self.seen_at = turn.now.unix;
                 self.good_until = Some(look.next_due + grace);
                 changed |= self.set(State::Online, Reason::PlexTv, turn.now.unix);
             }
             Some(false) if look.complete => {
-                let confirmed = self
-                    .absence
-                    .is_some_and(|absence| absence.overdue || look.started >= absence.confirm_at);
+                let confirmed = self.absence.is_some_and(|absence| {
+                    (absence.overdue || look.started >= absence.confirm_at)
+                        && self.has_looked(absence.confirm_at, turn.settings)
+                });
                 if confirmed || self.view.state == State::Offline {
                     self.absence = None;
+                    self.expiring = false;
                     self.good_until = Some(look.next_due + grace);
                     changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
                 } else if self.absence.is_none() {
@@ -460,6 +575,101 @@ impl Known {
         absence.overdue = true;
         self.good_until = None;
         self.set(State::Unknown, look.no_news(), turn.now.unix)
+    }
+
+    fn is_probed(&self, settings: &Settings) -> bool {
+        self.missing == 0 && self.probing.applies(&self.view.server, settings)
+    }
+
+    /// Whether the server itself was asked in vain since then, or is not asked at all.
+    fn has_looked(&self, then: Boot, settings: &Settings) -> bool {
+        !self.is_probed(settings) || self.probing.is_silent_since(then)
+    }
+
+    fn wants_look(&self, now: Boot, settings: &Settings) -> bool {
+        self.next_look(settings).is_some_and(|at| at <= now)
+    }
+
+    fn next_look(&self, settings: &Settings) -> Option<Boot> {
+        if self.probing.under_way.is_some() || !self.is_probed(settings) {
+            return None;
+        }
+        let doubted = match self.absence {
+            Some(Absence { confirm_at, .. }) if !self.probing.is_silent_since(confirm_at) => {
+                Some(confirm_at)
+            }
+            _ => None,
+        };
+        let at_once = self.expiring.then_some(Boot::default());
+        [self.probing.due, doubted, at_once].into_iter().flatten().min()
+    }
+
+    /// What a look at the server brought. Returns whether anything to be seen changed.
+    fn probed(
+        &mut self,
+        probed: Probed,
+        began: Boot,
+        good_until: Boot,
+        no_news: Reason,
+        turn: &Turn<'_>,
+    ) -> bool {
+        let now = turn.now;
+        if self.missing > 0 {
+            return false; // plex.tv does not list it any more, wherever it is
+        }
+        let mut changed = false;
+        match probed {
+            Probed::Answered { route, uri, .. } => {
+                changed |= self.set_route(route, &uri);
+                self.probing.worked_last = uri;
+                self.probing.silent_since = None;
+                self.probing.rest();
+                let by_plex_tv = self.view.reason == Reason::PlexTv && !self.expiring;
+                if self.view.state != State::Online || self.absence.is_some() || !by_plex_tv {
+                    self.absence = None;
+                    self.seen_at = now.unix;
+                    self.good_until = Some(good_until);
+                    changed |= self.set(State::Online, Reason::Probe, now.unix);
+                }
+            }
+            Probed::Maintenance => {
+                if let Some(absence) = &mut self.absence {
+                    *absence =
+                        Absence { confirm_at: now.boot + turn.settings.grace, overdue: false };
+                } else if self.expiring {
+                    self.good_until = Some(good_until);
+                }
+                self.probing.look_again(turn);
+            }
+            Probed::Silent { .. } => {
+                changed |= self.set_route(Route::None, "");
+                self.probing.silent_since = Some(began);
+                self.probing.look_again(turn);
+                if self.expiring {
+                    changed |= self.set(State::Unknown, no_news, now.unix);
+                }
+            }
+            Probed::NothingToAsk => {
+                changed |= self.set_route(Route::NotTried, "");
+                self.probing.rest();
+                self.probing.nothing_to_ask = true;
+                if self.expiring {
+                    changed |= self.set(State::Unknown, no_news, now.unix);
+                }
+            }
+        }
+        self.expiring = false;
+        changed
+    }
+
+    fn set_route(&mut self, route: Route, uri: &str) -> bool {
+        if self.view.route == route && self.view.best_uri == uri {
+            return false;
+        }
+        let view = Arc::make_mut(&mut self.view);
+        view.route = route;
+        uri.clone_into(&mut view.best_uri);
+        true
     }
 
     /// Sets state and reason. Returns whether either changed.
