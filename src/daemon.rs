@@ -5,7 +5,7 @@
 //! After each event the view is published *before* the effects are performed: a caller that gets
 //! its answer, or a signal that a login is over, finds properties and lists that tell it already.
 
-use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use signal_hook::consts::SIGHUP;
 use tokio::{
@@ -26,7 +26,9 @@ use crate::{
     dbus::Service,
     domain::Domain,
     event::{Answer, CallId, Effect, Event, Settings, StoreFault},
+    failure::Failure,
     logging,
+    loopback::is_loopback,
     notice::{Click, Notice},
     notices::Notices,
     plex::{self, Client, Prober},
@@ -34,6 +36,7 @@ use crate::{
     probe::{ProbeRequest, Probed},
     timer::{self, Timer},
     view::{LoginOffer, LoginState, State, View},
+    world::{self, Word, World},
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
@@ -48,6 +51,8 @@ const WATCHDOG_AT_LATEST: Duration = Duration::from_secs(360);
 const WATCHDOG_AT_MOST: Duration = Duration::from_secs(30);
 /// A store that has not forgotten by then is told not to.
 const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+/// So much more sleep than before means that the machine has slept.
+const SLEPT: Duration = Duration::from_secs(1);
 /// A stop waits this long for writes under way.
 const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 
@@ -198,6 +203,7 @@ impl Daemon {
             calls: HashMap::new(),
             last_call: 0,
             watchdog: Watchdog::new(),
+            asleep: timer::asleep(),
         };
         let mut timer = match Timer::new() {
             Ok(timer) => timer,
@@ -214,6 +220,7 @@ impl Daemon {
             owner.job(Job::Settle);
             tokio::spawn(watch(keyring, owner.incoming.clone()));
         }
+        let mut world = World::new();
         let ended = loop {
             let now = timer::now();
             let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
@@ -235,6 +242,14 @@ impl Daemon {
                         owner.happened(Event::KeyringChanged).await;
                     }
                     Incoming::Tell(notice) => owner.notices.tell(notice),
+                },
+                word = world.next() => match word {
+                    Word::Network { connectivity, moved } => {
+                        debug!(?connectivity, moved, "the network");
+                        owner.happened(Event::Network { connectivity, moved }).await;
+                    }
+                    Word::Woke => owner.happened(Event::Woke).await,
+                    Word::Sleeps => {}
                 },
                 Some(click) = clicks.recv() => owner.clicked(click).await,
                 rung = timer.rings() => match rung {
@@ -272,6 +287,8 @@ struct Owner {
     calls: HashMap<CallId, Caller>,
     last_call: CallId,
     watchdog: Watchdog,
+    /// How long the machine has been asleep since it booted.
+    asleep: Duration,
 }
 
 impl Owner {
@@ -331,6 +348,15 @@ impl Owner {
     async fn happened(&mut self, event: Event) {
         let now = timer::now();
         self.watchdog.ping(now);
+        let asleep = timer::asleep();
+        if asleep.saturating_sub(self.asleep) >= SLEPT {
+            self.asleep = asleep;
+            self.handle(Event::Woke, now).await;
+        }
+        self.handle(event, now).await;
+    }
+
+    async fn handle(&mut self, event: Event, now: Now) {
         let mut effects = Vec::new();
         self.domain.handle(event, now, &mut effects);
         if self.domain.client_id() != self.client_id {
@@ -375,9 +401,17 @@ impl Owner {
                     Event::UserAnswered { session, result: client.user(&token).await }
                 }),
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    Event::ListsAnswered { refresh, lists: client.lists(&token).await }
+                    let lists = client.lists(&token).await;
+                    let unreachable =
+                        |list: &Result<_, _>| matches!(list, Err(Failure::Unreachable(_)));
+                    let no_route = unreachable(&lists.v2)
+                        && unreachable(&lists.v1)
+                        && !world::has_default_route();
+                    Event::ListsAnswered { refresh, lists, no_route }
                 }),
-                Effect::Probe { number, request } => self.probe(number, request),
+                Effect::Probe { number, request, on_link_only } => {
+                    self.probe(number, request, on_link_only);
+                }
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
@@ -390,6 +424,7 @@ impl Owner {
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Tell(notice)),
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
+                Effect::WithdrawServerNotice(id) => self.notices.withdraw_server(&id),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
@@ -418,7 +453,11 @@ impl Owner {
     }
 
     /// Asks a server; the answer comes back as an event.
-    fn probe(&self, number: u64, request: ProbeRequest) {
+    fn probe(&self, number: u64, mut request: ProbeRequest, on_link_only: bool) {
+        if on_link_only {
+            let is_near = |address: IpAddr| address.is_loopback() || world::is_on_link(address);
+            request.connections.retain(|c| c.address.parse().is_ok_and(is_near));
+        }
         let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
         tokio::spawn(async move {
             let id = request.id.clone();
@@ -629,6 +668,8 @@ fn settings(config: &Config) -> Settings {
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
         probe: config.presence.probe,
+        plex_tv_is_local: is_loopback(&config.plextv.base_url),
+        notify_plex_tv: config.notifications.plex_tv,
         notify_login: config.notifications.login,
         notify_offline: config.notifications.server_offline,
         notify_online: config.notifications.server_online,

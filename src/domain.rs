@@ -6,13 +6,17 @@ use std::{collections::VecDeque, sync::Arc, time::Duration};
 use crate::{
     clock::{Boot, Now},
     event::{CallId, Effect, Event, Found, Settings, Turn},
+    network::{Connectivity, Network, Reach},
+    notice::Notice,
     presence::{Look, Presence, Remembered},
     refresh::{Finished, Refresh, Verdict},
     server::{List, Lists, merge},
     sign_in::{Change, SignIn},
-    view::{AccountView, Reason, ServerView, View},
+    view::{AccountView, PlexTv, Reason, ServerView, View},
 };
 
+/// plex.tv is away for this long before that is worth a notice.
+const AWAY: Duration = Duration::from_secs(15 * 60);
 /// How long a call waits for the keyring's first answer.
 const FIRST_ANSWER_PATIENCE: Duration = Duration::from_secs(2);
 
@@ -26,6 +30,9 @@ pub struct Domain {
     views: Vec<Arc<ServerView>>,
     /// Calls that came before the keyring's first answer, and until when each waits for it.
     early: VecDeque<(Boot, Event)>,
+    network: Network,
+    /// Since when plex.tv can't be reached, and whether that was told.
+    plex_tv_away: Option<(Boot, bool)>,
 }
 
 impl Domain {
@@ -55,7 +62,16 @@ impl Domain {
         let presence = Presence::new(remembered, reason, now);
         let views = presence.views();
         let settings = Arc::new(settings);
-        Self { settings, sign_in, refresh, presence, views, early: VecDeque::new() }
+        Self {
+            settings,
+            sign_in,
+            refresh,
+            presence,
+            views,
+            early: VecDeque::new(),
+            network: Network::default(),
+            plex_tv_away: None,
+        }
     }
 
     /// Something happened. What is to be done about it is added to `effects`.
@@ -108,9 +124,9 @@ impl Domain {
             Event::UserAnswered { session, result } => {
                 self.sign_in.user_answered(session, result, turn)
             }
-            Event::ListsAnswered { refresh, lists } => {
+            Event::ListsAnswered { refresh, lists, no_route } => {
                 if let Some(finished) = self.refresh.answered(refresh, lists, turn) {
-                    self.refreshed(finished, turn);
+                    self.refreshed(finished, no_route, turn);
                 }
                 Change::None
             }
@@ -138,6 +154,15 @@ impl Domain {
                 self.sign_in.keyring_changed(turn);
                 Change::None
             }
+            Event::Network { connectivity, moved } => {
+                self.network_said(connectivity, moved, turn);
+                Change::None
+            }
+            Event::Woke => {
+                self.network.woke(turn.now.boot);
+                self.presence.woke(turn);
+                Change::None
+            }
             Event::AwaitStore(call) => {
                 turn.done(call);
                 Change::None
@@ -163,12 +188,25 @@ impl Domain {
             let expiry = self.presence.next_wakeup(&turn);
             expiry.into_iter().chain(self.presence.next_confirmation(&turn)).min()
         };
-        let probe = self.may_probe().then(|| self.presence.next_probe(&self.settings)).flatten();
+        let probes = self.reach() != Reach::Nowhere;
+        let probe = probes.then(|| self.presence.next_probe(&self.settings)).flatten();
+        let away = match self.plex_tv_away {
+            Some((since, false)) if self.settings.notify_plex_tv => Some(since + AWAY),
+            _ => None,
+        };
         let early = self.early.front().map(|(until, _)| *until);
-        [self.sign_in.next_wakeup(), self.refresh.next_wakeup(), presence, probe, early]
-            .into_iter()
-            .flatten()
-            .min()
+        [
+            self.sign_in.next_wakeup(),
+            self.refresh.next_wakeup(),
+            presence,
+            probe,
+            early,
+            self.network.quiet_at(),
+            away,
+        ]
+        .into_iter()
+        .flatten()
+        .min()
     }
 
     /// The identifier of this installation towards plex.tv. It changes when a store turns out to
@@ -263,7 +301,8 @@ impl Domain {
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
-    fn refreshed(&mut self, finished: Finished, turn: &mut Turn<'_>) {
+    fn refreshed(&mut self, finished: Finished, no_route: bool, turn: &mut Turn<'_>) {
+        let word = finished.word;
         self.sign_in.set_plex_tv(finished.word);
         match finished.verdict {
             Verdict::Accepted => self.sign_in.accept(turn),
@@ -276,12 +315,24 @@ impl Domain {
         if rejected {
             self.presence.lose_sight(Reason::TokenRejected, turn);
         } else {
+            let good = lists.v2.is_ok() || lists.v1.is_ok();
+            if word == PlexTv::Ok {
+                self.network.works();
+            }
+            let network_down = word == PlexTv::Unreachable
+                && !turn.settings.plex_tv_is_local
+                && self.network.explains_failure(no_route);
+            if network_down {
+                self.presence.lose_sight(Reason::NetworkDown, turn);
+            }
+            self.note_plex_tv(word, network_down, turn);
             let look = Look {
-                good: lists.v2.is_ok() || lists.v1.is_ok(),
+                good,
                 complete: lists.v2.is_ok(),
                 v1_whole: lists.v1.is_ok(),
                 started,
                 next_due,
+                network_down,
             };
             self.presence.look(union(lists), look, turn);
             if look.good {
@@ -289,7 +340,11 @@ impl Domain {
             }
             self.tell(look.good, turn);
         }
-        self.refresh.show(turn.now);
+        if self.may_ask() {
+            self.refresh.show(turn.now);
+        } else {
+            self.refresh.pause(turn.now);
+        }
         if !callers.is_empty() && !rejected {
             self.presence.look_again(turn);
         }
@@ -315,9 +370,58 @@ impl Domain {
         }
     }
 
+    /// The machine says how far its network leads.
+    fn network_said(&mut self, word: Connectivity, moved: bool, turn: &mut Turn<'_>) {
+        if self.network.said(word, moved, turn.now.boot) && !turn.settings.plex_tv_is_local {
+            self.presence.lose_sight(Reason::NetworkDown, turn);
+            self.refresh.pause(turn.now);
+        }
+    }
+
+    /// Whether and where servers may be asked: not without an account that plex.tv accepts.
+    fn reach(&self) -> Reach {
+        let accepted = self.sign_in.token().is_some() && self.sign_in.rejected_since().is_none();
+        match accepted {
+            false => Reach::Nowhere,
+            true if self.settings.plex_tv_is_local => Reach::Everywhere,
+            true => self.network.reach(),
+        }
+    }
+
+    fn may_ask(&self) -> bool {
+        self.settings.plex_tv_is_local || self.network.may_ask()
+    }
+
+    /// How plex.tv was: away for long is worth a notice, for those who want it.
+    fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, turn: &mut Turn<'_>) {
+        if word == PlexTv::Unreachable && !network_down {
+            self.plex_tv_away.get_or_insert((turn.now.boot, false));
+        } else if let Some((_, told)) = self.plex_tv_away.take()
+            && told
+        {
+            turn.push(Effect::Tell(Notice::PlexTvBack));
+        }
+    }
+
     /// Time has passed, or something else happened that may have made things due.
     fn tick(&mut self, turn: &mut Turn<'_>) {
-        let unrefused = self.sign_in.token().filter(|_| self.sign_in.rejected_since().is_none());
+        if self.network.is_quiet(turn.now.boot) {
+            self.presence.look_again(turn);
+            if let Some(token) = self.sign_in.token()
+                && self.refresh.may_ask(turn.now)
+            {
+                self.refresh.begin(self.sign_in.rejected_since(), token, turn);
+            }
+        }
+        if let Some((since, told @ false)) = &mut self.plex_tv_away
+            && turn.settings.notify_plex_tv
+            && turn.now.boot.since(*since) >= AWAY
+        {
+            *told = true;
+            turn.push(Effect::Tell(Notice::PlexTvUnreachable));
+        }
+        let token = self.sign_in.token().filter(|_| self.may_ask());
+        let unrefused = token.filter(|_| self.sign_in.rejected_since().is_none());
         if let Some(token) = unrefused
             && self.presence.wants_confirmation(turn)
             && !self.refresh.is_running()
@@ -328,18 +432,14 @@ impl Domain {
                 self.presence.cannot_confirm(turn);
             }
         }
-        self.refresh.tick(self.sign_in.token(), turn);
+        self.refresh.tick(token, turn);
         if !self.refresh.is_running() {
             self.presence.tick(turn);
         }
-        if self.may_probe() {
-            self.presence.probe(turn);
+        match self.reach() {
+            Reach::Nowhere => {}
+            reach => self.presence.probe(reach == Reach::OnLink, turn),
         }
-    }
-
-    /// Whether the servers may be asked: not without an account that plex.tv accepts.
-    fn may_probe(&self) -> bool {
-        self.sign_in.token().is_some() && self.sign_in.rejected_since().is_none()
     }
 }
 

@@ -8,6 +8,7 @@ use crate::{
     call::CallError,
     clock::Now,
     failure::Failure,
+    network::Connectivity,
     notice::Notice,
     presence::Remembered,
     probe::{ProbeRequest, Probed},
@@ -141,6 +142,8 @@ pub enum Event {
         refresh: u64,
         /// What plex.tv said.
         lists: Lists,
+        /// Nothing could be reached, and the machine has no default route.
+        no_route: bool,
     },
     /// The answer to [`Effect::Probe`].
     Probed {
@@ -166,6 +169,15 @@ pub enum Event {
     Removed(String),
     /// The keyring was unlocked or locked, came or went.
     KeyringChanged,
+    /// The machine says how far its network leads.
+    Network {
+        /// How far.
+        connectivity: Connectivity,
+        /// It leads over another connection than before.
+        moved: bool,
+    },
+    /// The machine has slept.
+    Woke,
     /// `LoginStatus` was called while the first answer of the keyring was pending.
     AwaitStore(CallId),
     /// The settings were read again.
@@ -215,6 +227,8 @@ pub enum Effect {
         number: u64,
         /// Whom, and where.
         request: ProbeRequest,
+        /// At addresses on directly connected networks only.
+        on_link_only: bool,
     },
     /// Tell plex.tv to revoke a token.
     Revoke(Token),
@@ -243,6 +257,8 @@ pub enum Effect {
     Tell(Notice),
     /// Take back what was told of the account: it is no longer true.
     WithdrawAccountNotices,
+    /// Take back what was told of one server.
+    WithdrawServerNotice(String),
     /// Take back what was told of servers: the account they belong to is gone.
     WithdrawServerNotices,
 }
@@ -268,6 +284,10 @@ pub struct Settings {
     pub grace: Duration,
     /// Ask the servers themselves.
     pub probe: bool,
+    /// plex.tv is on this machine, whatever its network does.
+    pub plex_tv_is_local: bool,
+    /// Tell when plex.tv can't be reached for long.
+    pub notify_plex_tv: bool,
     /// Tell when a login ends.
     pub notify_login: bool,
     /// Tell when a server goes offline.
@@ -287,6 +307,8 @@ impl Default for Settings {
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             probe: true,
+            plex_tv_is_local: false,
+            notify_plex_tv: false,
             notify_login: true,
             notify_offline: true,
             notify_online: true,

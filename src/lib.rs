@@ -18,6 +18,7 @@ pub mod failure;
 pub mod logging;
 pub mod login;
 pub mod loopback;
+pub mod network;
 pub mod notice;
 pub mod notices;
 pub mod plex;

@@ -203,7 +203,14 @@ impl Refresh {
         turn.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
     }
 
-    /// Time has passed: answers callers that have waited long enough, and refreshes if it is due.
+    /// There is no network: nothing is planned until it is back.
+    pub fn pause(&mut self, now: Now) {
+        self.due = None;
+        self.show(now);
+    }
+
+    /// Time has passed: answers callers that have waited long enough, and refreshes if it is due
+    /// and there is a `token` to ask with.
     pub fn tick(&mut self, token: Option<&Token>, turn: &mut Turn<'_>) {
         let now = turn.now.boot;
         if let Some(running) = &mut self.running

@@ -143,16 +143,27 @@ impl Bell {
     }
 }
 
+/// How long the machine has been asleep since it booted: what `CLOCK_BOOTTIME` is ahead of
+/// `CLOCK_MONOTONIC`.
+#[must_use]
+pub fn asleep() -> Duration {
+    let awake = since(ClockId::Monotonic);
+    since(ClockId::Boottime).saturating_sub(awake)
+}
+
 /// Now, by the machine's clocks.
 #[must_use]
 pub fn now() -> Now {
-    let boot = clock_gettime(ClockId::Boottime);
-    let seconds = Duration::from_secs(u64::try_from(boot.tv_sec).unwrap_or(0));
-    let nanoseconds = Duration::from_nanos(u64::try_from(boot.tv_nsec).unwrap_or(0));
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // Jitter needs no good die: without one it is none.
     let dice = random::bytes::<2>().map_or(u16::MAX / 2, u16::from_le_bytes);
-    Now { boot: Boot::from_start(seconds + nanoseconds), unix, dice }
+    Now { boot: Boot::from_start(since(ClockId::Boottime)), unix, dice }
+}
+
+fn since(clock: ClockId) -> Duration {
+    let time = clock_gettime(clock);
+    let seconds = Duration::from_secs(u64::try_from(time.tv_sec).unwrap_or(0));
+    seconds + Duration::from_nanos(u64::try_from(time.tv_nsec).unwrap_or(0))
 }
 
 #[cfg(test)]

@@ -10,8 +10,8 @@ use std::{
 
 /// Pure: no clock, no I/O, no runtime, no library that has them.
 const DOMAIN: &[&str] = &[
-    "account", "call", "clock", "domain", "event", "failure", "login", "loopback", "notice",
-    "presence", "probe", "refresh", "secret", "server", "sign_in", "verdict", "view",
+    "account", "call", "clock", "domain", "event", "failure", "login", "loopback", "network",
+    "notice", "presence", "probe", "refresh", "secret", "server", "sign_in", "verdict", "view",
 ];
 
 /// For each part at the edge: which parts outside the domain it may use.
@@ -24,7 +24,7 @@ const EDGE: &[(&str, &[&str])] = &[
         "daemon",
         &[
             "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
-            "random", "timer",
+            "random", "timer", "world",
         ],
     ),
     ("dbus", &["command"]),

@@ -117,11 +117,17 @@ pub struct Look {
     pub started: Boot,
     /// When the next regular refresh is due.
     pub next_due: Boot,
+    /// That there is none is the network's fault.
+    pub network_down: bool,
 }
 
 impl Look {
     fn no_news(self) -> Reason {
-        if self.good { Reason::IncompleteList } else { Reason::PlexTvUnreachable }
+        match (self.good, self.network_down) {
+            (true, _) => Reason::IncompleteList,
+            (false, true) => Reason::NetworkDown,
+            (false, false) => Reason::PlexTvUnreachable,
+        }
     }
 }
 
@@ -207,11 +213,14 @@ impl Presence {
         self.under_way = 0;
     }
 
-    /// Our network has changed, or a person wants to know: looks at every server again.
+    /// Our network has changed, or a person wants to know: looks at every server again. What a
+    /// look under way brings is about before.
     pub fn look_again(&mut self, turn: &Turn<'_>) {
         for known in &mut self.servers {
+            known.probing.under_way = None;
             known.probing.look_now(turn.now.boot);
         }
+        self.under_way = 0;
     }
 
     /// The machine has slept: what was absent before may have come back meanwhile, or our network
@@ -224,7 +233,7 @@ impl Presence {
     }
 
     /// Asks the servers that are to be asked now.
-    pub fn probe(&mut self, turn: &mut Turn<'_>) {
+    pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
         for known in &mut self.servers {
             if self.under_way >= PROBES {
                 return;
@@ -237,7 +246,7 @@ impl Presence {
             known.probing.under_way = Some((self.probes, turn.now.boot));
             known.probing.due = None;
             let request = ProbeRequest::new(&known.view.server, &known.probing.worked_last);
-            turn.push(Effect::Probe { number: self.probes, request });
+            turn.push(Effect::Probe { number: self.probes, request, on_link_only });
         }
     }
 
@@ -276,7 +285,7 @@ impl Presence {
 
     /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
     /// whole it was.
-    pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &Turn<'_>) {
+    pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &mut Turn<'_>) {
         self.no_news = look.no_news();
         self.next_due = look.next_due;
         let mut index = None;
@@ -304,6 +313,10 @@ impl Presence {
                 next.push(known);
             } else {
                 self.under_way -= usize::from(known.probing.under_way.is_some());
+                if known.told_offline {
+                    let id = known.view.server.id.clone();
+                    turn.push(Effect::WithdrawServerNotice(id));
+                }
                 self.changed = true;
             }
         }
@@ -364,6 +377,7 @@ impl Presence {
             v1_whole: false,
             started: turn.now.boot,
             next_due: turn.now.boot,
+            network_down: false,
         };
         for known in &mut self.servers {
             self.changed |= known.give_up_confirming(look, turn);
@@ -399,7 +413,7 @@ impl Presence {
     }
 
     /// What is to be told of the states as they are now, after what was told before.
-    pub fn news(&mut self, turn: &Turn<'_>) -> News {
+    pub fn news(&mut self, turn: &mut Turn<'_>) -> News {
         let settings = turn.settings;
         let (mut gone, mut back) = (Vec::new(), Vec::new());
         let mut learned = false;
@@ -420,6 +434,8 @@ impl Presence {
                 learned = true;
                 if wanted && settings.notify_online {
                     back.push(named());
+                } else {
+                    turn.push(Effect::WithdrawServerNotice(view.server.id.clone()));
                 }
             } else if !is_online && was_online == Some(true) && wanted && settings.notify_offline {
                 known.told_offline = true;
@@ -432,7 +448,7 @@ impl Presence {
     }
 
     /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
-    pub fn mute(&mut self, id: &str, until: u64, turn: &Turn<'_>) -> Result<(), CallError> {
+    pub fn mute(&mut self, id: &str, until: u64, turn: &mut Turn<'_>) -> Result<(), CallError> {
         if until != 0 && until <= turn.now.unix {
             let message = "The time is past; give unix seconds in the future.";
             return Err(CallError::InvalidArgs(message.into()));
@@ -441,6 +457,9 @@ impl Presence {
             let message = "The account has no server with this id; ListServers names those it has.";
             return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
         };
+        if until != 0 {
+            turn.push(Effect::WithdrawServerNotice(id.into()));
+        }
         if known.view.muted_until != until {
             Arc::make_mut(&mut known.view).muted_until = until;
             self.changed = true;

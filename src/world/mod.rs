@@ -21,27 +21,12 @@ use tracing::debug;
 use zbus::Connection;
 use zbus::connection::Builder;
 
+pub use crate::network::Connectivity;
 pub use routes::{has_default_route, is_on_link};
 
 /// Waits before a lost system bus is looked for again: the first, doubled up to the last. A bus
 /// that is then still away is not looked for any more.
 const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_secs(256));
-
-/// What NetworkManager says of the machine's way out, where it really manages the link.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub enum Connectivity {
-    /// There is no NetworkManager, it does not manage the link, or it can't tell.
-    #[default]
-    Unknown,
-    /// There is no way out.
-    None,
-    /// A portal wants something of the user first.
-    Portal,
-    /// There is a network, but the Internet is not behind it.
-    Limited,
-    /// The Internet is there.
-    Full,
-}
 
 /// What the machine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -21,6 +21,7 @@ mod keeping;
 mod keyring;
 mod list;
 mod login;
+mod looks;
 mod notices;
 mod process;
 mod program;

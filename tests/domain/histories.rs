@@ -320,7 +320,7 @@ impl World {
                         rows: presences(&lists),
                     });
                 }
-                Event::ListsAnswered { refresh, lists }
+                Event::ListsAnswered { refresh, lists, no_route: false }
             }
         };
         self.happens(event);

@@ -713,7 +713,7 @@ fn nothing_shown_for_debugging_has_a_secret() {
 }
 
 impl Player {
-    fn log_in_again(&mut self) {
+    pub(crate) fn log_in_again(&mut self) {
         self.effects.retain(|e| !matches!(e, Effect::LoginFinished(..)));
         self.log_in("again", 1);
     }

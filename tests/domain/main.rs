@@ -6,6 +6,8 @@
 mod histories;
 mod keyring;
 mod login;
+mod looks;
+mod network;
 mod news;
 mod player;
 mod presence;

@@ -11,11 +11,12 @@ use plex_accountd::{
     failure::Failure,
     notice::Notice,
     presence::{Remembered, RememberedServer},
+    probe::Probed,
     secret::Token,
-    server::{List, Lists, Row, Server},
+    server::{Connection, List, Lists, Row, Server},
     view::{
-        ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Reason, ServerView, State, Storage,
-        View,
+        ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Reason, Route, ServerView, State,
+        Storage, View,
     },
 };
 
@@ -321,10 +322,28 @@ impl Player {
         assert_eq!(self.finished(), [Outcome::Succeeded]);
     }
 
+    /// The servers that were asked and have not answered, with the numbers of the probes.
+    pub(crate) fn probes(&self) -> Vec<(String, u64)> {
+        let probes = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Probe { number, request, .. } => Some((request.id.clone(), *number)),
+            _ => None,
+        });
+        probes.collect()
+    }
+
+    /// Answers all probes of what came out so far, and forgets that.
+    pub(crate) fn probed(&mut self, probed: &Probed) {
+        let probes = self.probes();
+        self.effects.retain(|effect| !matches!(effect, Effect::Probe { .. }));
+        for (id, number) in probes {
+            self.happens(Event::Probed { id, number, probed: probed.clone() });
+        }
+    }
+
     /// Answers the refresh that was asked for last.
     pub(crate) fn lists(&mut self, lists: Lists) {
         let refresh = self.refresh().expect("lists were asked for");
-        self.happens(Event::ListsAnswered { refresh, lists });
+        self.happens(Event::ListsAnswered { refresh, lists, no_route: false });
     }
 
     /// Waits for the next refresh and answers it.
@@ -493,4 +512,19 @@ pub(crate) fn remembered() -> Remembered {
         ..RememberedServer::default()
     };
     Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
+}
+
+/// A row of a server that can be asked.
+pub(crate) fn reachable(id: &str, presence: impl Into<Option<bool>>) -> Row {
+    let uri = format!("https://{id}.example:32400");
+    Row { connections: vec![Connection { uri, ..Connection::default() }], ..row(id, presence) }
+}
+
+pub(crate) fn answers() -> Probed {
+    let uri = "https://a.example:32400".into();
+    Probed::Answered { route: Route::Remote, uri, latency: Duration::from_millis(20) }
+}
+
+pub(crate) fn silent() -> Probed {
+    Probed::Silent { why: "test".into() }
 }

@@ -428,7 +428,11 @@ fn an_old_tokens_lists_are_dropped() {
     p.effects.retain(|effect| !matches!(effect, Effect::LoginFinished(..)));
     p.log_in("new", 2);
     assert_eq!(p.answer(call), None, "it waits for the new one's");
-    p.happens(Event::ListsAnswered { refresh: old, lists: complete(&[row("a", true)]) });
+    p.happens(Event::ListsAnswered {
+        refresh: old,
+        lists: complete(&[row("a", true)]),
+        no_route: false,
+    });
     assert!(!p.has_server("a"));
     p.lists(complete(&[row("b", true)]));
     assert!(p.is_done(call) && p.has_server("b"));

@@ -254,7 +254,7 @@ fn a_late_answer_after_a_sign_out_changes_nothing() {
     let before = p.view();
     p.take();
     let lists = complete(&[row("a", true)]);
-    p.happens(Event::ListsAnswered { refresh, lists });
+    p.happens(Event::ListsAnswered { refresh, lists, no_route: false });
     p.named(session, 1);
     p.happens(Event::StoreRead(account("old")));
     p.happens(Event::Forgotten(Ok(())));

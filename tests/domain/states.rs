@@ -105,7 +105,7 @@ fn a_list_asked_for_before_the_grace_time_was_over_confirms_nothing() {
 }
 
 impl Player {
-    fn take_but_refresh(&mut self) {
+    pub(crate) fn take_but_refresh(&mut self) {
         self.effects.retain(asks_lists);
     }
 }

@@ -68,6 +68,8 @@ impl Session {
         }
         session.set("login.poll_interval", "\"50ms\"");
         session.set("refresh.interval", "\"1h\"");
+        // Tests of lists are about lists.
+        session.set("presence.probe", "false");
         session
     }
 
@@ -328,6 +330,29 @@ impl Said {
             }
             _ => None,
         }
+    }
+
+    /// The property of this server that changed.
+    pub fn server(&self, id: &str, property: &str) -> Option<&Variant<'static>> {
+        match self {
+            Self::Changed { path, properties, .. } if path.ends_with(id) => {
+                properties.get(property).map(|value| &**value)
+            }
+            _ => None,
+        }
+    }
+
+    /// The property of this server that changed, if it is text.
+    pub fn server_word(&self, id: &str, property: &str) -> Option<&str> {
+        match self.server(id, property)? {
+            Variant::Str(text) => Some(text.as_str()),
+            other => panic!("{property} is {other:?}"),
+        }
+    }
+
+    /// It tells another state of this server.
+    pub fn is_state_of(&self, id: &str) -> bool {
+        matches!(self, Self::State(whose, ..) if whose == id)
     }
 
     /// The property of `Account1` that changed, if it is text.

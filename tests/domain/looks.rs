@@ -1,0 +1,233 @@
+//! Looks at the servers themselves: when, and what follows.
+
+use plex_accountd::{
+    event::{Effect, Event, Settings},
+    notice::Notice,
+    probe::Probed,
+    server::{Connection, Row},
+    view::{Reason, Route, State},
+};
+
+use crate::player::*;
+
+const BY_PLEX_TV: (State, Reason) = (State::Online, Reason::PlexTv);
+const BY_PROBE: (State, Reason) = (State::Online, Reason::Probe);
+const OFFLINE: (State, Reason) = (State::Offline, Reason::Absent);
+
+/// Signed in, with this server in a first list, and looked at.
+fn with(server: Row, probed: &Probed) -> Player {
+    let mut p = Player::signed_out();
+    p.log_in("t", 1);
+    p.take_but_refresh();
+    p.lists(complete(&[server]));
+    p.probed(probed);
+    p.take();
+    p
+}
+
+#[test]
+fn a_server_is_looked_at_once_when_it_appears() {
+    let mut p = with(reachable("a", true), &answers());
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    let server = p.server("a");
+    assert_eq!((server.route, &*server.best_uri), (Route::Remote, "https://a.example:32400"));
+    p.next_lists(complete(&[reachable("a", true)]));
+    p.wait(3600);
+    assert_eq!(p.probes(), []);
+}
+
+#[test]
+fn what_worked_last_is_asked_first() {
+    let mut p = with(reachable("a", true), &answers());
+    p.wait(6);
+    let call = p.ask_refresh();
+    p.lists(complete(&[reachable("a", true)]));
+    assert!(p.is_done(call), "it does not wait for looks");
+    let request = p.effects.iter().find_map(|effect| match effect {
+        Effect::Probe { request, .. } => Some(request.clone()),
+        _ => None,
+    });
+    assert_eq!(request.unwrap().worked_last, "https://a.example:32400");
+}
+
+#[test]
+fn new_addresses_are_looked_at() {
+    let mut p = with(reachable("a", true), &answers());
+    let uri = "https://elsewhere.example:32400".into();
+    let connections = vec![Connection { uri, ..Connection::default() }];
+    p.next_lists(complete(&[Row { connections, ..reachable("a", true) }]));
+    assert_eq!(p.probes().len(), 1);
+}
+
+#[test]
+fn shared_servers_are_asked_only_where_people_want_to_hear_of_them() {
+    for (notify_shared, probes) in [(false, 0), (true, 1)] {
+        let settings = Settings { notify_shared, ..Settings::default() };
+        let mut p = Player::with(settings, account("t"), None);
+        p.lists(complete(&[Row { owned: Some(false), ..reachable("a", true) }]));
+        assert_eq!(p.probes().len(), probes);
+    }
+}
+
+#[test]
+fn nobody_is_asked_where_the_settings_say_so() {
+    let settings = Settings { probe: false, ..Settings::default() };
+    let mut p = Player::with(settings, account("t"), None);
+    p.lists(complete(&[reachable("a", true)]));
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.wait(60);
+    assert_eq!(p.probes(), []);
+    p.lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.is("a"), OFFLINE);
+}
+
+#[test]
+fn a_server_that_plex_tv_reaches_and_we_do_not_is_online_without_a_route() {
+    let mut p = with(reachable("a", true), &silent());
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    assert_eq!(p.server("a").route, Route::None);
+    p.wait(29);
+    assert_eq!(p.probes(), []);
+    p.wait(1);
+    assert_eq!(p.probes().len(), 1, "asked again");
+    p.probed(&silent());
+    p.wait(59);
+    assert_eq!(p.probes(), []);
+    p.wait(1);
+    p.probed(&answers());
+    assert_eq!(p.server("a").route, Route::Remote);
+}
+
+#[test]
+fn absent_for_plex_tv_and_answering_is_online() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    p.take();
+    p.wait(60);
+    assert_eq!((p.probes().len(), p.refresh()), (1, None), "the server first");
+    p.probed(&answers());
+    assert_eq!(p.is("a"), BY_PROBE);
+    assert_eq!(p.notices(), []);
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.wait(60);
+    p.probed(&answers());
+    assert_eq!(p.is("a"), BY_PROBE);
+}
+
+#[test]
+fn offline_takes_a_look_in_vain_and_one_more_list() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.take();
+    p.wait(60);
+    p.probed(&silent());
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    p.lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.is("a"), OFFLINE);
+    assert_eq!(p.notices(), Notice::offline(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.server("a").route, Route::None);
+}
+
+#[test]
+fn a_list_that_comes_while_the_server_is_asked_decides_nothing() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.take();
+    p.wait(60);
+    p.ask_refresh();
+    p.lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    p.probed(&answers());
+    assert_eq!(p.is("a"), BY_PROBE);
+}
+
+#[test]
+fn one_list_confirms_all_that_went_together() {
+    let rows = |presence| ["a", "b", "c"].map(|id| reachable(id, presence));
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows(true)));
+    p.probed(&answers());
+    p.next_lists(complete(&rows(false)));
+    p.take();
+    p.wait(60);
+    let probes = p.probes();
+    assert_eq!(probes.len(), 3);
+    for (n, (id, number)) in probes.into_iter().enumerate() {
+        assert_eq!(p.refresh(), None, "{n} have answered");
+        p.happens(Event::Probed { id, number, probed: silent() });
+    }
+    p.lists(complete(&rows(false)));
+    assert_eq!(p.notices().len(), 1);
+}
+
+#[test]
+fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.take();
+    p.wait(60);
+    p.probed(&silent());
+    p.lists(complete(&[reachable("a", false)]));
+    p.take();
+    p.wait(30);
+    assert_eq!(p.probes().len(), 1);
+    p.probed(&answers());
+    assert_eq!(p.is("a"), BY_PROBE);
+    assert_eq!(p.notices(), Notice::back(vec![("a".into(), "Name of a".into())]));
+}
+
+#[test]
+fn maintenance_is_not_offline() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    for _ in 0..5 {
+        p.take();
+        p.wait(60);
+        p.probed(&Probed::Maintenance);
+        assert_eq!(p.is("a"), BY_PLEX_TV);
+    }
+}
+
+#[test]
+fn while_plex_tv_is_away_evidence_is_renewed_by_looks() {
+    let mut p = with(reachable("a", true), &answers());
+    for _ in 0..20 {
+        p.next_lists(failed(&down()));
+        p.probed(&answers());
+        assert_eq!(p.server("a").state, State::Online);
+    }
+    for _ in 0..20 {
+        p.next_lists(failed(&down()));
+        p.probed(&silent());
+    }
+    assert_eq!(p.is("a"), (State::Unknown, Reason::PlexTvUnreachable));
+}
+
+#[test]
+fn a_look_of_before_says_nothing_after_a_sign_out() {
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&[reachable("a", true)]));
+    let probes = p.probes();
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(())));
+    p.log_in_again();
+    for (id, number) in probes {
+        p.happens(Event::Probed { id, number, probed: answers() });
+    }
+    assert!(!p.has_server("a"));
+}
+
+#[test]
+fn ten_thousand_servers_are_not_asked_at_once() {
+    let rows: Vec<_> = (0..10_000).map(|n| reachable(&n.to_string(), true)).collect();
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows));
+    let mut asked = p.probes().len();
+    assert!(asked <= 32);
+    for _ in 0..50 {
+        p.probed(&answers());
+        asked += p.probes().len();
+    }
+    assert!(asked > 1000, "all get their turn");
+}
