@@ -384,6 +384,8 @@ impl Domain {
         match accepted {
             false => Reach::Nowhere,
             true if self.settings.plex_tv_is_local => Reach::Everywhere,
+            // More will change.
+            true if self.network.quiet_at().is_some() => Reach::Nowhere,
             true => self.network.reach(),
         }
     }
