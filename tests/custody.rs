@@ -168,6 +168,25 @@ async fn without_a_keyring_it_is_the_file_until_one_appears() {
     assert_eq!(desk.start(Choice::File).await.1, found(1, Storage::File, Some(5)));
 }
 
+/// Locked at the start: whichever comes first after the unlock, the move or the reading.
+#[tokio::test]
+async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    keyring.set_locked(true).await;
+    let (mut custody, read) = desk.start(Choice::File).await;
+    assert_eq!(read, Found::Locked);
+    assert!(custody.wants_keyring());
+    assert_eq!(custody.settle().await, Settled::AsItWas);
+    keyring.set_locked(false).await;
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert_eq!(custody.read_again().await, found(1, Storage::File, None));
+    assert!(keyring.state().items.is_empty());
+    let (custody, read) = desk.start(Choice::File).await;
+    assert_eq!(read, found(1, Storage::File, None));
+    assert!(!custody.wants_keyring());
+}
+
 /// Refused by a person: they are asked again at the next login, not at each change.
 #[tokio::test]
 async fn a_move_that_is_refused_is_not_tried_again_and_again() {

@@ -7,13 +7,17 @@ mod support;
 use std::io::Write;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use plex_accountd::account::Record;
 use plex_accountd::custody::secret_service::{
     Looked, PATIENCE, SecretService, There, Trouble, Unlocked,
 };
+use plex_accountd::custody::{Choice, Custody, Directories, Found, Settled};
+use plex_accountd::event::FaultOf;
 use plex_accountd::secret::Token;
+use plex_accountd::view::Storage;
 use support::PrivateBus;
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
@@ -206,6 +210,62 @@ async fn gnome_keyring_keeps_locks_gives_back_and_forgets() {
     secrets.forget(PATIENCE).await.unwrap();
     assert!(person.items().await.is_empty());
     assert_eq!(secrets.look().await, Looked::Nothing);
+    drop(daemon);
+}
+
+/// What custody makes of it, from one start of ours to the next.
+#[tokio::test]
+async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
+    if !installed() {
+        return;
+    }
+    let bus = PrivateBus::start();
+    let home = tempfile::tempdir().unwrap();
+    let state = home.path().join("state");
+    let open = |choice| {
+        let state_directory = Some(state.clone());
+        let directories = Directories { state_directory, ..Directories::default() };
+        let secrets = Arc::new(SecretService::at(bus.address()));
+        Custody::open_with(&directories, choice, secrets).unwrap()
+    };
+    let account =
+        Found::Account { record: record(), storage: Storage::SecretService, rejected_since: None };
+
+    let mut custody = open(Choice::Auto).custody;
+    assert_eq!(custody.store(record()).await, Ok(Storage::File), "nothing else is there");
+    let daemon = Daemon::start(&bus, home.path(), true).await;
+    let person = Person(bus.connect().await);
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    assert_eq!(person.items().await.len(), 1);
+    assert!(!state.join("token.json").exists());
+
+    person.lock().await;
+    let mut opened = open(Choice::Auto);
+    assert_eq!(opened.found, Found::InKeyring);
+    let custody = &mut opened.custody;
+    assert_eq!(custody.read_again().await, Found::Locked);
+    let newer = Record { signed_in_at: 2, ..record() };
+    assert_eq!(custody.store(newer.clone()).await.unwrap_err().of, FaultOf::LockedKeyring);
+    assert_eq!(custody.forget().await.unwrap_err().of, FaultOf::LockedKeyring);
+    person.unlock().await;
+    assert_eq!(custody.read_again().await, account);
+
+    person.delete(&person.items().await[0]).await;
+    assert!(matches!(custody.settle().await, Settled::Gone(_)));
+    assert!(person.items().await.is_empty());
+    assert_eq!(custody.store(newer).await, Ok(Storage::SecretService));
+
+    let mut custody = open(Choice::File).custody;
+    custody.read_again().await;
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert!(person.items().await.is_empty());
+
+    let mut custody = open(Choice::Auto).custody;
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    custody.forget().await.unwrap();
+    custody.signed_out().await.unwrap();
+    assert!(person.items().await.is_empty());
+    assert_eq!(open(Choice::Auto).found, Found::Nothing);
     drop(daemon);
 }
 

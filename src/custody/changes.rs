@@ -60,7 +60,7 @@ impl Keeper {
     }
 
     /// Whether the keyring has an item, or may have, once it is not the account's any more.
-    fn item_is_left(&self) -> bool {
+    pub(super) fn item_is_left(&self) -> bool {
         self.account.keyring_residue
             || self.account.store == Kept::SecretService
             || self.unreadable.is_some()
@@ -104,8 +104,13 @@ impl Keeper {
         let right = self.right(Kept::File, record);
         if unreadable || self.account.signing_out || self.account.store == Kept::SecretService {
             // Here the file does not count before `account.json` says so.
-            if let Err(e) = self.replace_account(right) {
-                self.token.take_back(aside);
+            if let Err(e) = self.replace_account(right.clone()) {
+                match self.account_on_disk() {
+                    // What could not be undone holds until a power cut, and needs the file.
+                    Some(there) if there == right => self.account = right,
+                    None => {}
+                    Some(_) => self.token.take_back(aside),
+                }
                 return Err(e);
             }
         } else {
@@ -228,15 +233,21 @@ impl Keeper {
 
     /// Whether a start would now find the note.
     fn note_is_written(&mut self) -> bool {
-        let Content::Bytes(bytes) = self.folder().read(ACCOUNT, SMALL) else {
-            return false;
-        };
-        match form::read_account(&bytes) {
-            Ok(account) if account.signing_out => {
+        match self.account_on_disk() {
+            Some(account) if account.signing_out => {
                 self.account = account;
                 true
             }
             _ => false,
+        }
+    }
+
+    /// What a start would find in `account.json`; `None` if that can't be told.
+    fn account_on_disk(&self) -> Option<Account> {
+        match self.folder().read(ACCOUNT, SMALL) {
+            Content::Bytes(bytes) => Some(form::read_account(&bytes).unwrap_or_default()),
+            Content::Absent => Some(Account::default()),
+            Content::Unreadable(_) => None,
         }
     }
 

@@ -93,6 +93,7 @@ pub enum Settled {
 pub struct Custody {
     order: Arc<Mutex<Order>>,
     secrets: Arc<SecretService>,
+    wants_keyring: bool,
 }
 
 impl fmt::Debug for Custody {
@@ -136,6 +137,8 @@ impl Custody {
             None => Keeper::open(environment, disk)?,
         };
         let client_id = start.keeper.client_id.clone();
+        let wants_keyring =
+            credential.is_none() && (choice != Choice::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
         let order = Order { keeper, keyring, choice, credential, refused: false };
         let (remembered, list_of) = start.remembered.unzip();
@@ -145,8 +148,15 @@ impl Custody {
             remembered,
             list_of: list_of.unwrap_or(0),
             complaints: start.complaints,
-            custody: Self { order: Arc::new(Mutex::new(order)), secrets },
+            custody: Self { order: Arc::new(Mutex::new(order)), secrets, wants_keyring },
         })
+    }
+
+    /// Whether the keyring matters to us: it may be chosen, or hold what has to be moved or deleted.
+    /// Else nobody needs to [`settle`](Self::settle).
+    #[must_use]
+    pub fn wants_keyring(&self) -> bool {
+        self.wants_keyring
     }
 
     /// The keyring, for what needs no turn: [`SecretService::unlock`] and

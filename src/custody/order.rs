@@ -211,7 +211,11 @@ impl Order {
             (Kept::File, Choice::Auto | Choice::SecretService) => {
                 return self.move_to_keyring().await;
             }
-            (Kept::SecretService, choice) if known => return self.look_after_item(choice).await,
+            // What is to go to the file goes before the account was ever read, too; that it is
+            // gone is said by the reading then.
+            (Kept::SecretService, choice) if known || choice == Choice::File => {
+                return self.look_after_item(choice, known).await;
+            }
             _ => {}
         }
         Ok(Settled::AsItWas)
@@ -232,7 +236,11 @@ impl Order {
     }
 
     /// The account is in the keyring, or was.
-    async fn look_after_item(&mut self, choice: Choice) -> Result<Settled, StoreFault> {
+    async fn look_after_item(
+        &mut self,
+        choice: Choice,
+        known: bool,
+    ) -> Result<Settled, StoreFault> {
         let gone = match self.keyring.look().await {
             Looked::Account(record) if choice == Choice::File => {
                 let moved = self.keep_in_file(record).await.map(Settled::Moved)?;
@@ -243,9 +251,9 @@ impl Order {
                 self.disk(Keeper::drop_leftover).await?;
                 return Ok(Settled::AsItWas);
             }
-            Looked::Nothing => gone(),
-            Looked::Damaged(why) => why,
-            Looked::Locked | Looked::Absent(_) | Looked::Silent(_) => {
+            Looked::Nothing if known => gone(),
+            Looked::Damaged(why) if known => why,
+            _ => {
                 return Ok(Settled::AsItWas);
             }
         };

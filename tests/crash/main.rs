@@ -6,7 +6,6 @@
 //! another) is counted with it, and is a moment to be killed at like any other.
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
-#![allow(dead_code)] // the scenarios with a keyring wait for a daemon that uses one
 
 #[path = "../support/fake.rs"]
 mod fake;
@@ -142,6 +141,46 @@ async fn a_sign_out_killed_anywhere_is_done_or_was_never_begun() {
 #[tokio::test]
 async fn a_sign_out_on_a_disk_that_fails_anywhere_is_done_or_changed_nothing() {
     fail(&SIGN_OUT).await;
+}
+
+#[tokio::test]
+async fn a_login_with_a_keyring_leaves_one_of_the_two_accounts_wherever_it_is_killed() {
+    kill(&KEYRING_LOGIN).await;
+}
+
+#[tokio::test]
+async fn a_login_with_a_keyring_leaves_one_of_the_two_accounts_wherever_the_disk_fails() {
+    fail(&KEYRING_LOGIN).await;
+}
+
+#[tokio::test]
+async fn a_sign_out_with_a_keyring_is_done_or_was_never_begun_wherever_it_is_killed() {
+    kill(&KEYRING_SIGN_OUT).await;
+}
+
+#[tokio::test]
+async fn a_sign_out_with_a_keyring_is_done_or_changed_nothing_wherever_the_disk_fails() {
+    fail(&KEYRING_SIGN_OUT).await;
+}
+
+#[tokio::test]
+async fn a_move_to_the_keyring_leaves_one_copy_wherever_it_is_killed() {
+    kill(&TO_KEYRING).await;
+}
+
+#[tokio::test]
+async fn a_move_to_the_keyring_leaves_one_copy_wherever_the_disk_fails() {
+    fail(&TO_KEYRING).await;
+}
+
+#[tokio::test]
+async fn a_move_to_the_file_leaves_one_copy_wherever_it_is_killed() {
+    kill(&TO_FILE).await;
+}
+
+#[tokio::test]
+async fn a_move_to_the_file_leaves_one_copy_wherever_the_disk_fails() {
+    fail(&TO_FILE).await;
 }
 
 /// Whether the test can be made here.

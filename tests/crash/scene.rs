@@ -173,12 +173,8 @@ async fn act(
             account.refresh().await.ok()?;
         }
         Act::Move => {
-            // It ends with the one or the other.
-            let file = session.state().join("token.json");
-            let was = file.exists();
-            while file.exists() == was {
-                tokio::time::sleep(Duration::from_millis(5)).await;
-            }
+            // It begins by itself, and a stop waits for it.
+            account.refresh().await.ok()?;
             *promise = Promise::Kept(Some(TOKEN.to_owned()));
         }
         Act::SignOut => {

@@ -241,7 +241,8 @@ fn an_error_at_any_step_leaves_the_account_or_cleanly_the_one_before() {
     for scenario in SCENARIOS {
         for at in 0..=steps(scenario) {
             for errno in [Errno::IO, Errno::ACCESS] {
-                for fault in [Fault::FailAt(at, errno), Fault::ChangesFailFrom(at, errno)] {
+                let (once, lasting) = (Fault::FailAt(at, errno), Fault::ChangesFailFrom(at, errno));
+                for fault in [once, lasting, Fault::FullFrom(at)] {
                     eprintln!("{}: {fault:?}", scenario.name);
                     let (home, _) = perform(scenario, fault);
                     reopen(scenario, &home);

@@ -25,6 +25,8 @@ pub(super) enum Fault {
     FailAt(usize, Errno),
     /// From this step on every change fails.
     ChangesFailFrom(usize, Errno),
+    /// From this step on the disk is full: things can still be removed.
+    FullFrom(usize),
 }
 
 /// A change of a folder that a power cut may take back.
@@ -97,8 +99,13 @@ impl FaultyDisk {
             Fault::StopAt(at) if step >= at => Err(io::Error::other("stopped")),
             Fault::FailAt(at, errno) if step == at => Err(errno.into()),
             Fault::ChangesFailFrom(at, errno) if change && step >= at => Err(errno.into()),
+            Fault::FullFrom(at) if change && step >= at => Err(Errno::NOSPC.into()),
             _ => Ok(()),
         }
+    }
+
+    fn step_of_removal(&self) -> io::Result<()> {
+        self.step(!matches!(self.fault, Fault::FullFrom(_)))
     }
 
     fn changed(&self, change: Change) {
@@ -210,7 +217,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove_abandoned(&self, path: &Path) -> io::Result<()> {
-        self.step(true)?;
+        self.step_of_removal()?;
         let old = fs::read(path).unwrap_or_default();
         RealDisk.remove_abandoned(path)?;
         self.changed(Change::Removed(path.to_owned(), old));
@@ -218,7 +225,7 @@ impl Disk for FaultyDisk {
     }
 
     fn remove(&self, path: &Path) -> io::Result<()> {
-        self.step(true)?;
+        self.step_of_removal()?;
         let old = fs::read(path).unwrap_or_default();
         RealDisk.remove(path)?;
         self.changed(Change::Removed(path.to_owned(), old));

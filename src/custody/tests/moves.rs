@@ -246,7 +246,7 @@ fn an_error_at_any_step_leaves_one_account_in_one_place() {
         for at in 0..=steps(scenario) {
             for fault in [
                 Fault::FailAt(at, Errno::IO),
-                Fault::ChangesFailFrom(at, Errno::NOSPC),
+                Fault::FullFrom(at),
                 Fault::ChangesFailFrom(at, Errno::ROFS),
             ] {
                 eprintln!("{}: {fault:?}", scenario.name);
