@@ -18,7 +18,7 @@ use crate::{
     browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
-    config::{self, Config, TokenStore},
+    config::{self, Config},
     custody::{
         Custody, Opened, Settled,
         secret_service::{SecretService, Unlocked},
@@ -181,8 +181,7 @@ impl Daemon {
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
         let probe_timeout = self.config.presence.probe_timeout;
-        let wants_keyring =
-            self.config.token.store != TokenStore::File || self.view.account.settling;
+        let wants_keyring = self.custody.wants_keyring();
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
         let mut owner = Owner {
             domain: self.domain,

@@ -652,13 +652,14 @@ impl Known {
                 }
             }
             Probed::Maintenance => {
+                self.probing.look_again(turn);
                 if let Some(absence) = &mut self.absence {
-                    *absence =
-                        Absence { confirm_at: now.boot + turn.settings.grace, overdue: false };
+                    let over = now.boot + turn.settings.grace;
+                    let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
+                    *absence = Absence { confirm_at, overdue: false };
                 } else if self.expiring {
                     self.good_until = Some(good_until);
                 }
-                self.probing.look_again(turn);
             }
             Probed::Silent { .. } => {
                 changed |= self.set_route(Route::None, "");

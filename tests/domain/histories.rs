@@ -11,9 +11,11 @@ use plex_accountd::{
     clock::Boot,
     event::{CallId, Effect, Event, Found, Settings, StoreFault},
     failure::Failure,
+    network::Connectivity,
     notice::Notice,
+    probe::Probed,
     server::{Lists, Row},
-    view::{LoginState, Outcome, State, Storage, View},
+    view::{LoginState, Outcome, Reason, Route, State, Storage, View},
 };
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
 
@@ -37,6 +39,8 @@ enum Step {
     Lock(bool),
     /// Somebody removes the account from the keyring.
     Remove,
+    /// The machine says how far its network leads, or that it has slept.
+    Network(u8),
     /// Lets so many milliseconds pass, waking up in between or only at the end.
     Wait(u32, bool),
     Configure(u8),
@@ -56,6 +60,7 @@ fn step() -> impl Strategy<Value = Step> {
         8 => prop::bool::weighted(0.85).prop_map(Step::Disk),
         2 => prop::bool::weighted(0.4).prop_map(Step::Lock),
         1 => Just(Step::Remove),
+        1 => any::<u8>().prop_map(Step::Network),
         10 => (prop_oneof![0..4_000_u32, 0..100_000_u32, 0..2_000_000_u32], any::<bool>())
             .prop_map(|(time, awake)| Step::Wait(time, awake)),
         1 => any::<u8>().prop_map(Step::Configure),
@@ -70,6 +75,7 @@ enum Question {
     Poll(u64, PinKind),
     User(u64, String),
     Lists(u64),
+    Probe(String, u64, Boot),
     Revoke,
 }
 
@@ -118,6 +124,8 @@ struct World {
     asked: HashMap<u64, Boot>,
     refresh: Option<u64>,
     absent: HashMap<String, FirstAbsent>,
+    /// When the last look at a server began that nothing answered, if none was answered since.
+    silent: HashMap<String, Boot>,
     /// Servers of which people believe that they are offline.
     told: HashSet<String>,
     last_call: CallId,
@@ -153,6 +161,7 @@ impl World {
             asked: HashMap::new(),
             refresh: None,
             absent: HashMap::new(),
+            silent: HashMap::new(),
             told: HashSet::new(),
             last_call: 0,
             tokens: 0,
@@ -199,6 +208,7 @@ impl World {
                 }
             }
             Step::Lock(_) | Step::Remove => {}
+            Step::Network(n) => self.network(n),
             Step::Wait(time, awake) => self.wait(Duration::from_millis(time.into()), awake),
             Step::Configure(n) => self.configure(n),
             Step::SetBack(by) => self.p.now.unix -= u64::from(by),
@@ -209,6 +219,17 @@ impl World {
         self.last_call += 1;
         self.open.insert(self.last_call, self.p.now.boot);
         self.happens(event(self.last_call));
+    }
+
+    fn network(&mut self, n: u8) {
+        use Connectivity::{Full, Limited, None, Portal, Unknown};
+        let moved = n % 2 == 1;
+        if n.is_multiple_of(11) {
+            self.absent.clear();
+            return self.happens(Event::Woke);
+        }
+        let connectivity = [Full, Full, Unknown, None, Portal, Limited][usize::from(n / 2) % 6];
+        self.happens(Event::Network { connectivity, moved });
     }
 
     fn configure(&mut self, n: u8) {
@@ -307,6 +328,19 @@ impl World {
                 let result = if how < 150 { Ok(user(id)) } else { Err(failure) };
                 Event::UserAnswered { session, result }
             }
+            Question::Probe(id, number, began) => {
+                let probed = match how {
+                    0..100 => answers(),
+                    100..130 => Probed::Maintenance,
+                    130..140 => Probed::NothingToAsk,
+                    _ => silent(),
+                };
+                if matches!(probed, Probed::Silent { .. }) {
+                    let last = self.silent.entry(id.clone()).or_insert(began);
+                    *last = began.max(*last);
+                }
+                Event::Probed { id, number, probed }
+            }
             Question::Revoke => {
                 Event::RevokeAnswered(if how < 150 { Ok(()) } else { Err(failure) })
             }
@@ -320,7 +354,7 @@ impl World {
                         rows: presences(&lists),
                     });
                 }
-                Event::ListsAnswered { refresh, lists, no_route: false }
+                Event::ListsAnswered { refresh, lists, no_route: how.is_multiple_of(5) }
             }
         };
         self.happens(event);
@@ -371,6 +405,13 @@ impl World {
             if server.state == State::Online {
                 assert_eq!(server.last_seen, server.since);
             }
+            if server.reason == Reason::NetworkDown {
+                self.absent.remove(id);
+            }
+            if server.reason == Reason::Probe && was.is_some_and(|was| was.reason != server.reason)
+            {
+                self.silent.remove(id);
+            }
             if server.state != State::Offline || was.is_some_and(|w| w.state == State::Offline) {
                 continue;
             }
@@ -379,6 +420,10 @@ impl World {
             assert_eq!(look.rows.get(id), Some(&Some(false)), "offline by hearsay");
             let first = self.absent.get(id).expect("no complete list said absent before");
             assert!(now.since(first.at) >= first.grace, "offline before the grace was over");
+            if ["c", "d"].contains(&id.as_str()) && server.route != Route::NotTried {
+                let silent = self.silent.get(id).expect("offline while it answers");
+                assert!(*silent >= first.at + first.grace, "offline without a look");
+            }
             let confirms = look.started.since(first.at) >= first.grace;
             let was_overdue = was.is_some_and(|was| was.state == State::Unknown);
             assert!(confirms || was_overdue, "that list was asked for before the grace was over");
@@ -419,6 +464,10 @@ impl World {
                     self.asked.insert(refresh, self.p.now.boot);
                     self.refresh = Some(refresh);
                     self.question(Question::Lists(refresh));
+                }
+                Effect::Probe { number, request, .. } => {
+                    assert!(request.id != "a" && request.id != "b", "they have no address");
+                    self.question(Question::Probe(request.id, number, self.p.now.boot));
                 }
                 Effect::Revoke(_) => self.question(Question::Revoke),
                 Effect::Store(record) => {
@@ -506,10 +555,14 @@ fn some_failure(how: u8) -> Failure {
 }
 
 fn some_lists(how: u8, salt: usize) -> Lists {
+    let row = |id: &str, presence: Option<bool>| match id {
+        "a" | "b" => row(id, presence),
+        _ => reachable(id, presence),
+    };
     let some_row = |(n, id): (usize, &&str)| -> Option<Row> {
         match (salt.wrapping_mul(2_654_435_761) >> (n * 3 + 4)) % 8 {
-            0..3 => Some(row(id, true)),
-            3..6 => Some(row(id, false)),
+            0..3 => Some(row(id, Some(true))),
+            3..6 => Some(row(id, Some(false))),
             6 => Some(row(id, None)),
             _ => None,
         }
