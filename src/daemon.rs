@@ -98,13 +98,14 @@ pub struct Daemon {
     client_id: String,
     client: Client,
     custody: Custody,
+    residue: bool,
 }
 
 /// What comes back to the owner task.
 enum Incoming {
     Event(Event),
-    /// All that had to be on disk before this is told is there.
-    Tell(Notice),
+    /// All that had to be on disk before this is said is there.
+    Say(Say),
     KeyringChanged,
 }
 
@@ -118,7 +119,14 @@ enum Job {
     Remember(Remembered, bool),
     Read,
     Settle,
+    Say(Say),
+}
+
+/// What people are told, or are not to see any longer; in the order it came up.
+enum Say {
     Tell(Notice),
+    WithdrawAccount,
+    WithdrawServers,
 }
 
 enum Caller {
@@ -133,7 +141,8 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, list_of, complaints } = opened;
+        let Opened { custody, client_id, found, remembered, list_of, given, residue, complaints } =
+            opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
@@ -141,7 +150,10 @@ impl Daemon {
         let settings = settings(&config);
         let now = timer::now();
         let id = client_id.clone();
-        let domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        let mut domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        if given {
+            domain.token_is_given();
+        }
         Self {
             view: domain.view(),
             domain,
@@ -153,6 +165,7 @@ impl Daemon {
             log,
             client_id,
             custody,
+            residue,
         }
     }
 
@@ -174,8 +187,9 @@ impl Daemon {
         let (jobs, job_queue) = mpsc::channel(JOBS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
-        let wants_keyring =
-            self.config.token.store != TokenStore::File || self.view.account.settling;
+        let wants_keyring = self.config.token.store != TokenStore::File
+            || self.view.account.settling
+            || self.residue;
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
         let mut owner = Owner {
             domain: self.domain,
@@ -231,7 +245,9 @@ impl Daemon {
                         owner.job(Job::Settle);
                         owner.happened(Event::KeyringChanged).await;
                     }
-                    Incoming::Tell(notice) => owner.notices.tell(notice),
+                    Incoming::Say(Say::Tell(notice)) => owner.notices.tell(notice),
+                    Incoming::Say(Say::WithdrawAccount) => owner.notices.withdraw_account(),
+                    Incoming::Say(Say::WithdrawServers) => owner.notices.withdraw_servers(),
                 },
                 Some(click) = clicks.recv() => owner.clicked(click).await,
                 rung = timer.rings() => match rung {
@@ -383,9 +399,9 @@ impl Owner {
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
-                Effect::Tell(notice) => self.job(Job::Tell(notice)),
-                Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
-                Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
+                Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
+                Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
+                Effect::WithdrawServerNotices => self.job(Job::Say(Say::WithdrawServers)),
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
                     info!(outcome = word, "login {word}");
@@ -519,7 +535,7 @@ async fn keep(
                 Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
             }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
-            Job::Tell(notice) => Incoming::Tell(notice),
+            Job::Say(say) => Incoming::Say(say),
             Job::Settle => Incoming::Event(match custody.settle().await {
                 Settled::AsItWas => continue,
                 Settled::Moved(to) => Event::Moved(to),

@@ -73,6 +73,10 @@ pub struct Opened {
     pub remembered: Option<Remembered>,
     /// The account that the list belongs to, 0 = not known.
     pub list_of: u64,
+    /// The unit gives the token, or something that is none.
+    pub given: bool,
+    /// A keyring may hold an item that does not count and is to be deleted, whatever was chosen.
+    pub residue: bool,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
@@ -136,6 +140,7 @@ impl Custody {
             None => Keeper::open(environment, disk)?,
         };
         let client_id = start.keeper.client_id.clone();
+        let (given, residue) = (credential.is_some(), start.keeper.account.keyring_residue);
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
         let order = Order { keeper, keyring, choice, credential, refused: false };
         let (remembered, list_of) = start.remembered.unzip();
@@ -144,6 +149,8 @@ impl Custody {
             found: start.found,
             remembered,
             list_of: list_of.unwrap_or(0),
+            given,
+            residue,
             complaints: start.complaints,
             custody: Self { order: Arc::new(Mutex::new(order)), secrets },
         })
