@@ -109,8 +109,8 @@ pub struct Daemon {
 /// What comes back to the owner task.
 enum Incoming {
     Event(Event),
-    /// All that had to be on disk before this is told is there.
-    Tell(Notice),
+    /// All that had to be on disk before this is said is there.
+    Say(Say),
     KeyringChanged,
 }
 
@@ -124,7 +124,15 @@ enum Job {
     Remember(Remembered, bool),
     Read,
     Settle,
+    Say(Say),
+}
+
+/// What people are told, or are not to see any longer; in the order it came up.
+enum Say {
     Tell(Notice),
+    WithdrawAccount,
+    WithdrawServer(String),
+    WithdrawServers,
 }
 
 enum Caller {
@@ -139,7 +147,7 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, list_of, complaints } = opened;
+        let Opened { custody, client_id, found, remembered, list_of, given, complaints } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
@@ -147,7 +155,10 @@ impl Daemon {
         let settings = settings(&config);
         let now = timer::now();
         let id = client_id.clone();
-        let domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        let mut domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        if given {
+            domain.token_is_given();
+        }
         Self {
             view: domain.view(),
             domain,
@@ -240,9 +251,12 @@ impl Daemon {
                         owner.job(Job::Settle);
                         owner.happened(Event::KeyringChanged).await;
                     }
-                    Incoming::Tell(notice) => owner.notices.tell(notice),
+                    Incoming::Say(Say::Tell(notice)) => owner.notices.tell(notice),
+                    Incoming::Say(Say::WithdrawAccount) => owner.notices.withdraw_account(),
+                    Incoming::Say(Say::WithdrawServer(id)) => owner.notices.withdraw_server(&id),
+                    Incoming::Say(Say::WithdrawServers) => owner.notices.withdraw_servers(),
                 },
-                word = world.next() => match word {
+                said = world.next() => match said {
                     Word::Network { connectivity, moved } => {
                         debug!(?connectivity, moved, "the network");
                         owner.happened(Event::Network { connectivity, moved }).await;
@@ -421,10 +435,12 @@ impl Owner {
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
-                Effect::Tell(notice) => self.job(Job::Tell(notice)),
-                Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
-                Effect::WithdrawServerNotice(id) => self.notices.withdraw_server(&id),
-                Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
+                Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
+                Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
+                Effect::WithdrawServerNotice(id) => {
+                    self.job(Job::Say(Say::WithdrawServer(id)));
+                }
+                Effect::WithdrawServerNotices => self.job(Job::Say(Say::WithdrawServers)),
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
                     info!(outcome = word, "login {word}");
@@ -460,14 +476,14 @@ impl Owner {
         let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
         tokio::spawn(async move {
             let id = request.id.clone();
-            let probed = prober.probe(request).await;
-            if let Probed::Silent { why } = &probed {
+            let found = prober.probe(request).await;
+            if let Probed::Silent { why } = &found {
                 let reason: Vec<_> = why.split(' ').map(logging::shorten).collect();
                 let reason = reason.join(" ");
                 debug!(id, reason, "a server did not answer: {reason}");
             }
             // Nobody listens any more: we are stopping.
-            let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed }));
+            let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed: found }));
         });
     }
 
@@ -581,7 +597,7 @@ async fn keep(
                 Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
             }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
-            Job::Tell(notice) => Incoming::Tell(notice),
+            Job::Say(say) => Incoming::Say(say),
             Job::Settle => Incoming::Event(match custody.settle().await {
                 Settled::AsItWas => continue,
                 Settled::Moved(to) => Event::Moved(to),

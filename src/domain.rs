@@ -74,6 +74,11 @@ impl Domain {
         }
     }
 
+    /// The unit gives the token: there is nothing to be signed in to or out of.
+    pub fn token_is_given(&mut self) {
+        self.sign_in.token_is_given();
+    }
+
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {

@@ -73,6 +73,8 @@ pub struct Opened {
     pub remembered: Option<Remembered>,
     /// The account that the list belongs to, 0 = not known.
     pub list_of: u64,
+    /// The unit gives the token, or something that is none.
+    pub given: bool,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
@@ -137,8 +139,8 @@ impl Custody {
             None => Keeper::open(environment, disk)?,
         };
         let client_id = start.keeper.client_id.clone();
-        let wants_keyring =
-            credential.is_none() && (choice != Choice::File || start.keeper.item_is_left());
+        let given = credential.is_some();
+        let wants_keyring = !given && (choice != Choice::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
         let order = Order { keeper, keyring, choice, credential, refused: false };
         let (remembered, list_of) = start.remembered.unzip();
@@ -147,6 +149,7 @@ impl Custody {
             found: start.found,
             remembered,
             list_of: list_of.unwrap_or(0),
+            given,
             complaints: start.complaints,
             custody: Self { order: Arc::new(Mutex::new(order)), secrets, wants_keyring },
         })

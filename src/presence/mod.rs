@@ -105,6 +105,7 @@ struct Absence {
 }
 
 /// What a refresh brought.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Copy, Debug)]
 pub struct Look {
     /// One of the lists was read whole.

@@ -19,6 +19,8 @@ use crate::{
 const FRUITLESS: (usize, Duration) = (6, Duration::from_secs(600));
 /// How long a login waits for the store, and then for the account's name.
 pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const NO_WORD_OF_STORE: &str = "The token's store has not answered within 3 s and is \
+                                           asked again: look whether the keyring is waiting for you";
 const NAME_PATIENCE: Duration = Duration::from_secs(3);
 
 pub(super) const CANCELLED: &str =
@@ -57,7 +59,7 @@ impl SignIn {
     }
 
     fn no_login_now(&mut self, turn: &Turn<'_>) -> Option<CallError> {
-        if let Held::Token { storage: Storage::Credential, .. } = self.held {
+        if self.is_given() {
             return Some(given_by_unit());
         }
         let (most, span) = FRUITLESS;
@@ -155,6 +157,7 @@ impl SignIn {
                     turn.push(Effect::Reply(call, Err(error.clone())));
                 }
                 self.login = None;
+                self.adopt_client_id();
             }
             Progress::Claimed(token) => self.claimed(token, turn),
             Progress::Ended(outcome, message) => {
@@ -225,6 +228,15 @@ impl SignIn {
         if login.is_waiting() {
             self.last_login = Some((outcome, message.into()));
             turn.push(Effect::LoginFinished(outcome, message.into()));
+        }
+        self.adopt_client_id();
+    }
+
+    /// The token held may have been found while the login's PINs were out, which are bound to the
+    /// identifier that they were asked for with.
+    fn adopt_client_id(&mut self) {
+        if let Held::Token { record, .. } = &self.held {
+            self.client_id.clone_from(&record.client_id);
         }
     }
 

@@ -101,6 +101,12 @@ impl SignIn {
     /// The keyring was unlocked or locked, came or went: what waited for it is tried again.
     pub fn keyring_changed(&mut self, turn: &mut Turn<'_>) {
         let by_keyring = self.store.fault.as_ref().is_none_or(|fault| fault.of != FaultOf::Disk);
+        if let Some(Arriving { record, stored: Some(Storage::Memory), .. }) = &self.arriving {
+            // The prompt may be answered before plex.tv has told the name.
+            self.storing += 1;
+            turn.push(Effect::Store(record.clone()));
+            return;
+        }
         match &self.held {
             Held::Locked => self.read_store(turn),
             Held::Unknown if by_keyring => self.read_store(turn),
@@ -116,7 +122,11 @@ impl SignIn {
 
     /// The account that is held was moved to another store.
     pub fn moved(&mut self, to: Storage) {
-        if let Held::Token { storage, .. } = &mut self.held {
+        if let (Some(Arriving { stored: Some(storage), .. }), _)
+        | (_, Held::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
+            // What no store has was not moved: that was the account before it.
+            && *storage != Storage::Memory
+        {
             *storage = to;
         }
     }
@@ -132,7 +142,7 @@ impl SignIn {
         if *storage == Storage::SecretService {
             *storage = Storage::Memory;
             self.store.removed = true;
-            self.store.fault = Some(StoreFault::keyring(message.clone()));
+            self.store.fault = Some(StoreFault::disk(message.clone()));
             turn.push(Effect::Tell(Notice::AccountDamaged { message }));
         }
     }
@@ -198,7 +208,13 @@ impl SignIn {
             // Later than we waited for.
             (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
             // A late answer, one more try, or the name added: what failed leaves the old copy.
-            (_, Held::Token { storage: held, .. }, Some(storage)) => *held = storage,
+            (_, Held::Token { storage: held, rejected_since, .. }, Some(storage)) => {
+                if *held == Storage::Memory && rejected_since.is_none() {
+                    // That it would not outlive a restart.
+                    turn.push(Effect::WithdrawAccountNotices);
+                }
+                *held = storage;
+            }
             // The sign-out overtook a record that was waiting for a slow store.
             (None, Held::Nothing, Some(_)) => {
                 self.residue = true;

@@ -12,7 +12,7 @@ use crate::{
     failure::Failure,
     login::word_of,
     verdict::{Means, Source, means},
-    view::{Outcome, Storage},
+    view::Outcome,
 };
 
 /// How long a sign-out waits for plex.tv.
@@ -61,13 +61,14 @@ impl SignIn {
             }
             return Change::None;
         }
+        if self.is_given() {
+            turn.push(Effect::Reply(call, Err(given_by_unit())));
+            return Change::None;
+        }
         match self.held {
             Held::Pending | Held::Unknown | Held::Locked => {
                 let error = self.store_silent("Nothing was changed");
                 turn.push(Effect::Reply(call, Err(error)));
-            }
-            Held::Token { storage: Storage::Credential, .. } => {
-                turn.push(Effect::Reply(call, Err(given_by_unit())));
             }
             Held::Nothing => {
                 self.end_login(Outcome::Cancelled, CANCELLED, turn);

@@ -13,7 +13,7 @@ mod keeping;
 mod leaving;
 
 use self::{
-    arrival::Arriving,
+    arrival::{Arriving, NO_WORD_OF_STORE},
     keeping::{Retry, Store},
     leaving::{STORE_SLOW, SigningOut, Stage},
 };
@@ -39,6 +39,8 @@ pub struct SignIn {
     signing_out: Option<SigningOut>,
     /// Numbers logins and tokens, so that a late answer is known as such.
     counter: u64,
+    /// The token is the unit's to give, even if what it gives is none.
+    given: bool,
     /// The number of the newest token.
     session: u64,
     fruitless: Vec<Boot>,
@@ -100,6 +102,7 @@ impl SignIn {
             arriving: None,
             signing_out: None,
             counter: 0,
+            given: false,
             session: 0,
             fruitless: Vec::new(),
             pins_wait_until: None,
@@ -114,6 +117,15 @@ impl SignIn {
         };
         this.store_read(found, turn);
         this
+    }
+
+    /// The unit gives the token, whatever was found there.
+    pub fn token_is_given(&mut self) {
+        self.given = true;
+    }
+
+    fn is_given(&self) -> bool {
+        self.given || matches!(self.held, Held::Token { storage: Storage::Credential, .. })
     }
 
     /// The token, while one is held.
@@ -211,7 +223,7 @@ impl SignIn {
         match &self.arriving {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
-                    self.store_fails(StoreFault::disk("the token's store does not answer"), turn);
+                    self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), turn);
                     self.storing = 0;
                     self.ask_name(Storage::Memory, turn)
                 }

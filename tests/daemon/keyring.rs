@@ -6,7 +6,7 @@ use plex_accountd::{dbus::client::AccountProxy, view::ErrorName};
 
 use crate::{
     fake::TOKEN,
-    secret_service::{Keyring, Person, State},
+    secret_service::{self, Keyring, Person, State},
     session::{Said, Session, failure, names, status},
 };
 
@@ -189,6 +189,35 @@ async fn the_file_keeps_the_account_where_the_settings_say_so() {
     assert!(keyring.state().calls.is_empty(), "not asked again");
 }
 
+/// A move to the file, or a sign-out, that was cut short before the item was deleted.
+#[tokio::test]
+async fn an_item_that_does_not_count_is_deleted_though_the_file_is_chosen() {
+    for (store, state) in [("file", "signed-in"), ("none", "signed-out")] {
+        let mut session = Session::signed_in().await;
+        session.set("token.store", "\"file\"");
+        let token = session.state().join("token.json");
+        let items = [(0, secret_service::item(std::fs::read(&token).unwrap()))].into();
+        let keyring = Keyring::start(&session.bus, State { items, ..State::default() }).await;
+        let signing_out = store == "none";
+        if signing_out {
+            std::fs::remove_file(token).unwrap();
+        }
+        session.put(
+            "account.json",
+            &format!(
+                r#"{{"version":1,"store":"{store}","signing_out":{signing_out},"keyring_residue":true}}"#
+            ),
+        );
+        let _daemon = session.daemon().await;
+        assert_eq!(status(&session.account().await).await.0, state);
+        let end = Instant::now() + Duration::from_secs(20);
+        while !keyring.state().items.is_empty() {
+            assert!(Instant::now() < end, "{store}: the item is still there");
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    }
+}
+
 #[tokio::test]
 async fn without_a_keyring_the_setting_secret_service_keeps_it_in_memory() {
     let mut session = Session::new().await;
@@ -262,4 +291,27 @@ async fn a_credential_of_the_unit_wins_and_is_changed_by_nobody() {
     daemon.stop().await;
     no_token_on_disk(&session, TOKEN);
     assert_eq!(std::fs::read_to_string(session.state().join("token.json")).unwrap(), beneath);
+}
+
+#[tokio::test]
+async fn a_credential_that_is_no_token_is_said_and_is_the_units_all_the_same() {
+    for junk in [b"\xff\xfe".to_vec(), Vec::new(), vec![b'x'; 1 << 20]] {
+        let mut session = Session::signed_in().await;
+        let beneath = std::fs::read(session.state().join("token.json")).unwrap();
+        let credentials = session.folder().join("credentials");
+        std::fs::create_dir(&credentials).unwrap();
+        std::fs::write(credentials.join("plex-token"), junk).unwrap();
+        session.environment("CREDENTIALS_DIRECTORY", &credentials);
+        let _daemon = session.daemon().await;
+        let account = session.account().await;
+        let (state, details) = status(&account).await;
+        assert_eq!(state, "signed-out");
+        assert_eq!(details.error.as_deref(), Some("org.plexaccountd.Error.StorageFailed"));
+        assert!(details.message.unwrap().contains("plex-token"));
+        for failed in [failure(account.sign_out().await), failure(account.start_login().await)] {
+            assert_eq!(failed.0, ErrorName::StorageFailed);
+            assert!(failed.1.contains("plex-token"), "{}", failed.1);
+        }
+        assert_eq!(std::fs::read(session.state().join("token.json")).unwrap(), beneath);
+    }
 }

@@ -169,9 +169,11 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     assert_eq!(p.count(|e| *e == Effect::Unlock), 0, "asked once");
     p.happens(Event::KeyringChanged);
     assert_eq!(p.stored(), [token("new").expose(); 2]);
+    p.take();
     p.happens(Event::Stored(Ok(Storage::SecretService)));
     assert_eq!(storage(&p), Storage::SecretService);
     assert_eq!(p.view().account.details.fault, None);
+    assert_eq!(p.take(), [Effect::WithdrawAccountNotices], "it is no longer true");
 }
 
 #[test]
@@ -207,6 +209,41 @@ fn a_move_shows_in_the_storage_and_nowhere_else() {
 }
 
 #[test]
+fn a_keyring_that_is_unlocked_before_the_name_has_come_gets_the_token() {
+    let mut p = Player::signed_out();
+    let login = p.login_waits();
+    p.claimed(login, "new");
+    p.happens(Event::Stored(Err(locked())));
+    let session = p.session().unwrap();
+    p.take();
+    p.happens(Event::KeyringChanged);
+    assert_eq!(p.stored(), [token("new").expose()]);
+    p.happens(Event::Stored(Ok(Storage::SecretService)));
+    p.named(session, 1);
+    assert_eq!(storage(&p), Storage::SecretService);
+    let told = Notice::LoginSucceeded { name: "user1".into(), unsaved: None };
+    assert_eq!(p.notices(), [told]);
+}
+
+#[test]
+fn a_move_before_the_name_has_come_is_the_new_accounts_only_if_it_was_stored() {
+    for (stored, then) in [
+        (Ok(Storage::File), Storage::SecretService),
+        (Err(StoreFault::keyring("it hangs")), Storage::Memory),
+    ] {
+        let mut p = Player::signed_in(&[]);
+        let login = p.login_waits();
+        p.claimed(login, "new");
+        p.happens(Event::Stored(stored));
+        p.happens(Event::Moved(Storage::SecretService));
+        p.wait(3);
+        assert_eq!(p.finished(), [Outcome::Succeeded]);
+        p.happens(Event::Moved(Storage::SecretService));
+        assert_eq!(storage(&p), then);
+    }
+}
+
+#[test]
 fn what_somebody_removed_is_used_and_not_written_back() {
     let mut p = Player::new(Found::InKeyring, None);
     p.happens(Event::StoreRead(nameless("old")));
@@ -218,7 +255,7 @@ fn what_somebody_removed_is_used_and_not_written_back() {
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(storage(&p), Storage::Memory);
     let fault = p.view().account.details.fault;
-    assert_eq!(fault, Some((ErrorName::KeyringLocked, "removed".into())));
+    assert_eq!(fault, Some((ErrorName::StorageFailed, "removed".into())), "no lock stops it");
     assert_eq!(p.notices(), [Notice::AccountDamaged { message: "removed".into() }]);
     p.happens(Event::KeyringChanged);
     p.named(session, 1);
@@ -249,5 +286,20 @@ fn the_stored_client_id_takes_the_place_of_ours() {
     };
     record.client_id = "issued-to".into();
     p.happens(Event::StoreRead(Found::Account { record, storage, rejected_since }));
+    assert_eq!(p.domain.client_id(), "issued-to");
+}
+
+#[test]
+fn an_account_found_during_a_login_that_comes_to_nothing_has_its_own_client_id() {
+    let mut p = behind_a_lock();
+    p.login_waits();
+    let Found::Account { mut record, storage, rejected_since } = in_keyring("old") else {
+        unreachable!()
+    };
+    record.client_id = "issued-to".into();
+    p.happens(Event::KeyringChanged);
+    p.happens(Event::StoreRead(Found::Account { record, storage, rejected_since }));
+    assert_eq!(p.domain.client_id(), "client", "the PINs are bound to it");
+    p.cancel_login();
     assert_eq!(p.domain.client_id(), "issued-to");
 }
