@@ -15,6 +15,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    account::PinKind,
     browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
@@ -25,7 +26,8 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Settings, StoreFault},
+    event::{Answer, CallId, Effect, Event, Landing, Settings, StoreFault},
+    landing::{Page, Visitor},
     logging,
     notice::{Click, Notice},
     notices::Notices,
@@ -106,6 +108,8 @@ enum Incoming {
     /// All that had to be on disk before this is told is there.
     Tell(Notice),
     KeyringChanged,
+    /// A browser came to the page of this login.
+    Landed(u64, Visitor),
 }
 
 /// A write, or a read, of the state directory. Done one after the other.
@@ -126,6 +130,7 @@ enum Caller {
     Browser(zbus::Connection),
     Offer(Reply<LoginOffer>),
     Done(Reply<()>),
+    Visitor(Visitor),
 }
 
 impl Daemon {
@@ -188,6 +193,7 @@ impl Daemon {
             client_id: self.client_id,
             client: self.client,
             notices: Notices::new(click_sender),
+            page: None,
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
             incoming: incoming_sender,
@@ -232,6 +238,7 @@ impl Daemon {
                         owner.happened(Event::KeyringChanged).await;
                     }
                     Incoming::Tell(notice) => owner.notices.tell(notice),
+                    Incoming::Landed(login, visitor) => owner.landed(login, visitor).await,
                 },
                 Some(click) = clicks.recv() => owner.clicked(click).await,
                 rung = timer.rings() => match rung {
@@ -261,6 +268,8 @@ struct Owner {
     client_id: String,
     client: Client,
     notices: Notices,
+    /// Where the browser comes back to from the login under way.
+    page: Option<Page>,
     bus: zbus::Connection,
     keyring: Arc<SecretService>,
     incoming: mpsc::UnboundedSender<Incoming>,
@@ -305,6 +314,29 @@ impl Owner {
                 self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
             }
             Click::Never { id } => self.mute(id, u64::MAX).await,
+        }
+    }
+
+    async fn landed(&mut self, login: u64, visitor: Visitor) {
+        self.last_call += 1;
+        let call = self.last_call;
+        self.call(call, Caller::Visitor(visitor), Event::Landed { login, call }).await;
+    }
+
+    /// Serves the page that the browser comes back to, if that is wanted and there is a port.
+    async fn open_page(&mut self, login: u64) -> Option<String> {
+        if !self.config.login.landing_page {
+            return None;
+        }
+        let incoming = self.incoming.clone();
+        // Nobody listens any more: we are stopping.
+        let visit = move |visitor| drop(incoming.send(Incoming::Landed(login, visitor)));
+        match Page::open(visit).await {
+            Ok(page) => self.page.insert(page).url().to_owned().into(),
+            Err(error) => {
+                debug!(%error, "this sign-in has no page to come back to");
+                None
+            }
         }
     }
 
@@ -361,9 +393,16 @@ impl Owner {
                         caller.answer(answer);
                     }
                 }
-                Effect::AskPin { login, kind } => self.ask(move |client| async move {
-                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
-                }),
+                Effect::AskPin { login, kind } => {
+                    let page = match kind {
+                        PinKind::Strong => self.open_page(login).await,
+                        PinKind::Short => None,
+                    };
+                    self.ask(move |client| async move {
+                        let result = client.create_pin(kind, page.as_deref()).await;
+                        Event::PinAnswered { login, kind, result }
+                    });
+                }
                 Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
                     Event::PinPolled { login, kind, result: client.poll_pin(id).await }
                 }),
@@ -384,6 +423,11 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Tell(notice)),
+                Effect::LoginOver(landing) => {
+                    if let Some(page) = self.page.take() {
+                        page.close(landing);
+                    }
+                }
                 Effect::WithdrawAccountNotices => self.notices.withdraw_account(),
                 Effect::WithdrawServerNotices => self.notices.withdraw_servers(),
                 Effect::LoginFinished(outcome, message) => {
@@ -467,7 +511,14 @@ impl Caller {
                 }
             }
             (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
-            (Self::Offer(reply), Ok(Answer::Done)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Visitor(visitor), answer) => {
+                let landing = match answer {
+                    Ok(Answer::Landing(landing)) => landing,
+                    _ => Landing::NotYet, // too many calls
+                };
+                let _ = visitor.send(landing);
+            }
+            (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
             (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }

@@ -105,6 +105,10 @@ impl Domain {
                 self.sign_in.pin_polled(login, kind, result, turn);
                 Change::None
             }
+            Event::Landed { login, call } => {
+                self.sign_in.landed(login, call, turn);
+                Change::None
+            }
             Event::UserAnswered { session, result } => {
                 self.sign_in.user_answered(session, result, turn)
             }

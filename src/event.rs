@@ -127,6 +127,13 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<Option<Token>, Failure>,
     },
+    /// A browser has come back to this login's page, and waits for the answer to this call.
+    Landed {
+        /// The login that the page is of.
+        login: u64,
+        /// The call.
+        call: CallId,
+    },
     /// The answer to [`Effect::AskUser`].
     UserAnswered {
         /// The session that asked.
@@ -222,6 +229,8 @@ pub enum Effect {
     Unlock,
     /// Raise the signal `LoginFinished`.
     LoginFinished(Outcome, String),
+    /// The login is over, with what its page says from now on: put away what was there for it.
+    LoginOver(Landing),
     /// Tell people.
     Tell(Notice),
     /// Take back what was told of the account: it is no longer true.
@@ -237,6 +246,19 @@ pub enum Answer {
     Done,
     /// `StartLogin`'s.
     Offer(LoginOffer),
+    /// What a browser is told that came back to the login's page.
+    Landing(Landing),
+}
+
+/// How a login stands when a browser comes back from plex.tv.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// The token has come.
+    Done,
+    /// It has not, so far.
+    NotYet,
+    /// The login ended without one.
+    Over,
 }
 
 /// The settings that the domain goes by.

@@ -23,6 +23,10 @@ const PIN_PATIENCE: Duration = Duration::from_secs(15);
 const EAGER: Duration = Duration::from_secs(60);
 /// The rarer poll interval, unless the configured one is longer.
 const RELAXED_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two polls out of turn, and the longest interval while a browser waits for the answer.
+const HURRY: Duration = Duration::from_secs(2);
+/// How long a browser that came back waits for the answer.
+pub(crate) const LANDING_PATIENCE: Duration = Duration::from_secs(3);
 
 const KINDS: [PinKind; 2] = [PinKind::Short, PinKind::Strong];
 
@@ -37,6 +41,8 @@ pub struct Login {
     waiting_since: Option<Boot>,
     short: Slot,
     strong: Slot,
+    /// The latest poll out of turn, or the next, where it has to wait.
+    hurried: Option<Boot>,
 }
 
 /// Where one of the two PINs stands.
@@ -54,6 +60,8 @@ struct Granted {
     expires: Boot,
     expires_unix: u64,
     poll: Poll,
+    /// plex.tv asked not to be polled before.
+    rest: Boot,
     /// What plex.tv was like at this PIN's latest poll.
     word: PlexTv,
 }
@@ -88,6 +96,7 @@ impl Login {
             waiting_since: None,
             short: Slot::Asked,
             strong: Slot::Asked,
+            hurried: None,
         }
     }
 
@@ -155,6 +164,7 @@ impl Login {
                     expires_unix: now.unix_at(expires),
                     pin,
                     poll: Poll::Due(now.boot + turn.settings.poll_interval),
+                    rest: now.boot,
                     word: PlexTv::Ok,
                 })
             }
@@ -177,6 +187,9 @@ impl Login {
         };
         let word = word_of(&result);
         granted.word = word;
+        if let Some(wait) = result.as_ref().err().and_then(Failure::retry_after) {
+            granted.rest = now.boot + wait;
+        }
         let mut again = |after: Duration| granted.poll = Poll::Due(now.boot + after);
         let slow = RELAXED_INTERVAL.max(settings.poll_interval);
         let failure = match result {
@@ -193,6 +206,21 @@ impl Login {
             _ => again(slow.max(failure.retry_after().unwrap_or_default())),
         }
         (self.progress(), Some(self.best_word(word)))
+    }
+
+    /// A browser has come back from plex.tv's page: the strong PIN is polled out of turn, but not
+    /// twice in 2 s, nor before plex.tv lets us. A poll under way may have been answered before
+    /// the approval, so it does not count.
+    pub fn hurry(&mut self, now: Boot) {
+        let Slot::Granted(granted) = &mut self.strong else { return };
+        let at = match self.hurried {
+            Some(planned) if planned > now => planned,
+            Some(last) => now.max(last + HURRY),
+            None => now,
+        };
+        let at = at.max(granted.rest);
+        granted.poll = Poll::Due(at);
+        self.hurried = Some(at);
     }
 
     fn best_word(&self, word: PlexTv) -> PlexTv {
@@ -294,7 +322,10 @@ impl Login {
 
     fn interval(&self, now: Now, settings: &Settings) -> Duration {
         let eager = self.waiting_since.is_none_or(|since| now.boot.since(since) < EAGER);
-        if eager { settings.poll_interval } else { RELAXED_INTERVAL.max(settings.poll_interval) }
+        let usual = if eager { Duration::ZERO } else { RELAXED_INTERVAL };
+        let usual = usual.max(settings.poll_interval);
+        let awaited = self.hurried.is_some_and(|at| now.boot.since(at) < LANDING_PATIENCE);
+        if awaited { usual.min(HURRY) } else { usual }
     }
 
     fn granted(&self) -> impl Iterator<Item = &Granted> {

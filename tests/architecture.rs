@@ -23,11 +23,12 @@ const EDGE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
-            "random", "timer",
+            "browser", "command", "config", "custody", "dbus", "landing", "logging", "notices",
+            "plex", "random", "timer",
         ],
     ),
     ("dbus", &["command"]),
+    ("landing", &["random"]),
     ("logging", &[]),
     ("notices", &["timer"]),
     ("plex", &[]),

@@ -7,7 +7,7 @@ use crate::{
     account::{Pin, PinKind, Record, User},
     call::CallError,
     clock::Boot,
-    event::{Answer, CallId, Effect, StoreFault, Turn},
+    event::{Answer, CallId, Effect, Landing, StoreFault, Turn},
     failure::Failure,
     login::{Login, Progress},
     notice::Notice,
@@ -155,6 +155,7 @@ impl SignIn {
                     turn.push(Effect::Reply(call, Err(error.clone())));
                 }
                 self.login = None;
+                self.login_over(Landing::Over, turn);
             }
             Progress::Claimed(token) => self.claimed(token, turn),
             Progress::Ended(outcome, message) => {
@@ -226,6 +227,7 @@ impl SignIn {
             self.last_login = Some((outcome, message.into()));
             turn.push(Effect::LoginFinished(outcome, message.into()));
         }
+        self.login_over(Landing::Over, turn);
     }
 
     /// The token is stored, or nothing would store it: ask whose it is.
@@ -306,6 +308,7 @@ impl SignIn {
         let message = message.unwrap_or_default();
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         turn.push(Effect::LoginFinished(Outcome::Succeeded, message));
+        self.login_over(Landing::Done, turn);
         turn.push(Effect::WithdrawAccountNotices);
         if turn.settings.notify_login {
             turn.push(Effect::Tell(Notice::LoginSucceeded { name, unsaved }));
