@@ -15,7 +15,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use crate::{
-    account::PinKind,
+    account::{KeptLogin, PinKind},
     browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
@@ -100,6 +100,8 @@ pub struct Daemon {
     client_id: String,
     client: Client,
     custody: Custody,
+    /// Where the page of the login was that waits since before this start.
+    page: Option<String>,
 }
 
 /// What comes back to the owner task.
@@ -123,6 +125,7 @@ enum Job {
     Read,
     Settle,
     Tell(Notice),
+    KeepLogin(Option<KeptLogin>),
 }
 
 enum Caller {
@@ -138,7 +141,7 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, list_of, complaints } = opened;
+        let Opened { custody, client_id, found, remembered, list_of, login, complaints } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
@@ -146,7 +149,11 @@ impl Daemon {
         let settings = settings(&config);
         let now = timer::now();
         let id = client_id.clone();
-        let domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        let mut domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
+        let page = login.as_ref().and_then(|login| login.page.clone());
+        if let Some(login) = login {
+            domain.handle(Event::Resume(login), now, &mut first);
+        }
         Self {
             view: domain.view(),
             domain,
@@ -158,6 +165,7 @@ impl Daemon {
             log,
             client_id,
             custody,
+            page,
         }
     }
 
@@ -211,6 +219,9 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&owner.view)),
         ]);
         owner.notices.set_quiet_hours(owner.config.notifications.quiet_hours);
+        if let (Some(login), Some(url)) = (owner.domain.login(), &self.page) {
+            owner.open_page(login, Some(url)).await;
+        }
         owner.perform(self.first).await;
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
@@ -323,15 +334,20 @@ impl Owner {
         self.call(call, Caller::Visitor(visitor), Event::Landed { login, call }).await;
     }
 
-    /// Serves the page that the browser comes back to, if that is wanted and there is a port.
-    async fn open_page(&mut self, login: u64) -> Option<String> {
+    /// Serves the page that the browser comes back to, if that is wanted and there is a port; the
+    /// one that was served before a restart, where there was one.
+    async fn open_page(&mut self, login: u64, before: Option<&str>) -> Option<String> {
         if !self.config.login.landing_page {
             return None;
         }
         let incoming = self.incoming.clone();
         // Nobody listens any more: we are stopping.
         let visit = move |visitor| drop(incoming.send(Incoming::Landed(login, visitor)));
-        match Page::open(visit).await {
+        let page = match before {
+            Some(url) => Page::reopen(url, visit).await,
+            None => Page::open(visit).await,
+        };
+        match page {
             Ok(page) => self.page.insert(page).url().to_owned().into(),
             Err(error) => {
                 debug!(%error, "this sign-in has no page to come back to");
@@ -395,7 +411,7 @@ impl Owner {
                 }
                 Effect::AskPin { login, kind } => {
                     let page = match kind {
-                        PinKind::Strong => self.open_page(login).await,
+                        PinKind::Strong => self.open_page(login, None).await,
                         PinKind::Short => None,
                     };
                     self.ask(move |client| async move {
@@ -423,7 +439,12 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Tell(notice)),
+                Effect::KeepLogin(login) => {
+                    let page = self.page.as_ref().map(|page| page.url().to_owned());
+                    self.job(Job::KeepLogin(Some(KeptLogin { page, ..login })));
+                }
                 Effect::LoginOver(landing) => {
+                    self.job(Job::KeepLogin(None));
                     if let Some(page) = self.page.take() {
                         page.close(landing);
                     }
@@ -459,7 +480,10 @@ impl Owner {
     fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
         // are for what the token's fate depends on.
-        let is_vital = matches!(job, Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read);
+        let is_vital = matches!(
+            job,
+            Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
+        );
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
         }
@@ -578,6 +602,10 @@ async fn keep(
             }),
             Job::EndSignOut => {
                 warn_of(custody.signed_out().await);
+                continue;
+            }
+            Job::KeepLogin(login) => {
+                warn_of(custody.keep_login(login).await);
                 continue;
             }
             Job::KeepRejected(since) => {

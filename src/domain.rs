@@ -137,6 +137,10 @@ impl Domain {
                 self.sign_in.keyring_changed(turn);
                 Change::None
             }
+            Event::Resume(login) => {
+                self.sign_in.resume(login, turn);
+                Change::None
+            }
             Event::AwaitStore(call) => {
                 turn.done(call);
                 Change::None
@@ -174,6 +178,12 @@ impl Domain {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.sign_in.client_id()
+    }
+
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.sign_in.login()
     }
 
     /// What may be seen.

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, User},
+    account::{KeptLogin, Pin, PinId, PinKind, Record, User},
     call::CallError,
     clock::Now,
     failure::Failure,
@@ -165,6 +165,8 @@ pub enum Event {
     KeyringChanged,
     /// `LoginStatus` was called while the first answer of the keyring was pending.
     AwaitStore(CallId),
+    /// A login was waiting when the daemon ended.
+    Resume(KeptLogin),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -227,6 +229,9 @@ pub enum Effect {
     ReadStore,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// Keep the login that waits for the time after a restart; where its page is is not known
+    /// here.
+    KeepLogin(KeptLogin),
     /// Raise the signal `LoginFinished`.
     LoginFinished(Outcome, String),
     /// The login is over, with what its page says from now on: put away what was there for it.

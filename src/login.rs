@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinKind},
+    account::{KeptLogin, KeptPin, Pin, PinKind},
     call::CallError,
     clock::{Boot, Now},
     event::{CallId, Effect, Settings, Turn},
@@ -27,6 +27,9 @@ const RELAXED_INTERVAL: Duration = Duration::from_secs(5);
 const HURRY: Duration = Duration::from_secs(2);
 /// How long a browser that came back waits for the answer.
 pub(crate) const LANDING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// No PIN lives longer.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 const KINDS: [PinKind; 2] = [PinKind::Short, PinKind::Strong];
 
@@ -98,6 +101,62 @@ impl Login {
             strong: Slot::Asked,
             hurried: None,
         }
+    }
+
+    /// Goes on with a login that waited when the daemon ended; `None` if it is over. What waited
+    /// longest is asked at once.
+    #[must_use]
+    pub fn resume(number: u64, kept: KeptLogin, now: Now) -> Option<Self> {
+        let slot = |pin: Option<KeptPin>| {
+            let Some(KeptPin { id, code, url, expires_at }) = pin else {
+                return Some(Slot::Gone { refused: true });
+            };
+            let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
+            (!left.is_zero()).then_some(Slot::Granted(Granted {
+                pin: Pin { id, code, url, expires_in: left },
+                expires: now.boot + left,
+                expires_unix: expires_at,
+                poll: Poll::Due(now.boot),
+                rest: now.boot,
+                word: PlexTv::Unknown,
+            }))
+        };
+        let login = Self {
+            number,
+            callers: Vec::new(),
+            asked_at: now.boot,
+            waiting_since: Some(now.boot),
+            short: slot(kept.short)?,
+            strong: slot(kept.strong)?,
+            hurried: None,
+        };
+        (login.pins() > 0).then_some(login)
+    }
+
+    /// What of it is kept for the time after a restart.
+    #[must_use]
+    pub fn kept(&self, client_id: &str) -> KeptLogin {
+        let kept = |slot: &Slot| match slot {
+            Slot::Granted(Granted { pin, expires_unix, .. }) => Some(KeptPin {
+                id: pin.id,
+                code: pin.code.clone(),
+                url: pin.url.clone(),
+                expires_at: *expires_unix,
+            }),
+            _ => None,
+        };
+        KeptLogin {
+            client_id: client_id.to_owned(),
+            short: kept(&self.short),
+            strong: kept(&self.strong),
+            page: None,
+        }
+    }
+
+    /// How many PINs can still be claimed.
+    #[must_use]
+    pub fn pins(&self) -> usize {
+        self.granted().count()
     }
 
     /// Answers that name another number belong to a login that is over.
@@ -343,7 +402,7 @@ impl Login {
     }
 }
 
-const EXPIRED: &str = "Nobody approved the sign-in in time; start a new one.";
+pub(crate) const EXPIRED: &str = "Nobody approved the sign-in in time; start a new one.";
 const FAILED: &str = "plex.tv refused the sign-in; start a new one.";
 
 impl PlexTv {

@@ -63,6 +63,24 @@ impl Page {
         Self::serve(0, format!("/{nonce:032x}"), visit).await
     }
 
+    /// Serves a page again where it was before a restart.
+    ///
+    /// # Errors
+    ///
+    /// The system's, if the port has another owner now; or the address is none of ours.
+    pub async fn reopen(
+        url: &str,
+        visit: impl Fn(Visitor) + Send + Sync + 'static,
+    ) -> io::Result<Self> {
+        let parts = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.split_once('/'));
+        let (port, nonce) = parts.ok_or(io::ErrorKind::InvalidInput)?;
+        let port = port.parse().map_err(|_| io::ErrorKind::InvalidInput)?;
+        if nonce.len() != 32 {
+            return Err(io::ErrorKind::InvalidInput.into());
+        }
+        Self::serve(port, format!("/{nonce}"), visit).await
+    }
+
     async fn serve(
         port: u16,
         path: String,

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{Change, Held, SignIn, leaving::Stage};
 use crate::{
-    account::{Pin, PinKind, Record, User},
+    account::{KeptLogin, Pin, PinKind, Record, User},
     call::CallError,
     clock::Boot,
     event::{Answer, CallId, Effect, Landing, StoreFault, Turn},
     failure::Failure,
-    login::{Login, Progress},
+    login::{EXPIRED, Login, Progress},
     notice::Notice,
     secret::Token,
     view::{ErrorName, LoginOffer, Outcome, Storage},
@@ -53,6 +53,18 @@ impl SignIn {
             turn.push(Effect::Reply(call, Err(error)));
         } else {
             self.login = Some(Login::start(self.next_number(), call, turn));
+        }
+    }
+
+    /// A login was waiting when the daemon ended: it goes on, or has expired meanwhile.
+    pub fn resume(&mut self, kept: KeptLogin, turn: &mut Turn<'_>) {
+        let ours = kept.client_id == self.client_id
+            && !matches!(self.held, Held::Token { storage: Storage::Credential, .. });
+        let number = self.next_number();
+        self.login = Login::resume(number, kept, turn.now).filter(|_| ours);
+        if self.login.is_none() {
+            self.last_login = Some((Outcome::Expired, EXPIRED.into()));
+            self.login_over(Landing::Over, turn);
         }
     }
 
@@ -133,6 +145,7 @@ impl SignIn {
             return;
         }
         let was_asking = login.still_asking();
+        let pins_before = login.pins();
         let progress = step(login, turn);
         if was_asking && let Some(word) = login.word_at_start() {
             self.plex_tv = word;
@@ -144,6 +157,9 @@ impl SignIn {
             && !login.still_asking()
             && let Some(offer) = login.offer()
         {
+            if was_asking || pins_before != login.pins() {
+                turn.push(Effect::KeepLogin(login.kept(&self.client_id)));
+            }
             for call in login.take_callers() {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }

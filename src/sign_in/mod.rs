@@ -139,6 +139,12 @@ impl SignIn {
         }
     }
 
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.login.as_ref().map(Login::number)
+    }
+
     /// The identifier of this installation towards plex.tv, which goes with the token.
     #[must_use]
     pub fn client_id(&self) -> &str {

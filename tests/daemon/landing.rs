@@ -76,6 +76,51 @@ async fn a_second_login_has_another_page() {
 }
 
 #[tokio::test]
+async fn a_login_that_waits_survives_the_daemon_and_so_does_its_page() {
+    let session = patient().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let offer = account.start_login().await.unwrap();
+    session.written("login.json").await;
+    daemon.kill().await;
+
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let (state, details) = status(&account).await;
+    assert_eq!((&*state, details.code), ("waiting", Some(offer.0.clone())));
+    assert_eq!(account.start_login().await.unwrap(), offer);
+    assert_eq!(session.fake.requests("pins-create").await.len(), 2, "no new ones");
+    session.fake.approve("strong").await;
+    let answer = soon("the page", visit(&forward_url(&offer.2).unwrap())).await.unwrap();
+    assert!(answer.contains("You are signed in to Plex"), "{answer}");
+    watch.login_finished().await;
+    assert_eq!(status(&account).await.0, "signed-in");
+    session.removed("login.json").await;
+}
+
+#[tokio::test]
+async fn a_login_that_waited_for_another_start_of_the_machine_is_over() {
+    let session = patient().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    account.start_login().await.unwrap();
+    daemon.stop().await;
+    let login = std::fs::read_to_string(session.state().join("login.json")).unwrap();
+    let boot_id = std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
+    for other in [login.replace(boot_id.trim(), "0"), "{".into()] {
+        session.put("login.json", &other);
+        let mut watch = session.watch().await;
+        let daemon = session.daemon().await;
+        let (state, details) = status(&account).await;
+        assert_eq!((&*state, details.last_login.as_deref()), ("signed-out", Some("expired")));
+        session.removed("login.json").await;
+        let told = watch.so_far().await;
+        assert!(!told.iter().any(|said| matches!(said, Said::LoginFinished(..))), "{told:?}");
+        daemon.stop().await;
+    }
+}
+
+#[tokio::test]
 async fn no_page_where_none_is_wanted() {
     let mut session = patient().await;
     session.set("login.landing_page", "false");

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plex_accountd::{
-    account::PinKind,
-    event::{Effect, Event, Found, Settings, StoreFault},
+    account::{KeptLogin, PinKind},
+    event::{Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     notice::Notice,
     view::{ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Storage},
@@ -698,6 +698,83 @@ fn login_notices_can_be_turned_off() {
     p.wait(900);
     p.log_in_again();
     assert_eq!(p.notices(), []);
+}
+
+impl Player {
+    fn kept(&self) -> Vec<&KeptLogin> {
+        let kept = self.effects.iter().filter_map(|effect| match effect {
+            Effect::KeepLogin(login) => Some(login),
+            _ => None,
+        });
+        kept.collect()
+    }
+
+    /// A daemon that starts so many seconds later with what an earlier one kept.
+    fn resumed(kept: KeptLogin, seconds: u64) -> Self {
+        let mut p = Self::signed_out();
+        p.sleep(seconds);
+        p.happens(Event::Resume(kept));
+        p
+    }
+}
+
+#[test]
+fn a_login_that_waits_goes_on_after_a_restart() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let (offer, kept) = (p.view().account.details.login.unwrap(), p.kept());
+    assert_eq!(kept.len(), 1, "once, when both PINs are there");
+    let kept = kept[0].clone();
+
+    let mut p = Player::resumed(kept.clone(), 600);
+    assert_eq!(p.state(), LoginState::Waiting);
+    assert_eq!(p.view().account.details.login, Some(offer.clone()));
+    let call = p.start_login();
+    assert_eq!(p.offer(call), offer);
+    assert_eq!(p.count(asks_pin), 0);
+    assert_eq!(p.count(polls), 2, "at once");
+    p.claimed(p.domain.login().unwrap(), "new");
+    p.store_takes();
+    p.named(p.session().unwrap(), 1);
+    assert_eq!(p.finished(), [Outcome::Succeeded]);
+
+    let mut p = Player::resumed(kept, 600);
+    p.wait(299);
+    assert_eq!(p.finished(), []);
+    p.wait(1);
+    assert_eq!(p.finished(), [Outcome::Expired], "by its old deadline");
+}
+
+#[test]
+fn a_login_that_ran_out_meanwhile_is_over_without_a_word() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let kept = p.kept()[0].clone();
+    let others = KeptLogin { client_id: "another".into(), ..kept.clone() };
+    for (kept, seconds) in [(kept, 900), (others, 1), (KeptLogin::default(), 1)] {
+        let mut p = Player::resumed(kept, seconds);
+        assert_eq!(p.state(), LoginState::SignedOut);
+        assert_eq!(p.view().account.details.last_login, Some(Outcome::Expired));
+        assert_eq!((p.finished(), p.notices(), p.count(polls)), (vec![], vec![], 0));
+        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Over)), 1);
+        p.login_waits();
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_login_is_what_is_left_of_it() {
+    let mut p = Player::signed_out();
+    let login = p.login_waits();
+    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    let kept: Vec<_> = p.kept().into_iter().cloned().collect();
+    assert_eq!(kept.len(), 2);
+    assert!(kept[0].short.is_some() && kept[1].short.is_none() && kept[1].strong.is_some());
+    // Far too long a life is no life that plex.tv gives.
+    let mut strong = kept[1].strong.clone().unwrap();
+    strong.expires_at = u64::MAX;
+    let mut p = Player::resumed(KeptLogin { strong: Some(strong), ..kept[1].clone() }, 1);
+    p.wait(3600);
+    assert_eq!(p.finished(), [Outcome::Expired]);
 }
 
 #[test]
