@@ -315,6 +315,11 @@ impl Owner {
                 let caller = Caller::Browser(self.bus.clone());
                 self.call(call, caller, Event::StartLogin(call)).await;
             }
+            Click::Link => {
+                if let Some(offer) = &self.view.account.details.login {
+                    drop(tokio::spawn(open(self.bus.clone(), offer.link_with_code())));
+                }
+            }
             Click::Open { id } => {
                 let server = self.view.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
                 let best = server.map(|s| s.best_uri.clone()).filter(|uri| !uri.is_empty());
@@ -402,10 +407,12 @@ impl Owner {
     }
 
     async fn perform(&mut self, effects: Vec<Effect>) {
+        let mut browses = false;
         for effect in effects {
             match effect {
                 Effect::Reply(call, answer) => {
                     if let Some(caller) = self.calls.remove(&call) {
+                        browses |= matches!(caller, Caller::Browser(_));
                         caller.answer(answer);
                     }
                 }
@@ -439,12 +446,21 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Tell(notice)),
+                Effect::Browse(offer) => {
+                    if self.config.notifications.login && !offer.code.is_empty() {
+                        self.notices.tell(Notice::LoginWaiting(offer.clone()));
+                    }
+                    if !browses {
+                        drop(tokio::spawn(browse(self.bus.clone(), offer)));
+                    }
+                }
                 Effect::KeepLogin(login) => {
                     let page = self.page.as_ref().map(|page| page.url().to_owned());
                     self.job(Job::KeepLogin(Some(KeptLogin { page, ..login })));
                 }
                 Effect::LoginOver(landing) => {
                     self.job(Job::KeepLogin(None));
+                    self.notices.withdraw_login();
                     if let Some(page) = self.page.take() {
                         page.close(landing);
                     }
@@ -681,6 +697,7 @@ fn client(config: &Config, client_id: &str) -> Client {
 fn settings(config: &Config) -> Settings {
     Settings {
         poll_interval: config.login.poll_interval,
+        open_browser: config.login.open_browser,
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
         notify_login: config.notifications.login,

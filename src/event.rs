@@ -229,6 +229,8 @@ pub enum Effect {
     ReadStore,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// A login has begun: take the person there.
+    Browse(LoginOffer),
     /// Keep the login that waits for the time after a restart; where its page is is not known
     /// here.
     KeepLogin(KeptLogin),
@@ -272,6 +274,8 @@ pub enum Landing {
 pub struct Settings {
     /// Time between two polls of a PIN, in the first minute.
     pub poll_interval: Duration,
+    /// Open the sign-in page when a login begins.
+    pub open_browser: bool,
     /// Time between two refreshes.
     pub refresh_interval: Duration,
     /// How long an absence must hold.
@@ -292,6 +296,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             poll_interval: Duration::from_secs(2),
+            open_browser: false,
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             notify_login: true,

@@ -163,6 +163,9 @@ impl SignIn {
             for call in login.take_callers() {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
+            if was_asking && turn.settings.open_browser {
+                turn.push(Effect::Browse(offer));
+            }
         }
         match progress {
             Progress::Open => {}

@@ -700,6 +700,24 @@ fn login_notices_can_be_turned_off() {
     assert_eq!(p.notices(), []);
 }
 
+#[test]
+fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
+    let settings = Settings { open_browser: true, ..Settings::default() };
+    let browses = |p: &Player| p.count(|e| matches!(e, Effect::Browse(_)));
+    let mut p = Player::with(settings, Found::Nothing, None);
+    p.start_login();
+    let login = p.login();
+    p.pin(login, PinKind::Short, Ok(short(900)));
+    assert_eq!(browses(&p), 0, "the other PIN may still come");
+    p.pin(login, PinKind::Strong, Ok(strong(1800)));
+    p.start_login();
+    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    assert_eq!(browses(&p), 1);
+    let mut p = Player::signed_out();
+    p.login_waits();
+    assert_eq!(browses(&p), 0);
+}
+
 impl Player {
     fn kept(&self) -> Vec<&KeptLogin> {
         let kept = self.effects.iter().filter_map(|effect| match effect {
