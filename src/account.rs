@@ -76,6 +76,8 @@ impl fmt::Debug for Pin {
 pub struct KeptLogin {
     /// Who asked for the PINs: nobody else can poll them.
     pub client_id: String,
+    /// When it began, in unix seconds: a token that is newer is what it brought.
+    pub began: u64,
     /// The PIN that is typed.
     pub short: Option<KeptPin>,
     /// The PIN in the link.

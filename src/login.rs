@@ -40,6 +40,8 @@ pub struct Login {
     /// Calls of `StartLogin` that are not answered yet.
     callers: Vec<CallId>,
     asked_at: Boot,
+    /// Unix seconds.
+    began: u64,
     /// When the first PIN came; from then on the state word is `waiting`.
     waiting_since: Option<Boot>,
     short: Slot,
@@ -96,6 +98,7 @@ impl Login {
             number,
             callers: vec![call],
             asked_at: turn.now.boot,
+            began: turn.now.unix,
             waiting_since: None,
             short: Slot::Asked,
             strong: Slot::Asked,
@@ -125,6 +128,7 @@ impl Login {
             number,
             callers: Vec::new(),
             asked_at: now.boot,
+            began: kept.began,
             waiting_since: Some(now.boot),
             short: slot(kept.short)?,
             strong: slot(kept.strong)?,
@@ -147,10 +151,17 @@ impl Login {
         };
         KeptLogin {
             client_id: client_id.to_owned(),
+            began: self.began,
             short: kept(&self.short),
             strong: kept(&self.strong),
             page: None,
         }
+    }
+
+    /// When it began, in unix seconds.
+    #[must_use]
+    pub fn began(&self) -> u64 {
+        self.began
     }
 
     /// How many PINs can still be claimed.

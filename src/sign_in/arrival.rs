@@ -60,12 +60,30 @@ impl SignIn {
     pub fn resume(&mut self, kept: KeptLogin, turn: &mut Turn<'_>) {
         let ours = kept.client_id == self.client_id
             && !matches!(self.held, Held::Token { storage: Storage::Credential, .. });
+        let arrived = ours && self.has_brought(kept.began);
         let number = self.next_number();
         self.login = Login::resume(number, kept, turn.now).filter(|_| ours);
-        if self.login.is_none() {
+        if arrived {
+            self.had_arrived(turn);
+        } else if self.login.is_none() {
             self.last_login = Some((Outcome::Expired, EXPIRED.into()));
             self.login_over(Landing::Over, turn);
         }
+    }
+
+    /// Whether the token held came after this (unix seconds).
+    pub(super) fn has_brought(&self, began: u64) -> bool {
+        matches!(&self.held, Held::Token { record, .. } if record.signed_in_at >= began)
+    }
+
+    /// The login had brought its token before the restart, which came before its end. plex.tv may
+    /// not know its PINs any more.
+    pub(super) fn had_arrived(&mut self, turn: &mut Turn<'_>) {
+        for call in self.login.take().map(|mut login| login.take_callers()).unwrap_or_default() {
+            turn.fail(call, ErrorName::Cancelled, CANCELLED);
+        }
+        self.last_login = Some((Outcome::Succeeded, String::new()));
+        self.login_over(Landing::Done, turn);
     }
 
     fn no_login_now(&mut self, turn: &Turn<'_>) -> Option<CallError> {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_accountd::{
-    account::{KeptLogin, PinKind},
+    account::{KeptLogin, PinKind, Record},
     event::{Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     notice::Notice,
@@ -776,6 +776,40 @@ fn a_login_that_ran_out_meanwhile_is_over_without_a_word() {
         assert_eq!((p.finished(), p.notices(), p.count(polls)), (vec![], vec![], 0));
         assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Over)), 1);
         p.login_waits();
+    }
+}
+
+#[test]
+fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_again() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let kept = p.kept()[0].clone();
+    let brought = |signed_in_at| Found::Account {
+        record: Record { signed_in_at, ..record("new") },
+        storage: Storage::SecretService,
+        rejected_since: None,
+    };
+    // Known at the start, or later by a keyring; and an older account says nothing.
+    for (found, late, arrived) in [
+        (brought(START + 5), None, true),
+        (Found::InKeyring, Some(brought(START + 5)), true),
+        (brought(START - 5), None, false),
+        (Found::InKeyring, Some(brought(START - 5)), false),
+    ] {
+        let mut p = Player::new(found, None);
+        p.sleep(10);
+        p.happens(Event::Resume(kept.clone()));
+        if let Some(found) = late {
+            p.happens(Event::StoreRead(found));
+        }
+        let (state, last) = if arrived {
+            (LoginState::SignedIn, Some(Outcome::Succeeded))
+        } else {
+            (LoginState::Waiting, None)
+        };
+        assert_eq!((p.state(), p.view().account.details.last_login), (state, last));
+        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Done)), usize::from(arrived));
+        assert_eq!(p.finished(), []);
     }
 }
 

@@ -144,6 +144,17 @@ impl Session {
         .await;
     }
 
+    /// Waits until no login is under way.
+    pub async fn login_ends(&self) {
+        let account = self.account().await;
+        soon("the end of the login", async {
+            while status(&account).await.0 == "waiting" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
     /// A folder for whatever the test needs.
     pub fn folder(&self) -> &Path {
         self.folder.path()
