@@ -122,7 +122,7 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
             addresses: None,
             user: None,
         };
-        let lists = Event::ListsAnswered { refresh, lists };
+        let lists = Event::ListsAnswered { refresh, lists, no_route: false };
         domain.handle(lists, now, &mut effects);
         service.publish(domain.view()).await.unwrap();
 

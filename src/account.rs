@@ -42,7 +42,7 @@ pub enum PinKind {
 
 /// The number that a PIN is asked after by. With the client identifier it redeems the token, so
 /// it is never shown.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PinId(pub u64);
 
 impl fmt::Debug for PinId {
@@ -67,5 +67,40 @@ pub struct Pin {
 impl fmt::Debug for Pin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Pin").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// A login that waits, as it outlives a restart of the daemon. It redeems the token: serialized in
+/// `custody` only. One without PINs is over.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogin {
+    /// Who asked for the PINs: nobody else can poll them.
+    pub client_id: String,
+    /// When it began, in unix seconds: a token that is newer is what it brought.
+    pub began: u64,
+    /// The PIN that is typed.
+    pub short: Option<KeptPin>,
+    /// The PIN in the link.
+    pub strong: Option<KeptPin>,
+    /// Where the browser comes back to, if anywhere.
+    pub page: Option<String>,
+}
+
+/// A PIN of such a login.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPin {
+    /// What to poll.
+    pub id: PinId,
+    /// What the person types or the link carries.
+    pub code: String,
+    /// Where the person goes with it.
+    pub url: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+impl fmt::Debug for KeptLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptLogin").finish_non_exhaustive()
     }
 }

@@ -15,6 +15,7 @@ use tokio::{
 use tracing::{debug, error, info, warn};
 
 use crate::{
+    account::{KeptLogin, PinKind},
     browser,
     clock::{Boot, Now},
     command::{CallError, Command, Reply},
@@ -25,8 +26,9 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Settings, StoreFault},
+    event::{Answer, CallId, Effect, Event, Landing, Settings, StoreFault},
     failure::Failure,
+    landing::{Page, Visitor},
     logging,
     loopback::is_loopback,
     notice::{Click, Notice},
@@ -104,6 +106,8 @@ pub struct Daemon {
     client_id: String,
     client: Client,
     custody: Custody,
+    /// Where the page of the login was that waits since before this start.
+    page: Option<String>,
 }
 
 /// What comes back to the owner task.
@@ -112,6 +116,8 @@ enum Incoming {
     /// All that had to be on disk before this is said is there.
     Say(Say),
     KeyringChanged,
+    /// A browser came to the page of this login.
+    Landed(u64, Visitor),
 }
 
 /// A write, or a read, of the state directory. Done one after the other.
@@ -124,6 +130,7 @@ enum Job {
     Remember(Remembered, bool),
     Read,
     Settle,
+    KeepLogin(Option<KeptLogin>),
     Say(Say),
 }
 
@@ -140,6 +147,7 @@ enum Caller {
     Browser(zbus::Connection),
     Offer(Reply<LoginOffer>),
     Done(Reply<()>),
+    Visitor(Visitor),
 }
 
 impl Daemon {
@@ -147,7 +155,8 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, list_of, given, complaints } = opened;
+        let Opened { custody, client_id, found, remembered, list_of, given, login, complaints } =
+            opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
@@ -158,6 +167,10 @@ impl Daemon {
         let mut domain = Domain::new(settings, id, found, remembered, list_of, now, &mut first);
         if given {
             domain.token_is_given();
+        }
+        let page = login.as_ref().and_then(|login| login.page.clone());
+        if let Some(login) = login {
+            domain.handle(Event::Resume(login), now, &mut first);
         }
         Self {
             view: domain.view(),
@@ -170,6 +183,7 @@ impl Daemon {
             log,
             client_id,
             custody,
+            page,
         }
     }
 
@@ -206,6 +220,7 @@ impl Daemon {
             client: self.client,
             prober: Prober::new(probe_timeout),
             notices: Notices::new(click_sender),
+            page: None,
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
             incoming: incoming_sender,
@@ -224,6 +239,9 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&owner.view)),
         ]);
         owner.notices.set_quiet_hours(owner.config.notifications.quiet_hours);
+        if let (Some(login), Some(url)) = (owner.domain.login(), &self.page) {
+            owner.open_page(login, Some(url)).await;
+        }
         owner.perform(self.first).await;
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
@@ -255,6 +273,7 @@ impl Daemon {
                     Incoming::Say(Say::WithdrawAccount) => owner.notices.withdraw_account(),
                     Incoming::Say(Say::WithdrawServer(id)) => owner.notices.withdraw_server(&id),
                     Incoming::Say(Say::WithdrawServers) => owner.notices.withdraw_servers(),
+                    Incoming::Landed(login, visitor) => owner.landed(login, visitor).await,
                 },
                 said = world.next() => match said {
                     Word::Network { connectivity, moved } => {
@@ -293,6 +312,8 @@ struct Owner {
     client: Client,
     prober: Prober,
     notices: Notices,
+    /// Where the browser comes back to from the login under way.
+    page: Option<Page>,
     bus: zbus::Connection,
     keyring: Arc<SecretService>,
     incoming: mpsc::UnboundedSender<Incoming>,
@@ -329,6 +350,11 @@ impl Owner {
                 let caller = Caller::Browser(self.bus.clone());
                 self.call(call, caller, Event::StartLogin(call)).await;
             }
+            Click::Link => {
+                if let Some(offer) = &self.view.account.details.login {
+                    drop(tokio::spawn(open(self.bus.clone(), offer.link_with_code())));
+                }
+            }
             Click::Open { id } => {
                 let server = self.view.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
                 let best = server.map(|s| s.best_uri.clone()).filter(|uri| !uri.is_empty());
@@ -339,6 +365,34 @@ impl Owner {
                 self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
             }
             Click::Never { id } => self.mute(id, u64::MAX).await,
+        }
+    }
+
+    async fn landed(&mut self, login: u64, visitor: Visitor) {
+        self.last_call += 1;
+        let call = self.last_call;
+        self.call(call, Caller::Visitor(visitor), Event::Landed { login, call }).await;
+    }
+
+    /// Serves the page that the browser comes back to, if that is wanted and there is a port; the
+    /// one that was served before a restart, where there was one.
+    async fn open_page(&mut self, login: u64, before: Option<&str>) -> Option<String> {
+        if !self.config.login.landing_page {
+            return None;
+        }
+        let incoming = self.incoming.clone();
+        // Nobody listens any more: we are stopping.
+        let visit = move |visitor| drop(incoming.send(Incoming::Landed(login, visitor)));
+        let page = match before {
+            Some(url) => Page::reopen(url, visit).await,
+            None => Page::open(visit).await,
+        };
+        match page {
+            Ok(page) => self.page.insert(page).url().to_owned().into(),
+            Err(error) => {
+                debug!(%error, "this sign-in has no page to come back to");
+                None
+            }
         }
     }
 
@@ -397,16 +451,25 @@ impl Owner {
     }
 
     async fn perform(&mut self, effects: Vec<Effect>) {
+        let mut browses = false;
         for effect in effects {
             match effect {
                 Effect::Reply(call, answer) => {
                     if let Some(caller) = self.calls.remove(&call) {
+                        browses |= matches!(caller, Caller::Browser(_));
                         caller.answer(answer);
                     }
                 }
-                Effect::AskPin { login, kind } => self.ask(move |client| async move {
-                    Event::PinAnswered { login, kind, result: client.create_pin(kind).await }
-                }),
+                Effect::AskPin { login, kind } => {
+                    let page = match kind {
+                        PinKind::Strong => self.open_page(login, None).await,
+                        PinKind::Short => None,
+                    };
+                    self.ask(move |client| async move {
+                        let result = client.create_pin(kind, page.as_deref()).await;
+                        Event::PinAnswered { login, kind, result }
+                    });
+                }
                 Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
                     Event::PinPolled { login, kind, result: client.poll_pin(id).await }
                 }),
@@ -436,6 +499,25 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
+                Effect::Browse(offer) => {
+                    if self.config.notifications.login && !offer.code.is_empty() {
+                        self.notices.tell(Notice::LoginWaiting(offer.clone()));
+                    }
+                    if !browses {
+                        drop(tokio::spawn(browse(self.bus.clone(), offer)));
+                    }
+                }
+                Effect::KeepLogin(login) => {
+                    let page = self.page.as_ref().map(|page| page.url().to_owned());
+                    self.job(Job::KeepLogin(Some(KeptLogin { page, ..login })));
+                }
+                Effect::LoginOver(landing) => {
+                    self.job(Job::KeepLogin(None));
+                    self.notices.withdraw_login();
+                    if let Some(page) = self.page.take() {
+                        page.close(landing);
+                    }
+                }
                 Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
                 Effect::WithdrawServerNotice(id) => {
                     self.job(Job::Say(Say::WithdrawServer(id)));
@@ -490,7 +572,10 @@ impl Owner {
     fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
         // are for what the token's fate depends on.
-        let is_vital = matches!(job, Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read);
+        let is_vital = matches!(
+            job,
+            Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
+        );
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
         }
@@ -545,7 +630,14 @@ impl Caller {
                 }
             }
             (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
-            (Self::Offer(reply), Ok(Answer::Done)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Visitor(visitor), answer) => {
+                let landing = match answer {
+                    Ok(Answer::Landing(landing)) => landing,
+                    _ => Landing::NotYet, // too many calls
+                };
+                let _ = visitor.send(landing);
+            }
+            (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
             (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
@@ -605,6 +697,10 @@ async fn keep(
             }),
             Job::EndSignOut => {
                 warn_of(custody.signed_out().await);
+                continue;
+            }
+            Job::KeepLogin(login) => {
+                warn_of(custody.keep_login(login).await);
                 continue;
             }
             Job::KeepRejected(since) => {
@@ -680,6 +776,7 @@ fn client(config: &Config, client_id: &str) -> Client {
 fn settings(config: &Config) -> Settings {
     Settings {
         poll_interval: config.login.poll_interval,
+        open_browser: config.login.open_browser,
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
         probe: config.presence.probe,

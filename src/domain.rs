@@ -126,6 +126,10 @@ impl Domain {
                 self.sign_in.pin_polled(login, kind, result, turn);
                 Change::None
             }
+            Event::Landed { login, call } => {
+                self.sign_in.landed(login, call, turn);
+                Change::None
+            }
             Event::UserAnswered { session, result } => {
                 self.sign_in.user_answered(session, result, turn)
             }
@@ -166,6 +170,10 @@ impl Domain {
             Event::Woke => {
                 self.network.woke(turn.now.boot);
                 self.presence.woke(turn);
+                Change::None
+            }
+            Event::Resume(login) => {
+                self.sign_in.resume(login, turn);
                 Change::None
             }
             Event::AwaitStore(call) => {
@@ -219,6 +227,12 @@ impl Domain {
     #[must_use]
     pub fn client_id(&self) -> &str {
         self.sign_in.client_id()
+    }
+
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.sign_in.login()
     }
 
     /// What may be seen.

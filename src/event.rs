@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, User},
+    account::{KeptLogin, Pin, PinId, PinKind, Record, User},
     call::CallError,
     clock::Now,
     failure::Failure,
@@ -129,6 +129,13 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<Option<Token>, Failure>,
     },
+    /// A browser has come back to this login's page, and waits for the answer to this call.
+    Landed {
+        /// The login that the page is of.
+        login: u64,
+        /// The call.
+        call: CallId,
+    },
     /// The answer to [`Effect::AskUser`].
     UserAnswered {
         /// The session that asked.
@@ -180,6 +187,8 @@ pub enum Event {
     Woke,
     /// `LoginStatus` was called while the first answer of the keyring was pending.
     AwaitStore(CallId),
+    /// A login was waiting when the daemon ended.
+    Resume(KeptLogin),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -251,8 +260,15 @@ pub enum Effect {
     ReadStore,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// A login has begun: take the person there.
+    Browse(LoginOffer),
+    /// Keep the login that waits for the time after a restart; where its page is is not known
+    /// here.
+    KeepLogin(KeptLogin),
     /// Raise the signal `LoginFinished`.
     LoginFinished(Outcome, String),
+    /// The login is over, with what its page says from now on: put away what was there for it.
+    LoginOver(Landing),
     /// Tell people.
     Tell(Notice),
     /// Take back what was told of the account: it is no longer true.
@@ -270,6 +286,19 @@ pub enum Answer {
     Done,
     /// `StartLogin`'s.
     Offer(LoginOffer),
+    /// What a browser is told that came back to the login's page.
+    Landing(Landing),
+}
+
+/// How a login stands when a browser comes back from plex.tv.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// The token has come.
+    Done,
+    /// It has not, so far.
+    NotYet,
+    /// The login ended without one.
+    Over,
 }
 
 /// The settings that the domain goes by.
@@ -278,6 +307,8 @@ pub enum Answer {
 pub struct Settings {
     /// Time between two polls of a PIN, in the first minute.
     pub poll_interval: Duration,
+    /// Open the sign-in page when a login begins.
+    pub open_browser: bool,
     /// Time between two refreshes.
     pub refresh_interval: Duration,
     /// How long an absence must hold.
@@ -304,6 +335,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             poll_interval: Duration::from_secs(2),
+            open_browser: false,
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             probe: true,

@@ -15,6 +15,7 @@ pub mod dbus;
 pub mod domain;
 pub mod event;
 pub mod failure;
+pub mod landing;
 pub mod logging;
 pub mod login;
 pub mod loopback;

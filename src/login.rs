@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinKind},
+    account::{KeptLogin, KeptPin, Pin, PinKind},
     call::CallError,
     clock::{Boot, Now},
     event::{CallId, Effect, Settings, Turn},
@@ -23,6 +23,13 @@ const PIN_PATIENCE: Duration = Duration::from_secs(15);
 const EAGER: Duration = Duration::from_secs(60);
 /// The rarer poll interval, unless the configured one is longer.
 const RELAXED_INTERVAL: Duration = Duration::from_secs(5);
+/// Between two polls out of turn, and the longest interval while a browser waits for the answer.
+const HURRY: Duration = Duration::from_secs(2);
+/// How long a browser that came back waits for the answer.
+pub(crate) const LANDING_PATIENCE: Duration = Duration::from_secs(3);
+
+/// No PIN lives longer.
+const LONGEST: Duration = Duration::from_secs(3600);
 
 const KINDS: [PinKind; 2] = [PinKind::Short, PinKind::Strong];
 
@@ -33,10 +40,14 @@ pub struct Login {
     /// Calls of `StartLogin` that are not answered yet.
     callers: Vec<CallId>,
     asked_at: Boot,
+    /// Unix seconds.
+    began: u64,
     /// When the first PIN came; from then on the state word is `waiting`.
     waiting_since: Option<Boot>,
     short: Slot,
     strong: Slot,
+    /// The latest poll out of turn, or the next, where it has to wait.
+    hurried: Option<Boot>,
 }
 
 /// Where one of the two PINs stands.
@@ -54,6 +65,8 @@ struct Granted {
     expires: Boot,
     expires_unix: u64,
     poll: Poll,
+    /// plex.tv asked not to be polled before.
+    rest: Boot,
     /// What plex.tv was like at this PIN's latest poll.
     word: PlexTv,
 }
@@ -85,10 +98,76 @@ impl Login {
             number,
             callers: vec![call],
             asked_at: turn.now.boot,
+            began: turn.now.unix,
             waiting_since: None,
             short: Slot::Asked,
             strong: Slot::Asked,
+            hurried: None,
         }
+    }
+
+    /// Goes on with a login that waited when the daemon ended; `None` if it is over. What waited
+    /// longest is asked at once.
+    #[must_use]
+    pub fn resume(number: u64, kept: KeptLogin, now: Now) -> Option<Self> {
+        let slot = |pin: Option<KeptPin>| {
+            let Some(KeptPin { id, code, url, expires_at }) = pin else {
+                return Some(Slot::Gone { refused: true });
+            };
+            let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
+            (!left.is_zero()).then_some(Slot::Granted(Granted {
+                pin: Pin { id, code, url, expires_in: left },
+                expires: now.boot + left,
+                expires_unix: expires_at,
+                poll: Poll::Due(now.boot),
+                rest: now.boot,
+                word: PlexTv::Unknown,
+            }))
+        };
+        let login = Self {
+            number,
+            callers: Vec::new(),
+            asked_at: now.boot,
+            began: kept.began,
+            waiting_since: Some(now.boot),
+            short: slot(kept.short)?,
+            strong: slot(kept.strong)?,
+            hurried: None,
+        };
+        (login.pins() > 0).then_some(login)
+    }
+
+    /// What of it is kept for the time after a restart.
+    #[must_use]
+    pub fn kept(&self, client_id: &str) -> KeptLogin {
+        let kept = |slot: &Slot| match slot {
+            Slot::Granted(Granted { pin, expires_unix, .. }) => Some(KeptPin {
+                id: pin.id,
+                code: pin.code.clone(),
+                url: pin.url.clone(),
+                expires_at: *expires_unix,
+            }),
+            _ => None,
+        };
+        KeptLogin {
+            client_id: client_id.to_owned(),
+            began: self.began,
+            short: kept(&self.short),
+            strong: kept(&self.strong),
+            page: None,
+        }
+    }
+
+    /// When it began, in unix seconds.
+    #[must_use]
+    pub fn began(&self) -> u64 {
+        self.began
+    }
+
+    /// How many PINs can still be claimed.
+    #[must_use]
+    pub fn pins(&self) -> usize {
+        self.granted().count()
     }
 
     /// Answers that name another number belong to a login that is over.
@@ -155,6 +234,7 @@ impl Login {
                     expires_unix: now.unix_at(expires),
                     pin,
                     poll: Poll::Due(now.boot + turn.settings.poll_interval),
+                    rest: now.boot,
                     word: PlexTv::Ok,
                 })
             }
@@ -177,6 +257,9 @@ impl Login {
         };
         let word = word_of(&result);
         granted.word = word;
+        if let Some(wait) = result.as_ref().err().and_then(Failure::retry_after) {
+            granted.rest = now.boot + wait;
+        }
         let mut again = |after: Duration| granted.poll = Poll::Due(now.boot + after);
         let slow = RELAXED_INTERVAL.max(settings.poll_interval);
         let failure = match result {
@@ -193,6 +276,21 @@ impl Login {
             _ => again(slow.max(failure.retry_after().unwrap_or_default())),
         }
         (self.progress(), Some(self.best_word(word)))
+    }
+
+    /// A browser has come back from plex.tv's page: the strong PIN is polled out of turn, but not
+    /// twice in 2 s, nor before plex.tv lets us. A poll under way may have been answered before
+    /// the approval, so it does not count.
+    pub fn hurry(&mut self, now: Boot) {
+        let Slot::Granted(granted) = &mut self.strong else { return };
+        let at = match self.hurried {
+            Some(planned) if planned > now => planned,
+            Some(last) => now.max(last + HURRY),
+            None => now,
+        };
+        let at = at.max(granted.rest);
+        granted.poll = Poll::Due(at);
+        self.hurried = Some(at);
     }
 
     fn best_word(&self, word: PlexTv) -> PlexTv {
@@ -294,7 +392,10 @@ impl Login {
 
     fn interval(&self, now: Now, settings: &Settings) -> Duration {
         let eager = self.waiting_since.is_none_or(|since| now.boot.since(since) < EAGER);
-        if eager { settings.poll_interval } else { RELAXED_INTERVAL.max(settings.poll_interval) }
+        let usual = if eager { Duration::ZERO } else { RELAXED_INTERVAL };
+        let usual = usual.max(settings.poll_interval);
+        let awaited = self.hurried.is_some_and(|at| now.boot.since(at) < LANDING_PATIENCE);
+        if awaited { usual.min(HURRY) } else { usual }
     }
 
     fn granted(&self) -> impl Iterator<Item = &Granted> {
@@ -312,7 +413,7 @@ impl Login {
     }
 }
 
-const EXPIRED: &str = "Nobody approved the sign-in in time; start a new one.";
+pub(crate) const EXPIRED: &str = "Nobody approved the sign-in in time; start a new one.";
 const FAILED: &str = "plex.tv refused the sign-in; start a new one.";
 
 impl PlexTv {

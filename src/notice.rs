@@ -3,12 +3,16 @@
 
 use jiff::civil::Time;
 
+use crate::view::LoginOffer;
+
 /// How many servers that change in one refresh are told as one.
 pub const TOGETHER: usize = 3;
 
-/// Something that people are told. No secret is ever in it; names are foreign text as it came.
+/// Something that people are told. No token is ever in it; names are foreign text as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Notice {
+    /// A login was started, and its page opened in the browser: the code, for another browser.
+    LoginWaiting(LoginOffer),
     /// A login brought a token.
     LoginSucceeded {
         /// Whose account it is; `""` while not known.
@@ -66,6 +70,8 @@ pub enum Notice {
 pub enum Click {
     /// The button that starts a new login.
     SignIn,
+    /// The page where the code of the login under way is typed.
+    Link,
     /// The notification itself, or the button that opens a page in the browser.
     Open {
         /// The server that the notification is about; `None` where it is about several.

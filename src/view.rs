@@ -83,6 +83,15 @@ pub struct LoginOffer {
     pub expires_at: u64,
 }
 
+impl LoginOffer {
+    /// Where to go with the short code filled in.
+    #[must_use]
+    pub fn link_with_code(&self) -> String {
+        let code: String = url::form_urlencoded::byte_serialize(self.code.as_bytes()).collect();
+        format!("{}/?pin={code}", self.link_url.trim_end_matches('/'))
+    }
+}
+
 // The code and the link redeem the token while they live: they belong on the bus, by contract,
 // and nowhere else.
 impl std::fmt::Debug for LoginOffer {

@@ -23,11 +23,12 @@ const EDGE: &[(&str, &[&str])] = &[
     (
         "daemon",
         &[
-            "browser", "command", "config", "custody", "dbus", "logging", "notices", "plex",
-            "random", "timer", "world",
+            "browser", "command", "config", "custody", "dbus", "landing", "logging", "notices",
+            "plex", "random", "timer", "world",
         ],
     ),
     ("dbus", &["command"]),
+    ("landing", &["random"]),
     ("logging", &[]),
     ("notices", &["timer"]),
     ("plex", &[]),

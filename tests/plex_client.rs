@@ -72,7 +72,7 @@ fn refused(status: u16, code: Option<i64>, bad_token: bool) -> Failure {
 #[tokio::test]
 async fn a_short_pin_is_typed_at_the_link_page() {
     let plex_tv = Stand::always(http(201, &fixture("made/pin_201_short.json"))).await;
-    let pin = plex_tv.client().create_pin(PinKind::Short).await.unwrap();
+    let pin = plex_tv.client().create_pin(PinKind::Short, None).await.unwrap();
     assert_eq!(pin.id, PinId(702_114_455));
     assert_eq!(pin.code, "7RQZ");
     assert_eq!(pin.url, "https://plex.tv/link");
@@ -84,7 +84,7 @@ async fn a_short_pin_is_typed_at_the_link_page() {
 async fn a_strong_pin_stands_in_the_link_for_a_browser() {
     for file in ["made/pin_201_strong.json", "made/pin_201_strong.xml"] {
         let plex_tv = Stand::always(http(201, &fixture(file))).await;
-        let pin = plex_tv.client().create_pin(PinKind::Strong).await.unwrap();
+        let pin = plex_tv.client().create_pin(PinKind::Strong, None).await.unwrap();
         assert_eq!(pin.id, PinId(1_483_920_114), "{file}");
         assert_eq!(pin.expires_in, Duration::from_secs(1800), "{file}");
         assert_eq!(
@@ -101,7 +101,7 @@ async fn a_strong_pin_stands_in_the_link_for_a_browser() {
 #[tokio::test]
 async fn pins_are_taken_as_plex_tv_gives_them_and_in_no_other_way() {
     let ask = async |body: &str| {
-        Stand::always(http(201, body)).await.client().create_pin(PinKind::Short).await
+        Stand::always(http(201, body)).await.client().create_pin(PinKind::Short, None).await
     };
     let pin = async |body: &str| -> Pin { ask(body).await.unwrap() };
     assert_eq!(pin(&fixture("made/pin_id_beyond_i32.json")).await.id, PIN);
@@ -173,7 +173,7 @@ async fn pin_calls_name_the_device_and_carry_no_token() {
     let plex_tv =
         Stand::always(http(200, &fixture("made/pin_200_pending_counting_down.json"))).await;
     plex_tv.client().poll_pin(PIN).await.unwrap();
-    plex_tv.client().create_pin(PinKind::Strong).await.unwrap();
+    plex_tv.client().create_pin(PinKind::Strong, None).await.unwrap();
     assert_eq!(plex_tv.asked(), ["GET /api/v2/pins/4294967297", "POST /api/v2/pins?strong=true"]);
     for head in plex_tv.heads.lock().unwrap().iter() {
         for line in [
@@ -272,7 +272,7 @@ async fn an_unknown_pin_is_gone_whatever_the_body() {
     }
     // Where no PIN was named, none can be gone.
     let plex_tv = Stand::always(http(404, "")).await;
-    let result = plex_tv.client().create_pin(PinKind::Short).await;
+    let result = plex_tv.client().create_pin(PinKind::Short, None).await;
     assert_eq!(result.unwrap_err(), refused(404, None, false));
 }
 

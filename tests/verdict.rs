@@ -107,7 +107,7 @@ async fn failures(client: &Client) -> Vec<(Source, Failure)> {
     let token = Token::new("planted-token".into()).unwrap();
     let lists = client.lists(&token).await;
     vec![
-        (Source::PinRequest, client.create_pin(PinKind::Short).await.unwrap_err()),
+        (Source::PinRequest, client.create_pin(PinKind::Short, None).await.unwrap_err()),
         (Source::PinPoll, client.poll_pin(PinId(7)).await.unwrap_err()),
         (Source::User, client.user(&token).await.unwrap_err()),
         (Source::List, lists.v2.unwrap_err()),

@@ -78,7 +78,7 @@ pub struct Device {
 pub struct Login {
     /// Time between two looks at a PIN; 1…30 s, from 50 ms where plex.tv is on loopback.
     pub poll_interval: Duration,
-    /// Open the sign-in page when a login starts. Always `false` in this version.
+    /// Open the sign-in page when a login starts.
     pub open_browser: bool,
     /// Serve the loopback page that ends a browser login at once.
     pub landing_page: bool,

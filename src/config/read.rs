@@ -149,11 +149,7 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
             let range = least(s(1), ms(50))..=s(30);
             config.login.poll_interval = value::duration(value, &range)?;
         }
-        "login.open_browser" => {
-            if value::boolean(value)? {
-                return Err("= true is not in this version; leave it out or say false".into());
-            }
-        }
+        "login.open_browser" => config.login.open_browser = value::boolean(value)?,
         "login.landing_page" => config.login.landing_page = value::boolean(value)?,
         "refresh.interval" => {
             let range = least(s(30), s(1))..=s(24 * 3600);

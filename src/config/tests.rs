@@ -56,7 +56,7 @@ fn every_key_reaches_its_setting() {
         device.product = "Probe"
         device.name = "Küche"
         login.poll_interval = "50ms"
-        login.open_browser = false
+        login.open_browser = true
         login.landing_page = false
         refresh.interval = "1s"
         presence.grace = "0s"
@@ -88,7 +88,7 @@ fn every_key_reaches_its_setting() {
         device: Device { product: "Probe".into(), name: Some("Küche".into()) },
         login: Login {
             poll_interval: Duration::from_millis(50),
-            open_browser: false,
+            open_browser: true,
             landing_page: false,
         },
         refresh: Refresh { interval: Duration::from_secs(1) },
@@ -300,13 +300,6 @@ fn names_for_plex_tv_fit_into_a_header() {
     let longest = "é".repeat(128);
     let config = parse(&format!("device.name = \"{longest}\"")).unwrap();
     assert_eq!(config.device.name, Some(longest));
-}
-
-#[test]
-fn one_setting_waits_for_a_later_version() {
-    let message = error("login.open_browser = true");
-    assert!(message.contains("not in this version"), "{message}");
-    assert!(message.contains("login.open_browser"), "{message}");
 }
 
 #[test]

@@ -278,6 +278,7 @@ impl Keeper {
         let rest = self
             .token
             .delete()
+            .and_then(|()| self.keep_login(None))
             .and_then(|()| self.remove_rest())
             .and_then(|()| self.write_account(note));
         if let Err(e) = rest {

@@ -9,8 +9,8 @@ use crate::{
     secret::Token,
 };
 
-/// The version of all three files. A higher number is another program's, to be left alone.
-const VERSION: u32 = 1;
+/// The version of all files. A higher number is another program's, to be left alone.
+pub(super) const VERSION: u32 = 1;
 
 /// Why bytes are no file of ours.
 #[derive(Debug, PartialEq, Eq)]
@@ -165,7 +165,7 @@ pub(super) fn is_client_id(text: &str) -> bool {
     (1..=255).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_graphic())
 }
 
-fn from_bytes<T: for<'de> Deserialize<'de>>(
+pub(super) fn from_bytes<T: for<'de> Deserialize<'de>>(
     bytes: &[u8],
     version: impl FnOnce(&T) -> u32,
 ) -> Result<T, Bad> {
@@ -188,7 +188,7 @@ fn from_bytes<T: for<'de> Deserialize<'de>>(
 }
 
 #[allow(clippy::expect_used)] // strings, numbers and lists: nothing that JSON can't hold
-fn to_bytes(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
+pub(super) fn to_bytes(value: &impl Serialize) -> Zeroizing<Vec<u8>> {
     // Enough for any token record, so that growing leaves no copy of it behind.
     let mut bytes = Zeroizing::new(Vec::with_capacity(16 * 1024));
     serde_json::to_writer_pretty(&mut *bytes, value).expect("plain data is JSON");

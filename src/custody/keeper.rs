@@ -230,6 +230,7 @@ impl Keeper {
             },
         }
         if self.account.signing_out {
+            complaints.extend(self.keep_login(None).err().map(|e| e.to_string()));
             if let Err(e) = self.finish_sign_out() {
                 complaints.push(format!("The sign-out could not be finished: {e}"));
             }

@@ -1,8 +1,8 @@
 //! The account at rest: the token, whose it is, and the last server list, in the desktop's keyring
 //! and a state folder, so that it survives whatever the machine does.
 //!
-//! Files: `client-id` (never removed by us), `token.json` (the only one with a secret; not there
-//! while a keyring holds it), `account.json` (which store holds the token, whether it was refused,
+//! Files: `client-id` (never removed by us), `token.json` (not there while a keyring holds the
+//! token), `login.json` (while a login waits; no other file has a secret), `account.json` (which store holds the token, whether it was refused,
 //! whether a sign-out is under way), `servers.json`. The folder has mode 0700, the files 0600; each
 //! is written beside its place, waited for, and renamed into it. A token that the unit gives goes
 //! before all of them; `servers-credential.json` is the list of its servers.
@@ -19,6 +19,7 @@ mod folder;
 mod form;
 mod keeper;
 mod keyring;
+mod login_file;
 mod order;
 pub mod secret_service;
 #[cfg(test)]
@@ -39,7 +40,7 @@ use tokio::{
 };
 
 pub use crate::event::{Found, StoreFault};
-use crate::{account::Record, presence::Remembered, view::Storage};
+use crate::{account::KeptLogin, account::Record, presence::Remembered, view::Storage};
 use credential::Credential;
 pub use directories::Directories;
 use disk::{Disk, RealDisk};
@@ -75,6 +76,8 @@ pub struct Opened {
     pub list_of: u64,
     /// The unit gives the token, or something that is none.
     pub given: bool,
+    /// The login that waited when the daemon ended; one without PINs is over.
+    pub login: Option<KeptLogin>,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
@@ -134,10 +137,11 @@ impl Custody {
         secrets: Arc<SecretService>,
     ) -> Result<Opened, String> {
         let mut credential = Credential::find(environment, disk);
-        let start = match &mut credential {
+        let mut start = match &mut credential {
             Some(credential) => credential.open(environment)?,
             None => Keeper::open(environment, disk)?,
         };
+        let login = start.keeper.kept_login(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
         let given = credential.is_some();
         let wants_keyring = !given && (choice != Choice::File || start.keeper.item_is_left());
@@ -150,6 +154,7 @@ impl Custody {
             remembered,
             list_of: list_of.unwrap_or(0),
             given,
+            login,
             complaints: start.complaints,
             custody: Self { order: Arc::new(Mutex::new(order)), secrets, wants_keyring },
         })

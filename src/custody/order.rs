@@ -275,7 +275,7 @@ impl Order {
         }
     }
 
-    async fn disk<T: Send + 'static>(
+    pub(super) async fn disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
     ) -> Result<T, StoreFault> {

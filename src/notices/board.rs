@@ -6,6 +6,7 @@ use zbus::message::Sequence;
 
 use super::text::{self, Text};
 use crate::notice::{Click, Notice};
+use crate::view::LoginOffer;
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
 /// oldest is forgotten, which costs it its replacement and, where it still waits for a
@@ -21,6 +22,8 @@ pub(super) enum About {
         /// It asks for a new sign-in.
         lost: bool,
     },
+    /// The login under way.
+    Login(LoginOffer),
     /// plex.tv itself: one at most, likewise.
     PlexTv { back: bool },
     /// Servers that went offline together, and what became of each.
@@ -51,6 +54,8 @@ pub(super) struct Look {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Button {
     SignIn,
+    /// Does what a click on the notification itself does, too.
+    Link,
     /// Does what a click on the notification itself does.
     Open,
     Mute,
@@ -149,6 +154,7 @@ impl Board {
         };
         match button {
             Button::SignIn => Some(Click::SignIn),
+            Button::Link => Some(Click::Link),
             Button::Open => Some(Click::Open { id: server }),
             Button::Mute => server.map(|id| Click::Mute { id }),
             Button::Never => server.map(|id| Click::Never { id }),
@@ -197,6 +203,7 @@ impl Board {
             Notice::ManyOffline { servers } => self.offline(servers, quiet),
             Notice::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
             Notice::ManyBack { servers } => self.back(servers, quiet),
+            Notice::LoginWaiting(offer) => self.replace(About::Login(offer), About::is_login),
             Notice::PlexTvUnreachable => {
                 self.replace(About::PlexTv { back: false }, About::is_plex_tv)
             }
@@ -230,10 +237,15 @@ impl Board {
         self.take_down(About::is_account)
     }
 
+    /// Takes away what is said of the login under way.
+    pub(super) fn withdraw_login(&mut self) -> Vec<Step> {
+        self.take_down(About::is_login)
+    }
+
     /// Takes away what is said of servers, and of plex.tv, which they were asked from.
     pub(super) fn withdraw_servers(&mut self) -> Vec<Step> {
         self.held.clear();
-        self.take_down(|about| !about.is_account())
+        self.take_down(|about| !about.is_account() && !about.is_login())
     }
 
     /// Takes away that this server is offline.
@@ -384,6 +396,10 @@ impl About {
         matches!(self, Self::Account { .. })
     }
 
+    fn is_login(&self) -> bool {
+        matches!(self, Self::Login(_))
+    }
+
     fn is_plex_tv(&self) -> bool {
         matches!(self, Self::PlexTv { .. })
     }
@@ -394,6 +410,12 @@ impl About {
                 text: text.clone(),
                 matters: *lost,
                 buttons: if *lost { &[Button::SignIn] } else { &[] },
+                category: None,
+            },
+            Self::Login(offer) => Look {
+                text: text::login(offer),
+                matters: true,
+                buttons: &[Button::Link],
                 category: None,
             },
             Self::PlexTv { back } => Look {
@@ -436,6 +458,7 @@ impl Button {
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::SignIn => "signin",
+            Self::Link => "link",
             Self::Open => "open",
             Self::Mute => "mute",
             Self::Never => "never",
@@ -443,7 +466,12 @@ impl Button {
     }
 
     fn answers_to(self, key: &str) -> bool {
-        self.key() == key || self == Self::Open && key == DEFAULT
+        self.key() == key || self.is_main() && key == DEFAULT
+    }
+
+    /// A click on the notification itself does the same.
+    pub(super) fn is_main(self) -> bool {
+        matches!(self, Self::Open | Self::Link)
     }
 }
 

@@ -15,7 +15,7 @@ use zbus::names::{BusName, MemberName};
 use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::Order;
-use super::board::{Board, Button, DEFAULT, Look, Step};
+use super::board::{Board, DEFAULT, Look, Step};
 use super::foreign::escaped;
 use super::{quiet, text};
 use crate::notice::{Click, QuietHours};
@@ -79,6 +79,7 @@ pub(super) async fn work(
                         board.plan(notice, quiet_until(&hours).is_some())
                     }
                     Some(Order::WithdrawAccount) => board.withdraw_account(),
+                    Some(Order::WithdrawLogin) => board.withdraw_login(),
                     Some(Order::WithdrawServers) => board.withdraw_servers(),
                     Some(Order::WithdrawServer(id)) => board.withdraw_server(&id),
                 },
@@ -143,7 +144,7 @@ fn clicked(
     };
     let steps = match &click {
         Click::Mute { id } | Click::Never { id } => board.withdraw_server(id),
-        Click::SignIn | Click::Open { .. } => Vec::new(),
+        Click::SignIn | Click::Link | Click::Open { .. } => Vec::new(),
     };
     // Nobody listens any more: we are stopping.
     let _ = clicks.send(click);
@@ -222,7 +223,7 @@ fn message(look: &Look, can: Capabilities, softly: bool) -> Option<Notification>
         for button in look.buttons {
             notification.action(button.key(), text::label(*button));
         }
-        if look.buttons.contains(&Button::Open) {
+        if look.buttons.iter().any(|button| button.is_main()) {
             // Without a label, for those that would make a button of it.
             notification.action(DEFAULT, "");
         }

@@ -38,6 +38,7 @@ const WAITING: usize = 64;
 enum Order {
     Tell(Notice),
     WithdrawAccount,
+    WithdrawLogin,
     WithdrawServers,
     WithdrawServer(String),
 }
@@ -105,6 +106,11 @@ impl Notices {
     /// Takes away what is said of the account, after a new login that is not told for example.
     pub fn withdraw_account(&mut self) {
         self.withdraw(Order::WithdrawAccount);
+    }
+
+    /// Takes away what is said of the login under way, which is over.
+    pub fn withdraw_login(&mut self) {
+        self.withdraw(Order::WithdrawLogin);
     }
 
     /// Takes away what is said of servers and of plex.tv, after a sign-out for example.

@@ -4,6 +4,7 @@
 use super::board::Button;
 use super::foreign::{isolated, sentence};
 use crate::notice::Notice;
+use crate::view::LoginOffer;
 
 /// How many names a list shows before it counts the rest.
 const NAMED: usize = 5;
@@ -21,6 +22,7 @@ pub(super) struct Text {
 pub(super) fn label(button: Button) -> &'static str {
     match button {
         Button::SignIn => "Sign in",
+        Button::Link => "Open plex.tv/link",
         Button::Open => "Open",
         Button::Mute => "Mute for 8 hours",
         Button::Never => "Never for this server",
@@ -77,13 +79,28 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
             "Please sign in to Plex again",
             "Plex no longer accepts this computer's sign-in; “plexctl login” makes a new one.",
         ),
-        Notice::ServerOffline { .. }
+        Notice::LoginWaiting(_)
+        | Notice::ServerOffline { .. }
         | Notice::ServerBack { .. }
         | Notice::ManyOffline { .. }
         | Notice::ManyBack { .. }
         | Notice::PlexTvUnreachable
         | Notice::PlexTvBack => return None,
     })
+}
+
+/// The text of a notice about a login under way that has a code.
+pub(super) fn login(offer: &LoginOffer) -> Text {
+    let LoginOffer { code, link_url, auth_url, .. } = offer;
+    let link = link_url.split_once("://").map_or(link_url.as_str(), |(_, link)| link);
+    text(
+        "Sign in to Plex",
+        if auth_url.is_empty() {
+            format!("Type {code} at {link} on any device.")
+        } else {
+            format!("Allow it in the browser that opens, or type {code} at {link} on any device.")
+        },
+    )
 }
 
 /// The text of a notice about plex.tv itself.

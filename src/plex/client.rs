@@ -53,8 +53,13 @@ impl Client {
         Self(Arc::new(Inner { settings, device, http }))
     }
 
-    /// Asks for a PIN: `POST /api/v2/pins`.
-    pub async fn create_pin(&self, kind: PinKind) -> Result<Pin, Failure> {
+    /// Asks for a PIN: `POST /api/v2/pins`. The browser that approves a strong one goes to
+    /// `forward_url` then.
+    pub async fn create_pin(
+        &self,
+        kind: PinKind,
+        forward_url: Option<&str>,
+    ) -> Result<Pin, Failure> {
         let Inner { settings, device, .. } = &*self.0;
         let query = match kind {
             PinKind::Short => None,
@@ -62,7 +67,7 @@ impl Client {
         };
         let url = endpoint(&settings.base_url, "api/v2/pins", query);
         let answer = self.ask(Method::POST, url, None, About::Other).await?;
-        pin::granted(&answer, kind, settings, device)
+        pin::granted(&answer, kind, settings, device, forward_url)
     }
 
     /// Asks whether a PIN is claimed: `GET /api/v2/pins/{id}`. `None` means not yet.

@@ -58,6 +58,7 @@ pub(super) fn granted(
     kind: PinKind,
     settings: &Settings,
     device: &Device,
+    forward_url: Option<&str>,
 ) -> Result<Pin, Failure> {
     let mut fields = PinFields::default();
     document::read(body, &mut fields)?;
@@ -74,7 +75,7 @@ pub(super) fn granted(
     let seconds = fields.expires_in.unwrap_or(usual).clamp(*LIFE.start(), *LIFE.end());
     let url = match kind {
         PinKind::Short => settings.link_url.to_string(),
-        PinKind::Strong => auth_link(&settings.auth_url, device, &code, &[]),
+        PinKind::Strong => auth_link(&settings.auth_url, device, &code, forward_url),
     };
     Ok(Pin { id: PinId(id), code, url, expires_in: Duration::from_secs(seconds) })
 }
@@ -94,8 +95,8 @@ pub(super) fn claimed(body: &[u8]) -> Result<Option<Token>, Failure> {
 }
 
 /// The link for a browser: everything it carries stands behind the `#`, so that it reaches no
-/// server's log. `more` are further parameters.
-fn auth_link(page: &Url, device: &Device, code: &str, more: &[(&str, &str)]) -> String {
+/// server's log.
+fn auth_link(page: &Url, device: &Device, code: &str, forward_url: Option<&str>) -> String {
     let mut page = page.clone();
     page.set_fragment(None);
     let mut link = format!("{page}#?");
@@ -104,7 +105,8 @@ fn auth_link(page: &Url, device: &Device, code: &str, more: &[(&str, &str)]) -> 
         ("code", code),
         ("context[device][product]", device.product.as_str()),
     ];
-    for (name, value) in parameters.iter().chain(more) {
+    let forward_url = forward_url.map(|url| ("forwardUrl", url));
+    for (name, value) in parameters.into_iter().chain(forward_url) {
         if !link.ends_with('?') {
             link.push('&');
         }

@@ -4,12 +4,12 @@ use std::time::Duration;
 
 use super::{Change, Held, SignIn, leaving::Stage};
 use crate::{
-    account::{Pin, PinKind, Record, User},
+    account::{KeptLogin, Pin, PinKind, Record, User},
     call::CallError,
     clock::Boot,
-    event::{Answer, CallId, Effect, StoreFault, Turn},
+    event::{Answer, CallId, Effect, Landing, StoreFault, Turn},
     failure::Failure,
-    login::{Login, Progress},
+    login::{EXPIRED, Login, Progress},
     notice::Notice,
     secret::Token,
     view::{ErrorName, LoginOffer, Outcome, Storage},
@@ -56,6 +56,36 @@ impl SignIn {
         } else {
             self.login = Some(Login::start(self.next_number(), call, turn));
         }
+    }
+
+    /// A login was waiting when the daemon ended: it goes on, or has expired meanwhile.
+    pub fn resume(&mut self, kept: KeptLogin, turn: &mut Turn<'_>) {
+        let ours = kept.client_id == self.client_id
+            && !matches!(self.held, Held::Token { storage: Storage::Credential, .. });
+        let arrived = ours && self.has_brought(kept.began);
+        let number = self.next_number();
+        self.login = Login::resume(number, kept, turn.now).filter(|_| ours);
+        if arrived {
+            self.had_arrived(turn);
+        } else if self.login.is_none() {
+            self.last_login = Some((Outcome::Expired, EXPIRED.into()));
+            self.login_over(Landing::Over, turn);
+        }
+    }
+
+    /// Whether the token held came after this (unix seconds).
+    pub(super) fn has_brought(&self, began: u64) -> bool {
+        matches!(&self.held, Held::Token { record, .. } if record.signed_in_at >= began)
+    }
+
+    /// The login had brought its token before the restart, which came before its end. plex.tv may
+    /// not know its PINs any more.
+    pub(super) fn had_arrived(&mut self, turn: &mut Turn<'_>) {
+        for call in self.login.take().map(|mut login| login.take_callers()).unwrap_or_default() {
+            turn.fail(call, ErrorName::Cancelled, CANCELLED);
+        }
+        self.last_login = Some((Outcome::Succeeded, String::new()));
+        self.login_over(Landing::Done, turn);
     }
 
     fn no_login_now(&mut self, turn: &Turn<'_>) -> Option<CallError> {
@@ -135,6 +165,7 @@ impl SignIn {
             return;
         }
         let was_asking = login.still_asking();
+        let pins_before = login.pins();
         let progress = step(login, turn);
         if was_asking && let Some(word) = login.word_at_start() {
             self.plex_tv = word;
@@ -146,8 +177,14 @@ impl SignIn {
             && !login.still_asking()
             && let Some(offer) = login.offer()
         {
+            if was_asking || pins_before != login.pins() {
+                turn.push(Effect::KeepLogin(login.kept(&self.client_id)));
+            }
             for call in login.take_callers() {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
+            }
+            if was_asking && turn.settings.open_browser {
+                turn.push(Effect::Browse(offer));
             }
         }
         match progress {
@@ -158,6 +195,7 @@ impl SignIn {
                 }
                 self.login = None;
                 self.adopt_client_id();
+                self.login_over(Landing::Over, turn);
             }
             Progress::Claimed(token) => self.claimed(token, turn),
             Progress::Ended(outcome, message) => {
@@ -230,6 +268,7 @@ impl SignIn {
             turn.push(Effect::LoginFinished(outcome, message.into()));
         }
         self.adopt_client_id();
+        self.login_over(Landing::Over, turn);
     }
 
     /// The token held may have been found while the login's PINs were out, which are bound to the
@@ -318,6 +357,7 @@ impl SignIn {
         let message = message.unwrap_or_default();
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         turn.push(Effect::LoginFinished(Outcome::Succeeded, message));
+        self.login_over(Landing::Done, turn);
         turn.push(Effect::WithdrawAccountNotices);
         if turn.settings.notify_login {
             turn.push(Effect::Tell(Notice::LoginSucceeded { name, unsaved }));

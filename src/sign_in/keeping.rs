@@ -58,6 +58,9 @@ impl SignIn {
                 }
                 self.held = Held::Token { record, storage, rejected_since };
                 self.store_works();
+                if self.login.as_ref().is_some_and(|login| self.has_brought(login.began())) {
+                    self.had_arrived(turn);
+                }
                 Change::SignedIn { other_account: self.is_another_account() }
             }
             Found::Damaged(message) => {

@@ -8,7 +8,7 @@ use super::{
 };
 use crate::{
     clock::Boot,
-    event::{CallId, Effect, StoreFault, Turn},
+    event::{CallId, Effect, Landing, StoreFault, Turn},
     failure::Failure,
     login::word_of,
     verdict::{Means, Source, means},
@@ -153,6 +153,7 @@ impl SignIn {
         if let Some(arriving) = self.arriving.take() {
             self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
             turn.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
+            self.login_over(Landing::Over, turn);
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
             }

@@ -10,11 +10,13 @@
 
 mod arrival;
 mod keeping;
+mod landing;
 mod leaving;
 
 use self::{
     arrival::{Arriving, NO_WORD_OF_STORE},
     keeping::{Retry, Store},
+    landing::Visit,
     leaving::{STORE_SLOW, SigningOut, Stage},
 };
 use crate::{
@@ -37,6 +39,8 @@ pub struct SignIn {
     login: Option<Login>,
     arriving: Option<Arriving>,
     signing_out: Option<SigningOut>,
+    /// Browsers that came back to the login's page.
+    visits: Vec<Visit>,
     /// Numbers logins and tokens, so that a late answer is known as such.
     counter: u64,
     /// The token is the unit's to give, even if what it gives is none.
@@ -101,6 +105,7 @@ impl SignIn {
             login: None,
             arriving: None,
             signing_out: None,
+            visits: Vec::new(),
             counter: 0,
             given: false,
             session: 0,
@@ -144,6 +149,12 @@ impl SignIn {
             Held::Token { rejected_since, .. } => rejected_since,
             Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
         }
+    }
+
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.login.as_ref().map(Login::number)
     }
 
     /// The identifier of this installation towards plex.tv, which goes with the token.
@@ -196,6 +207,7 @@ impl SignIn {
     /// Time has passed.
     pub fn tick(&mut self, turn: &mut Turn<'_>) -> Change {
         self.advance(None, turn, Login::tick);
+        self.tick_visits(turn);
         let now = turn.now.boot;
         if let Some(Retry { at, .. }) = self.store.retry
             && at <= now
@@ -240,7 +252,8 @@ impl SignIn {
         let arriving = self.arriving.as_ref().and_then(|arriving| arriving.until);
         let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
         let retry = self.store.retry.map(|retry| retry.at);
-        [login, arriving, signing_out.map(|s| s.until), retry].into_iter().flatten().min()
+        let visit = self.visits.iter().map(|visit| visit.until).min();
+        [login, arriving, signing_out.map(|s| s.until), retry, visit].into_iter().flatten().min()
     }
 
     fn next_number(&mut self) -> u64 {

@@ -111,7 +111,13 @@ impl Scene {
     /// Starts the daemon again and holds what it finds against what may be.
     pub(crate) async fn check(&self, how: &str, promise: Promise) {
         let daemon = self.session.start(|_| {}).await;
-        let (state, details) = status(&self.session.account().await).await;
+        let account = self.session.account().await;
+        if status(&account).await.0 == "waiting" {
+            // A login that was cut short goes on. It may bring its token before it is cancelled.
+            account.cancel_login().await.unwrap();
+            self.session.login_ends().await;
+        }
+        let (state, details) = status(&account).await;
         daemon.stop().await;
         let found = self.kept();
         let word = if found.is_some() { "signed-in" } else { "signed-out" };

@@ -17,6 +17,8 @@ async fn sigkill_while_storing_leaves_one_of_the_two_accounts() {
     for round in 0..10 {
         let daemon = session.daemon().await;
         let account = session.account().await;
+        // A login that was cut short goes on.
+        session.login_ends().await;
         let (state, details) = status(&account).await;
         assert_eq!(state, "signed-in", "round {round}: {details:?}");
         assert_eq!(details.error, None, "round {round}: {details:?}");
@@ -33,6 +35,8 @@ async fn sigkill_while_storing_leaves_one_of_the_two_accounts() {
         assert!(tokens.iter().any(|token| token == stored));
     }
     let daemon = session.daemon().await;
+    session.login_ends().await;
+    session.removed("login.json").await;
     for file in std::fs::read_dir(session.state()).unwrap() {
         let name = file.unwrap().file_name().into_string().unwrap();
         assert!(!name.contains("damaged") && !name.contains(".tmp"), "{name}");

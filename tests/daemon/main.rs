@@ -19,6 +19,7 @@ mod support;
 mod account;
 mod keeping;
 mod keyring;
+mod landing;
 mod list;
 mod login;
 mod looks;

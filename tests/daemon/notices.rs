@@ -150,6 +150,38 @@ async fn the_buttons_of_a_server_s_notice_open_and_mute() {
 }
 
 #[tokio::test]
+async fn a_login_opens_the_browser_and_shows_its_code_where_that_is_wanted() {
+    let mut session = Session::new().await;
+    session.set("login.open_browser", "true");
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (_portal, mut links) = portal(&session.bus).await;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let (code, link, auth_url, _) = account.start_login().await.unwrap();
+    assert_eq!(soon("a link", links.recv()).await.unwrap(), auth_url);
+    let notice = desktop.told().await;
+    assert_eq!(notice.seen().0, "Sign in to Plex");
+    assert!(notice.body.contains(&code), "{}", notice.body);
+    assert_eq!(notice.actions, ["link", "Open plex.tv/link", "default", ""]);
+    account.start_login().await.unwrap();
+    desktop.click(notice.id, "link").await;
+    let opened = soon("a link", links.recv()).await.unwrap();
+    assert_eq!(opened, format!("{link}/?pin={code}"), "nothing was opened by the second call");
+
+    session.fake.approve("short").await;
+    assert_eq!(desktop.asked_to_close().await, notice.id);
+    watch.login_finished().await;
+    assert_eq!(desktop.told().await.seen().0, "Signed in to Plex");
+
+    account.start_login().await.unwrap();
+    let notice = desktop.told().await;
+    account.cancel_login().await.unwrap();
+    assert_eq!(desktop.asked_to_close().await, notice.id);
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn quiet_hours_are_those_of_the_settings_as_they_are_now() {
     let mut session = Session::signed_in().await;
     session.set("presence.grace", "\"0s\"");

@@ -24,7 +24,7 @@ async fn bad_settings_end_it_and_say_where() {
         ("[refresh]\ninterval = 300\n", "2:12", "interval"),
         ("\n[plextv]\nbase_url = \"http://plex.tv\"\n", "3:12", "https://"),
         ("refresh.interval = \"1s\"\n", "1:20", "interval"),
-        ("[login]\nopen_browser = true\n", "2:16", "not in this version"),
+        ("[login]\nopen_browser = 1\n", "2:16", "open_browser"),
         ("[login\n", "1:7", ""),
     ] {
         session.write_config_text(text);

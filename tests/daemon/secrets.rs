@@ -1,5 +1,9 @@
 //! No secret gets out: not into the log at its most talkative, not onto the bus but where a person
-//! asked for it, not into a notification, not into a file but the token's own.
+//! asked for it, not into a notification, not into a file but the token's own and, while a login
+//! waits, the login's.
+
+use std::ffi::OsString;
+use std::os::unix::fs::PermissionsExt;
 
 use serde_json::{Value, json};
 use zbus::message::Type;
@@ -21,6 +25,17 @@ async fn monitor(session: &Session) -> MessageStream {
         .await
         .unwrap();
     stream
+}
+
+/// The files of the state folder; nobody else may read them.
+fn files(session: &Session) -> Vec<(OsString, Vec<u8>)> {
+    let files = std::fs::read_dir(session.state()).unwrap().map(|file| {
+        let path = file.unwrap().path();
+        let mode = path.metadata().unwrap().permissions().mode();
+        assert_eq!(mode & 0o777, 0o600, "{}", path.display());
+        (path.file_name().unwrap().to_owned(), std::fs::read(&path).unwrap())
+    });
+    files.collect()
 }
 
 fn contains(bytes: &[u8], secret: &str) -> bool {
@@ -47,8 +62,12 @@ async fn planted_secrets_stay_where_they_belong() {
 
     // A login that is given up, one that succeeds, servers that come and go, errors, a refusal,
     // a sign-out.
-    account.start_login().await.unwrap();
+    let (_, _, auth_url, _) = account.start_login().await.unwrap();
+    let (_, page) = auth_url.rsplit_once("%2F").unwrap();
+    assert_eq!(page.len(), 32, "the path of the page that the browser comes back to");
     account.login_status().await.unwrap();
+    session.written("login.json").await;
+    let waiting = files(&session);
     account.cancel_login().await.unwrap();
     session.log_in(&mut watch).await;
     watch.refreshed().await;
@@ -61,11 +80,8 @@ async fn planted_secrets_stay_where_they_belong() {
     session.fake.remove("fault", json!({})).await;
     watch.word("PlexTv", "ok").await;
     let state = session.fake.state().await;
-    let files: Vec<_> = std::fs::read_dir(session.state())
-        .unwrap()
-        .map(|file| file.unwrap().path())
-        .map(|path| (path.file_name().unwrap().to_owned(), std::fs::read(&path).unwrap()))
-        .collect();
+    session.removed("login.json").await;
+    let files = files(&session);
     session.fake.fault(json!({ "endpoint": "signout", "status": 500 })).await;
     account.sign_out().await.unwrap();
     account.login_status().await.unwrap();
@@ -74,7 +90,8 @@ async fn planted_secrets_stay_where_they_belong() {
     let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), str::to_owned);
     let pins = state["pins"].as_array().unwrap();
     assert_eq!(pins.len(), 4);
-    let codes: Vec<String> = pins.iter().map(|pin| text(&pin["code"])).collect();
+    let mut codes: Vec<String> = pins.iter().map(|pin| text(&pin["code"])).collect();
+    codes.push(page.to_owned());
     let mut secrets: Vec<String> = vec![TOKEN.into(), SERVER_TOKEN.into(), TO_BE_READ.into()];
     secrets.extend(pins.iter().map(|pin| text(&pin["id"])));
     let tokens = state["tokens"].as_object().unwrap();
@@ -87,7 +104,12 @@ async fn planted_secrets_stay_where_they_belong() {
         for (name, content) in files.iter().filter(|(name, _)| name != "token.json") {
             assert!(!contains(content, secret), "{secret} in {}", name.display());
         }
+        for (name, content) in waiting.iter().filter(|(name, _)| name != "login.json") {
+            assert!(!contains(content, secret), "{secret} in {}", name.display());
+        }
     }
+    let login = waiting.iter().find(|(name, _)| name == "login.json").unwrap();
+    assert!(contains(&login.1, page) && !tokens.keys().any(|token| contains(&login.1, token)));
     let token = files.iter().find(|(name, _)| name == "token.json").unwrap();
     assert!(secrets.iter().any(|secret| contains(&token.1, secret)));
 

@@ -28,6 +28,8 @@ enum Step {
     CancelLogin,
     SignOut,
     Refresh,
+    /// A browser comes back to the page of the latest login, or of an older one.
+    Land(u8),
     Mute(u8, u8),
     /// Answers one of the questions that plex.tv was ever asked.
     Answer(u16, u8),
@@ -54,6 +56,7 @@ fn step() -> impl Strategy<Value = Step> {
         1 => Just(Step::CancelLogin),
         2 => Just(Step::SignOut),
         3 => Just(Step::Refresh),
+        2 => any::<u8>().prop_map(Step::Land),
         1 => (any::<u8>(), any::<u8>()).prop_map(|(a, b)| Step::Mute(a, b)),
         4 => (any::<u16>(), any::<u8>()).prop_map(|(a, b)| Step::Answer(a, b)),
         14 => any::<u8>().prop_map(Step::Next),
@@ -177,6 +180,11 @@ impl World {
             Step::CancelLogin => self.call(Event::CancelLogin),
             Step::SignOut => self.call(Event::SignOut),
             Step::Refresh => self.call(Event::Refresh),
+            Step::Land(older) => {
+                let latest = self.pins.keys().max().copied().unwrap_or(0);
+                let login = latest.saturating_sub(u64::from(older % 4));
+                self.call(|call| Event::Landed { login, call });
+            }
             Step::Mute(id, until) => {
                 let until = match until % 3 {
                     0 => 0,

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use plex_accountd::{
-    account::PinKind,
-    event::{Effect, Event, Found, Settings, StoreFault},
+    account::{KeptLogin, PinKind, Record},
+    event::{Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     notice::Notice,
     view::{ErrorName, LoginOffer, LoginState, Outcome, PlexTv, Storage},
@@ -698,6 +698,135 @@ fn login_notices_can_be_turned_off() {
     p.wait(900);
     p.log_in_again();
     assert_eq!(p.notices(), []);
+}
+
+#[test]
+fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
+    let settings = Settings { open_browser: true, ..Settings::default() };
+    let browses = |p: &Player| p.count(|e| matches!(e, Effect::Browse(_)));
+    let mut p = Player::with(settings, Found::Nothing, None);
+    p.start_login();
+    let login = p.login();
+    p.pin(login, PinKind::Short, Ok(short(900)));
+    assert_eq!(browses(&p), 0, "the other PIN may still come");
+    p.pin(login, PinKind::Strong, Ok(strong(1800)));
+    p.start_login();
+    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    assert_eq!(browses(&p), 1);
+    let mut p = Player::signed_out();
+    p.login_waits();
+    assert_eq!(browses(&p), 0);
+}
+
+impl Player {
+    fn kept(&self) -> Vec<&KeptLogin> {
+        let kept = self.effects.iter().filter_map(|effect| match effect {
+            Effect::KeepLogin(login) => Some(login),
+            _ => None,
+        });
+        kept.collect()
+    }
+
+    /// A daemon that starts so many seconds later with what an earlier one kept.
+    fn resumed(kept: KeptLogin, seconds: u64) -> Self {
+        let mut p = Self::signed_out();
+        p.sleep(seconds);
+        p.happens(Event::Resume(kept));
+        p
+    }
+}
+
+#[test]
+fn a_login_that_waits_goes_on_after_a_restart() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let (offer, kept) = (p.view().account.details.login.unwrap(), p.kept());
+    assert_eq!(kept.len(), 1, "once, when both PINs are there");
+    let kept = kept[0].clone();
+
+    let mut p = Player::resumed(kept.clone(), 600);
+    assert_eq!(p.state(), LoginState::Waiting);
+    assert_eq!(p.view().account.details.login, Some(offer.clone()));
+    let call = p.start_login();
+    assert_eq!(p.offer(call), offer);
+    assert_eq!(p.count(asks_pin), 0);
+    assert_eq!(p.count(polls), 2, "at once");
+    p.claimed(p.domain.login().unwrap(), "new");
+    p.store_takes();
+    p.named(p.session().unwrap(), 1);
+    assert_eq!(p.finished(), [Outcome::Succeeded]);
+
+    let mut p = Player::resumed(kept, 600);
+    p.wait(299);
+    assert_eq!(p.finished(), []);
+    p.wait(1);
+    assert_eq!(p.finished(), [Outcome::Expired], "by its old deadline");
+}
+
+#[test]
+fn a_login_that_ran_out_meanwhile_is_over_without_a_word() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let kept = p.kept()[0].clone();
+    let others = KeptLogin { client_id: "another".into(), ..kept.clone() };
+    for (kept, seconds) in [(kept, 900), (others, 1), (KeptLogin::default(), 1)] {
+        let mut p = Player::resumed(kept, seconds);
+        assert_eq!(p.state(), LoginState::SignedOut);
+        assert_eq!(p.view().account.details.last_login, Some(Outcome::Expired));
+        assert_eq!((p.finished(), p.notices(), p.count(polls)), (vec![], vec![], 0));
+        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Over)), 1);
+        p.login_waits();
+    }
+}
+
+#[test]
+fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_again() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let kept = p.kept()[0].clone();
+    let brought = |signed_in_at| Found::Account {
+        record: Record { signed_in_at, ..record("new") },
+        storage: Storage::SecretService,
+        rejected_since: None,
+    };
+    // Known at the start, or later by a keyring; and an older account says nothing.
+    for (found, late, arrived) in [
+        (brought(START + 5), None, true),
+        (Found::InKeyring, Some(brought(START + 5)), true),
+        (brought(START - 5), None, false),
+        (Found::InKeyring, Some(brought(START - 5)), false),
+    ] {
+        let mut p = Player::new(found, None);
+        p.sleep(10);
+        p.happens(Event::Resume(kept.clone()));
+        if let Some(found) = late {
+            p.happens(Event::StoreRead(found));
+        }
+        let (state, last) = if arrived {
+            (LoginState::SignedIn, Some(Outcome::Succeeded))
+        } else {
+            (LoginState::Waiting, None)
+        };
+        assert_eq!((p.state(), p.view().account.details.last_login), (state, last));
+        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Done)), usize::from(arrived));
+        assert_eq!(p.finished(), []);
+    }
+}
+
+#[test]
+fn what_is_kept_of_a_login_is_what_is_left_of_it() {
+    let mut p = Player::signed_out();
+    let login = p.login_waits();
+    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    let kept: Vec<_> = p.kept().into_iter().cloned().collect();
+    assert_eq!(kept.len(), 2);
+    assert!(kept[0].short.is_some() && kept[1].short.is_none() && kept[1].strong.is_some());
+    // Far too long a life is no life that plex.tv gives.
+    let mut strong = kept[1].strong.clone().unwrap();
+    strong.expires_at = u64::MAX;
+    let mut p = Player::resumed(KeptLogin { strong: Some(strong), ..kept[1].clone() }, 1);
+    p.wait(3600);
+    assert_eq!(p.finished(), [Outcome::Expired]);
 }
 
 #[test]

@@ -5,6 +5,7 @@
 
 mod histories;
 mod keyring;
+mod landing;
 mod login;
 mod looks;
 mod network;

@@ -333,9 +333,9 @@ impl Player {
 
     /// Answers all probes of what came out so far, and forgets that.
     pub(crate) fn probed(&mut self, probed: &Probed) {
-        let probes = self.probes();
+        let asked = self.probes();
         self.effects.retain(|effect| !matches!(effect, Effect::Probe { .. }));
-        for (id, number) in probes {
+        for (id, number) in asked {
             self.happens(Event::Probed { id, number, probed: probed.clone() });
         }
     }

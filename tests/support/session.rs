@@ -126,6 +126,37 @@ impl Session {
         self.folder.path().join("state/plex-accountd/state")
     }
 
+    /// Waits until a file of the state folder is there.
+    pub async fn written(&self, name: &str) {
+        self.is_there(name, true).await;
+    }
+
+    /// Waits until a file of the state folder is gone.
+    pub async fn removed(&self, name: &str) {
+        self.is_there(name, false).await;
+    }
+
+    async fn is_there(&self, name: &str, there: bool) {
+        let file = self.state().join(name);
+        soon(name, async {
+            while file.exists() != there {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
+    /// Waits until no login is under way.
+    pub async fn login_ends(&self) {
+        let account = self.account().await;
+        soon("the end of the login", async {
+            while status(&account).await.0 == "waiting" {
+                tokio::time::sleep(Duration::from_millis(5)).await;
+            }
+        })
+        .await;
+    }
+
     /// A folder for whatever the test needs.
     pub fn folder(&self) -> &Path {
         self.folder.path()

@@ -27,17 +27,11 @@ pub(crate) fn show(out: &mut Output, offer: &LoginOffer, link_here: bool) -> Res
     Ok(())
 }
 
-/// Where a phone that reads the QR code goes: the code is filled in there.
-fn with_code(offer: &LoginOffer) -> String {
-    let code: String = url::form_urlencoded::byte_serialize(offer.code.as_bytes()).collect();
-    format!("{}/?pin={code}", offer.link_url.trim_end_matches('/'))
-}
-
 /// Columns between the QR code and what stands beside it.
 const GAP: usize = 2;
 
 fn show_large(out: &mut Output, offer: &LoginOffer, columns: usize) -> Result<(), Stop> {
-    let qr = qr::draw(&with_code(offer), out.look).filter(|qr| qr.columns <= columns);
+    let qr = qr::draw(&offer.link_with_code(), out.look).filter(|qr| qr.columns <= columns);
     let beside = qr.as_ref().map_or(0, |qr| qr.columns + GAP);
     let room = columns - beside;
     // Beside the QR code if the words have room there.
