@@ -26,7 +26,7 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Landing, Settings, StoreFault},
+    event::{Answer, CallId, Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     landing::{Page, Visitor},
     logging,
@@ -264,7 +264,13 @@ impl Daemon {
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => owner.called(command).await,
                 Some(incoming) = incoming.recv() => match incoming {
-                    Incoming::Event(event) => owner.happened(event).await,
+                    Incoming::Event(event) => {
+                        let found = matches!(event, Event::StoreRead(Found::Account { .. }));
+                        owner.happened(event).await;
+                        if found {
+                            owner.job(Job::Settle); // it may belong into another store
+                        }
+                    }
                     Incoming::KeyringChanged => {
                         owner.job(Job::Settle);
                         owner.happened(Event::KeyringChanged).await;

@@ -189,6 +189,18 @@ async fn the_file_keeps_the_account_where_the_settings_say_so() {
     assert!(keyring.state().calls.is_empty(), "not asked again");
 }
 
+#[tokio::test]
+async fn an_account_behind_a_lock_moves_to_the_file_at_the_unlock() {
+    let (mut session, keyring) = in_keyring().await;
+    session.set("token.store", "\"file\"");
+    keyring.state().locked = true;
+    let _daemon = session.daemon().await;
+    let account = session.account().await;
+    assert_eq!(status(&account).await.0, "locked");
+    keyring.set_locked(false).await;
+    until_stored(&account, "file").await;
+}
+
 /// A move to the file, or a sign-out, that was cut short before the item was deleted.
 #[tokio::test]
 async fn an_item_that_does_not_count_is_deleted_though_the_file_is_chosen() {
