@@ -194,6 +194,7 @@ impl Daemon {
     }
 
     /// Runs until a signal or the end of the bus says stop.
+    #[allow(clippy::too_many_lines)] // the parts put together, and one loop over what comes in
     pub async fn run(
         self,
         bus: &zbus::Connection,

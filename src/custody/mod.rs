@@ -8,7 +8,7 @@
 //! before all of them; `servers-credential.json` is the list of its servers.
 //!
 //! Calls have their turns in the order they come in, and each is finished before the next begins,
-//! even if its caller no longer waits for it. [`order`] says in which order things are written.
+//! even if its caller no longer waits for it. `order.rs` says in which order things are written.
 
 mod changes;
 mod client_id;

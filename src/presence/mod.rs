@@ -1,7 +1,7 @@
 //! What is known of each server, and the state that follows from it: `online` and `offline` on
 //! evidence only, else `unknown` with the reason. A state machine without clock or I/O.
 //!
-//! Evidence is what plex.tv's lists say, and what the server itself answers ([`probing`]). It holds
+//! Evidence is what plex.tv's lists say, and what the server itself answers (`probing.rs`). It holds
 //! until the refresh after it was due plus the grace time. An absence needs more: a complete list
 //! that says so, the grace time, a look at the server that nothing answers, and one more complete
 //! list that says it again.
