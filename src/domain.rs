@@ -315,6 +315,7 @@ impl Domain {
     /// The account that the servers belong to is gone.
     fn forget_servers(&mut self, turn: &mut Turn<'_>) {
         self.refresh.stop(turn);
+        self.plex_tv_away = None; // its notice goes with the servers'
         self.presence.clear();
         turn.push(Effect::WithdrawServerNotices);
     }
@@ -322,7 +323,7 @@ impl Domain {
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
     fn refreshed(&mut self, finished: Finished, no_route: bool, turn: &mut Turn<'_>) {
         let word = finished.word;
-        self.sign_in.set_plex_tv(finished.word);
+        self.sign_in.set_plex_tv(word);
         match finished.verdict {
             Verdict::Accepted => self.sign_in.accept(turn),
             Verdict::Rejected => self.sign_in.reject(turn),
@@ -331,20 +332,21 @@ impl Domain {
         let rejected = self.sign_in.rejected_since().is_some();
         let (next_due, answer) = self.refresh.settle(&finished, rejected, turn);
         let Finished { started, lists, callers, .. } = finished;
+        let network_down = word == PlexTv::Unreachable
+            && !turn.settings.plex_tv_is_local
+            && self.network.explains_failure(no_route);
+        self.note_plex_tv(word, network_down, turn);
+        if word == PlexTv::Ok && self.network.works() {
+            // What could not be asked before is no evidence.
+            self.presence.look_again(turn);
+        }
         if rejected {
             self.presence.lose_sight(Reason::TokenRejected, turn);
         } else {
             let good = lists.v2.is_ok() || lists.v1.is_ok();
-            if word == PlexTv::Ok {
-                self.network.works();
-            }
-            let network_down = word == PlexTv::Unreachable
-                && !turn.settings.plex_tv_is_local
-                && self.network.explains_failure(no_route);
             if network_down {
                 self.presence.lose_sight(Reason::NetworkDown, turn);
             }
-            self.note_plex_tv(word, network_down, turn);
             let look = Look {
                 good,
                 complete: lists.v2.is_ok(),
@@ -428,10 +430,8 @@ impl Domain {
     fn tick(&mut self, turn: &mut Turn<'_>) {
         if self.network.is_quiet(turn.now.boot) {
             self.presence.look_again(turn);
-            if let Some(token) = self.sign_in.token()
-                && self.refresh.may_ask(turn.now)
-            {
-                self.refresh.begin(self.sign_in.rejected_since(), token, turn);
+            if let Some(token) = self.sign_in.token() {
+                self.refresh.begin_again(self.sign_in.rejected_since(), token, turn);
             }
         }
         if let Some((since, told @ false)) = &mut self.plex_tv_away

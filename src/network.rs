@@ -73,9 +73,11 @@ impl Network {
         }
     }
 
-    /// plex.tv answered.
-    pub fn works(&mut self) {
+    /// plex.tv answered. Returns whether that beats the machine's word.
+    pub fn works(&mut self) -> bool {
+        let was = self.reach();
         self.beaten = true;
+        was != Reach::Everywhere
     }
 
     /// Whether a list that could not be had says that the network is down, and nothing of plex.tv.

@@ -185,6 +185,16 @@ impl Refresh {
         }
     }
 
+    /// The network has come back or changed: begins anew, as soon as plex.tv takes requests.
+    pub fn begin_again(&mut self, rejected_since: Option<u64>, token: &Token, turn: &mut Turn<'_>) {
+        if self.may_ask(turn.now) {
+            self.begin(rejected_since, token, turn);
+        } else {
+            self.plan(Duration::ZERO, turn.now);
+            self.show(turn.now);
+        }
+    }
+
     /// Makes a refresh now, unless one is running or plex.tv asked us to wait.
     pub fn ask_now(&mut self, token: &Token, turn: &mut Turn<'_>) {
         if self.running.is_none() && self.may_ask(turn.now) {

@@ -69,9 +69,8 @@ pub struct Presence {
     no_news: Reason,
     /// When the next regular refresh is due.
     next_due: Boot,
-    /// Numbers probes; how many are under way.
+    /// Numbers probes.
     probes: u64,
-    under_way: usize,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -164,7 +163,6 @@ impl Presence {
             no_news: reason,
             next_due: now,
             probes: 0,
-            under_way: 0,
             changed: true,
         }
     }
@@ -211,7 +209,6 @@ impl Presence {
             self.changed |= known.set_route(Route::NotTried, "");
             self.changed |= known.set(State::Unknown, reason, turn.now.unix);
         }
-        self.under_way = 0;
     }
 
     /// Our network has changed, or a person wants to know: looks at every server again. What a
@@ -221,7 +218,6 @@ impl Presence {
             known.probing.under_way = None;
             known.probing.look_now(turn.now.boot);
         }
-        self.under_way = 0;
     }
 
     /// The machine has slept: what was absent before may have come back meanwhile, or our network
@@ -235,26 +231,25 @@ impl Presence {
 
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
-        for known in &mut self.servers {
-            if self.under_way >= PROBES {
-                return;
-            }
-            if !known.wants_look(turn.now.boot, turn.settings) {
-                continue;
-            }
+        let free = PROBES.saturating_sub(self.under_way());
+        let due = |known: &&mut Known| known.wants_look(turn.now.boot, turn.settings);
+        for known in self.servers.iter_mut().filter(due).take(free) {
             self.probes += 1;
-            self.under_way += 1;
             known.probing.under_way = Some((self.probes, turn.now.boot));
             known.probing.due = None;
             let request = ProbeRequest::new(&known.view.server, &known.probing.worked_last);
-            turn.push(Effect::Probe { number: self.probes, request, on_link_only });
+            turn.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
         }
+    }
+
+    fn under_way(&self) -> usize {
+        self.servers.iter().filter(|known| known.probing.under_way.is_some()).count()
     }
 
     /// When the next look is due, while more may be under way.
     #[must_use]
     pub fn next_probe(&self, settings: &Settings) -> Option<Boot> {
-        if self.under_way >= PROBES {
+        if self.under_way() >= PROBES {
             return None;
         }
         self.servers.iter().filter_map(|known| known.next_look(settings)).min()
@@ -269,7 +264,6 @@ impl Presence {
             && asked == number
         {
             known.probing.under_way = None;
-            self.under_way = self.under_way.saturating_sub(1);
             let good_until = self.next_due.max(turn.now.boot) + turn.settings.grace;
             self.changed |= known.probed(probed, began, good_until, self.no_news, turn);
         }
@@ -313,7 +307,6 @@ impl Presence {
             if known.missing < 2 {
                 next.push(known);
             } else {
-                self.under_way -= usize::from(known.probing.under_way.is_some());
                 if known.told_offline {
                     let id = known.view.server.id.clone();
                     turn.push(Effect::WithdrawServerNotice(id));

@@ -219,6 +219,19 @@ fn a_look_of_before_says_nothing_after_a_sign_out() {
 }
 
 #[test]
+fn looks_that_a_sign_out_overtook_take_nobody_s_turn() {
+    let rows: Vec<_> = (0..40).map(|n| reachable(&n.to_string(), true)).collect();
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows));
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(())));
+    p.take();
+    p.log_in("new", 1);
+    p.lists(complete(&rows));
+    assert!(!p.probes().is_empty());
+}
+
+#[test]
 fn ten_thousand_servers_are_not_asked_at_once() {
     let rows: Vec<_> = (0..10_000).map(|n| reachable(&n.to_string(), true)).collect();
     let mut p = Player::new(account("t"), None);

@@ -4,6 +4,7 @@ use plex_accountd::{
     event::{Effect, Event, Settings},
     network::Connectivity,
     notice::Notice,
+    probe::Probed,
     view::{ErrorName, Reason, State},
 };
 
@@ -101,6 +102,44 @@ fn another_connection_is_looked_at_once_it_is_quiet() {
     p.wait(1);
     assert!(p.refresh().is_some());
     assert_eq!(p.probes().len(), 1);
+}
+
+#[test]
+fn a_network_that_comes_back_while_plex_tv_wants_to_be_left_alone_is_not_forgotten() {
+    let mut p = Player::signed_in(&[row("a", true)]);
+    p.next_lists(failed(&limited(600)));
+    says(&mut p, Connectivity::None);
+    says(&mut p, Connectivity::Full);
+    p.take();
+    p.wait(590);
+    assert_eq!(p.refresh(), None);
+    p.wait(10);
+    assert!(p.refresh().is_some());
+}
+
+#[test]
+fn what_could_not_be_asked_behind_a_portal_is_asked_before_it_is_called_offline() {
+    let mut p = Player::signed_in(&[reachable("a", true)]);
+    says(&mut p, Connectivity::Portal);
+    p.wait(6);
+    p.ask_refresh();
+    p.lists(failed(&down()));
+    p.probed(&Probed::NothingToAsk);
+    p.take();
+    p.next_lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.probes().len(), 1, "plex.tv answers, so all may be asked");
+}
+
+#[test]
+fn plex_tv_is_away_for_nobody_once_they_are_signed_out() {
+    let settings = Settings { notify_plex_tv: true, ..Settings::default() };
+    let mut p = Player::with(settings, account("t"), None);
+    p.lists(failed(&down()));
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(())));
+    p.take();
+    p.wait(3600);
+    assert_eq!(p.notices(), []);
 }
 
 #[test]
