@@ -104,3 +104,14 @@ impl fmt::Debug for KeptLogin {
         f.debug_struct("KeptLogin").finish_non_exhaustive()
     }
 }
+
+/// Where the account is to be kept: `token.store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStore {
+    /// In the keyring, if there is one, else in the file.
+    Auto,
+    /// In the desktop's keyring, and nowhere else.
+    SecretService,
+    /// In a file of mode 0600 in the state folder.
+    File,
+}

@@ -8,7 +8,7 @@ use crate::{
     event::{CallId, Effect, Event, Found, Settings, Turn},
     network::{Connectivity, Network, Reach},
     notice::Notice,
-    presence::{Look, Presence, Remembered},
+    presence::{Listed, Presence, Remembered},
     refresh::{Finished, Refresh, Verdict},
     server::{List, Lists, merge},
     sign_in::{Change, SignIn},
@@ -338,7 +338,7 @@ impl Domain {
         self.note_plex_tv(word, network_down, turn);
         if word == PlexTv::Ok && self.network.works() {
             // What could not be asked before is no evidence.
-            self.presence.look_again(turn);
+            self.presence.probe_again(turn);
         }
         if rejected {
             self.presence.lose_sight(Reason::TokenRejected, turn);
@@ -347,7 +347,7 @@ impl Domain {
             if network_down {
                 self.presence.lose_sight(Reason::NetworkDown, turn);
             }
-            let look = Look {
+            let listed = Listed {
                 good,
                 complete: lists.v2.is_ok(),
                 v1_whole: lists.v1.is_ok(),
@@ -355,11 +355,11 @@ impl Domain {
                 next_due,
                 network_down,
             };
-            self.presence.look(union(lists), look, turn);
-            if look.good {
+            self.presence.listed(union(lists), listed, turn);
+            if listed.good {
                 self.sign_in.ask_missing_name(turn);
             }
-            self.tell(look.good, turn);
+            self.tell(listed.good, turn);
         }
         if self.may_ask() {
             self.refresh.show(turn.now);
@@ -367,7 +367,7 @@ impl Domain {
             self.refresh.pause(turn.now);
         }
         if !callers.is_empty() && !rejected {
-            self.presence.look_again(turn);
+            self.presence.probe_again(turn);
         }
         for call in callers {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);
@@ -429,7 +429,7 @@ impl Domain {
     /// Time has passed, or something else happened that may have made things due.
     fn tick(&mut self, turn: &mut Turn<'_>) {
         if self.network.is_quiet(turn.now.boot) {
-            self.presence.look_again(turn);
+            self.presence.probe_again(turn);
             if let Some(token) = self.sign_in.token() {
                 self.refresh.begin_again(self.sign_in.rejected_since(), token, turn);
             }

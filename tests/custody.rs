@@ -13,7 +13,7 @@ use keyring::{Keyring, Person, State};
 use plex_accountd::{
     account::{Record, User},
     custody::{
-        Choice, Custody, Directories, Found, Opened, Settled, secret_service::SecretService,
+        Custody, Directories, Found, Opened, Settled, TokenStore, secret_service::SecretService,
     },
     event::{FaultOf, StoreFault},
     presence::Remembered,
@@ -34,7 +34,7 @@ impl Desk {
     }
 
     /// A start of the daemon.
-    fn open(&self, choice: Choice) -> Opened {
+    fn open(&self, choice: TokenStore) -> Opened {
         let home = Some(self.home.path().to_owned());
         let directories = Directories { home, ..Directories::default() };
         let secrets = SecretService::at(self.bus.address());
@@ -42,7 +42,7 @@ impl Desk {
     }
 
     /// A start of the daemon, and what it finds.
-    async fn start(&self, choice: Choice) -> (Custody, Found) {
+    async fn start(&self, choice: TokenStore) -> (Custody, Found) {
         let Opened { mut custody, mut found, .. } = self.open(choice);
         if found == Found::InKeyring {
             found = custody.read_again().await;
@@ -53,7 +53,7 @@ impl Desk {
     /// A keyring, and an account in it that a list belongs to.
     async fn with_account(&self) -> Keyring {
         let keyring = Keyring::start(&self.bus, State::default()).await;
-        let mut custody = self.open(Choice::Auto).custody;
+        let mut custody = self.open(TokenStore::Auto).custody;
         assert_eq!(custody.store(record(1)).await, Ok(Storage::SecretService));
         let list = Remembered { last_refresh: 42, servers: vec![] };
         custody.remember(list, true).await.unwrap();
@@ -95,23 +95,23 @@ fn of<T: std::fmt::Debug>(result: Result<T, StoreFault>) -> FaultOf {
 async fn an_account_in_the_keyring_outlives_a_restart_and_leaves_no_secret_on_the_disk() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let opened = desk.open(Choice::Auto);
+    let opened = desk.open(TokenStore::Auto);
     assert_eq!(opened.found, Found::InKeyring);
     assert_eq!((opened.remembered.unwrap().last_refresh, opened.list_of), (42, 7));
     assert_eq!(opened.client_id, "client-1");
 
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, None));
     custody.set_rejected(Some(99)).await.unwrap();
     assert_eq!(custody.settle().await, Settled::AsItWas);
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(99)));
     assert_eq!(desk.file("token.json"), None);
     assert_eq!(desk.named(), "secret-service");
 
     // A new one is not refused, and is the only one.
     assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
-    assert_eq!(desk.start(Choice::Auto).await.1, found(2, Storage::SecretService, None));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
     assert_eq!(keyring.state().items.len(), 1);
 }
 
@@ -120,7 +120,7 @@ async fn a_locked_keyring_keeps_its_account_and_no_file_takes_its_place() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, Found::Locked);
     let before = desk.file("account.json");
     assert_eq!(of(custody.forget().await), FaultOf::LockedKeyring);
@@ -137,17 +137,17 @@ async fn a_locked_keyring_keeps_its_account_and_no_file_takes_its_place() {
     keyring.set_locked(false).await;
     assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
     assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
-    assert_eq!(desk.start(Choice::Auto).await.1, found(2, Storage::SecretService, None));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
 }
 
 #[tokio::test]
 async fn without_a_keyring_it_is_the_file_until_one_appears() {
     let desk = Desk::new();
-    let (mut custody, _) = desk.start(Choice::SecretService).await;
+    let (mut custody, _) = desk.start(TokenStore::SecretService).await;
     assert_eq!(of(custody.store(record(1)).await), FaultOf::Keyring);
     assert_eq!(desk.file("token.json"), None);
 
-    let (mut custody, _) = desk.start(Choice::Auto).await;
+    let (mut custody, _) = desk.start(TokenStore::Auto).await;
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
     custody.set_rejected(Some(5)).await.unwrap();
     assert_eq!(custody.settle().await, Settled::AsItWas);
@@ -157,15 +157,15 @@ async fn without_a_keyring_it_is_the_file_until_one_appears() {
     keyring.set_locked(false).await;
     assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
     assert_eq!(desk.file("token.json"), None);
-    assert_eq!(desk.start(Choice::Auto).await.1, found(1, Storage::SecretService, Some(5)));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, Some(5)));
     assert_eq!(custody.settle().await, Settled::AsItWas);
 
     // And back.
-    let (mut custody, read) = desk.start(Choice::File).await;
+    let (mut custody, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(5)));
     assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
     assert!(keyring.state().items.is_empty());
-    assert_eq!(desk.start(Choice::File).await.1, found(1, Storage::File, Some(5)));
+    assert_eq!(desk.start(TokenStore::File).await.1, found(1, Storage::File, Some(5)));
 }
 
 /// Locked at the start: whichever comes first after the unlock, the move or the reading.
@@ -174,7 +174,7 @@ async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
-    let (mut custody, read) = desk.start(Choice::File).await;
+    let (mut custody, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, Found::Locked);
     assert!(custody.wants_keyring());
     assert_eq!(custody.settle().await, Settled::AsItWas);
@@ -182,7 +182,7 @@ async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
     assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
     assert_eq!(custody.read_again().await, found(1, Storage::File, None));
     assert!(keyring.state().items.is_empty());
-    let (custody, read) = desk.start(Choice::File).await;
+    let (custody, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, found(1, Storage::File, None));
     assert!(!custody.wants_keyring());
 }
@@ -191,7 +191,7 @@ async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
 #[tokio::test]
 async fn a_move_that_is_refused_is_not_tried_again_and_again() {
     let desk = Desk::new();
-    let mut custody = desk.open(Choice::Auto).custody;
+    let mut custody = desk.open(TokenStore::Auto).custody;
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
     let state = State { asks: true, person: Person::Refuses, ..State::default() };
     let keyring = Keyring::start(&desk.bus, state).await;
@@ -200,7 +200,7 @@ async fn a_move_that_is_refused_is_not_tried_again_and_again() {
     keyring.state().calls.clear();
     assert_eq!(custody.settle().await, Settled::AsItWas);
     assert!(!keyring.was_asked("Prompt"));
-    assert_eq!(desk.start(Choice::Auto).await.1, found(1, Storage::File, None));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::File, None));
     // The name that was added goes where the account is.
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
     assert_eq!(of(custody.store(record(2)).await), FaultOf::Keyring);
@@ -211,22 +211,22 @@ async fn a_move_that_is_refused_is_not_tried_again_and_again() {
 async fn an_item_that_somebody_removed_is_told_once_and_not_written_back() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(Choice::Auto).await;
+    let (mut custody, _) = desk.start(TokenStore::Auto).await;
     keyring.delete_all().await;
     let Settled::Gone(sentence) = custody.settle().await else { panic!("gone") };
     assert!(sentence.contains("sign in again"), "{sentence}");
     assert_eq!(custody.settle().await, Settled::AsItWas);
     custody.set_rejected(Some(1)).await.unwrap();
     assert!(keyring.state().items.is_empty());
-    assert_eq!(desk.start(Choice::Auto).await.1, Found::Nothing);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
     assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
-    assert_eq!(desk.start(Choice::Auto).await.1, found(2, Storage::SecretService, None));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
 
     // While we did not run.
     keyring.delete_all().await;
-    let (_, read) = desk.start(Choice::Auto).await;
+    let (_, read) = desk.start(TokenStore::Auto).await;
     assert!(matches!(read, Found::Damaged(_)), "{read:?}");
-    assert_eq!(desk.start(Choice::Auto).await.1, Found::Nothing);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
 }
 
 #[tokio::test]
@@ -234,7 +234,7 @@ async fn an_item_that_makes_no_sense_is_left_for_people_to_look_at() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.state().items.values_mut().for_each(|item| item.value.truncate(9));
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert!(matches!(read, Found::Damaged(_)), "{read:?}");
     assert_eq!(custody.settle().await, Settled::AsItWas);
     assert_eq!(keyring.state().items.len(), 1);
@@ -247,7 +247,7 @@ async fn a_keyring_that_is_away_is_no_account_lost() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     let items = keyring.vanish().await;
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     let Found::Unreadable(fault) = read else { panic!("{read:?}") };
     assert_eq!(fault.of, FaultOf::Keyring);
     assert_eq!(of(custody.forget().await), FaultOf::Keyring);
@@ -260,13 +260,13 @@ async fn a_keyring_that_is_away_is_no_account_lost() {
 async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(Choice::Auto).await;
+    let (mut custody, _) = desk.start(TokenStore::Auto).await;
     custody.forget().await.unwrap();
     assert!(keyring.state().items.is_empty());
     assert!(desk.file("account.json").unwrap().contains("\"signing_out\": true"));
     custody.signed_out().await.unwrap();
     assert!(!desk.file("account.json").unwrap().contains("true"));
-    assert_eq!(desk.start(Choice::Auto).await.1, Found::Nothing);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
 
     // Killed after the note was written; now the keyring is not there.
     custody.store(record(1)).await.unwrap();
@@ -276,13 +276,13 @@ async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
     let items = keyring.vanish().await;
     assert_eq!(items.len(), 1);
     for _ in 0..2 {
-        let (mut custody, read) = desk.start(Choice::Auto).await;
+        let (mut custody, read) = desk.start(TokenStore::Auto).await;
         assert_eq!(read, Found::Nothing);
         assert_eq!(custody.settle().await, Settled::AsItWas);
         assert!(desk.file("account.json").unwrap().contains("\"signing_out\": true"));
     }
     let keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
-    let (mut custody, read) = desk.start(Choice::Auto).await;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, Found::Nothing);
     assert_eq!(custody.settle().await, Settled::AsItWas);
     assert!(keyring.state().items.is_empty());
@@ -294,17 +294,17 @@ async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
 async fn a_silent_keyring_is_a_fault_and_nothing_is_changed() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(Choice::Auto).await;
+    let (mut custody, _) = desk.start(TokenStore::Auto).await;
     let before = desk.file("account.json");
     keyring.hang("Delete");
     let began = std::time::Instant::now();
     assert_eq!(of(custody.forget().await), FaultOf::Disk, "no answer is StorageFailed");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(desk.file("account.json"), before);
-    assert_eq!(desk.start(Choice::Auto).await.1, found(1, Storage::SecretService, None));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
 
     // The caller leaves, and what was begun is undone all the same.
     tokio::time::timeout(Duration::from_millis(200), custody.forget()).await.unwrap_err();
     custody.set_rejected(Some(3)).await.unwrap();
-    assert_eq!(desk.start(Choice::Auto).await.1, found(1, Storage::SecretService, Some(3)));
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, Some(3)));
 }

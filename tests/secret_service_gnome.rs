@@ -14,7 +14,7 @@ use plex_accountd::account::Record;
 use plex_accountd::custody::secret_service::{
     Looked, PATIENCE, SecretService, There, Trouble, Unlocked,
 };
-use plex_accountd::custody::{Choice, Custody, Directories, Found, Settled};
+use plex_accountd::custody::{Custody, Directories, Found, Settled, TokenStore};
 use plex_accountd::event::FaultOf;
 use plex_accountd::secret::Token;
 use plex_accountd::view::Storage;
@@ -231,7 +231,7 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     let account =
         Found::Account { record: record(), storage: Storage::SecretService, rejected_since: None };
 
-    let mut custody = open(Choice::Auto).custody;
+    let mut custody = open(TokenStore::Auto).custody;
     assert_eq!(custody.store(record()).await, Ok(Storage::File), "nothing else is there");
     let daemon = Daemon::start(&bus, home.path(), true).await;
     let person = Person(bus.connect().await);
@@ -240,7 +240,7 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     assert!(!state.join("token.json").exists());
 
     person.lock().await;
-    let mut opened = open(Choice::Auto);
+    let mut opened = open(TokenStore::Auto);
     assert_eq!(opened.found, Found::InKeyring);
     let custody = &mut opened.custody;
     assert_eq!(custody.read_again().await, Found::Locked);
@@ -255,17 +255,17 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     assert!(person.items().await.is_empty());
     assert_eq!(custody.store(newer).await, Ok(Storage::SecretService));
 
-    let mut custody = open(Choice::File).custody;
+    let mut custody = open(TokenStore::File).custody;
     custody.read_again().await;
     assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
     assert!(person.items().await.is_empty());
 
-    let mut custody = open(Choice::Auto).custody;
+    let mut custody = open(TokenStore::Auto).custody;
     assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
     custody.forget().await.unwrap();
     custody.signed_out().await.unwrap();
     assert!(person.items().await.is_empty());
-    assert_eq!(open(Choice::Auto).found, Found::Nothing);
+    assert_eq!(open(TokenStore::Auto).found, Found::Nothing);
     drop(daemon);
 }
 

@@ -4,8 +4,8 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, sync::atomic::AtomicBool}
 
 use clap::Parser;
 use plex_accountd::{
-    config::{Config, TokenStore},
-    custody::{Choice, Custody, Directories},
+    config::Config,
+    custody::{Custody, Directories},
     daemon::{CALLS, Daemon, Ended, Setup},
     dbus::{NameError, Service},
     logging,
@@ -68,7 +68,7 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let opened = match Custody::open(&Directories::from_env(), choice(config.token.store)) {
+    let opened = match Custody::open(&Directories::from_env(), config.token.store) {
         Ok(opened) => opened,
         Err(sentence) => return failed(&sentence),
     };
@@ -132,14 +132,6 @@ fn signals() -> std::io::Result<mpsc::Receiver<i32>> {
         }
     });
     Ok(receiver)
-}
-
-fn choice(store: TokenStore) -> Choice {
-    match store {
-        TokenStore::Auto => Choice::Auto,
-        TokenStore::SecretService => Choice::SecretService,
-        TokenStore::File => Choice::File,
-    }
 }
 
 fn failed(sentence: &str) -> ExitCode {

@@ -21,6 +21,7 @@ use std::{
 use tracing::Level;
 use url::Url;
 
+pub use crate::account::TokenStore;
 use crate::notice::QuietHours;
 
 /// Largest config file read, in bytes. A real one has a few hundred.
@@ -132,17 +133,6 @@ pub struct ServerSettings {
 pub struct TokenSettings {
     /// Which store keeps the token.
     pub store: TokenStore,
-}
-
-/// The values of `token.store`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum TokenStore {
-    /// The keyring, if there is one, else the file.
-    Auto,
-    /// The desktop's keyring, and nothing else.
-    SecretService,
-    /// A file of mode 0600 in the state folder.
-    File,
 }
 
 /// `[log]`

@@ -39,6 +39,7 @@ use tokio::{
     time::Instant,
 };
 
+pub use crate::account::TokenStore;
 pub use crate::event::{Found, StoreFault};
 use crate::{account::KeptLogin, account::Record, presence::Remembered, view::Storage};
 use credential::Credential;
@@ -48,17 +49,6 @@ use keeper::Keeper;
 use keyring::Keyring;
 use order::{FORGET_PATIENCE, Order};
 use secret_service::SecretService;
-
-/// Where the account is to be kept: `token.store`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Choice {
-    /// In a keyring if there is one, else in the file.
-    Auto,
-    /// In a keyring.
-    SecretService,
-    /// In the file.
-    File,
-}
 
 /// All that [`Custody::open`] found.
 #[derive(Debug)]
@@ -114,14 +104,14 @@ impl Custody {
     /// A sign-out that was cut short is finished as far as the disk goes, damaged files are put
     /// aside. Fails, with a sentence, only where there is no place for a folder at all or it
     /// belongs to somebody else; a folder that can't be written is a complaint.
-    pub fn open(environment: &Directories, choice: Choice) -> Result<Opened, String> {
+    pub fn open(environment: &Directories, choice: TokenStore) -> Result<Opened, String> {
         Self::open_with(environment, choice, Arc::new(SecretService::new()))
     }
 
     /// [`open`](Self::open) with the keyring of another bus.
     pub fn open_with(
         environment: &Directories,
-        choice: Choice,
+        choice: TokenStore,
         secrets: Arc<SecretService>,
     ) -> Result<Opened, String> {
         let disk: Arc<dyn Disk> = Arc::new(RealDisk);
@@ -131,7 +121,7 @@ impl Custody {
 
     fn open_on(
         environment: &Directories,
-        choice: Choice,
+        choice: TokenStore,
         disk: &Arc<dyn Disk>,
         keyring: Arc<dyn Keyring>,
         secrets: Arc<SecretService>,
@@ -144,7 +134,7 @@ impl Custody {
         let login = start.keeper.kept_login(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
         let given = credential.is_some();
-        let wants_keyring = !given && (choice != Choice::File || start.keeper.item_is_left());
+        let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
         let order = Order { keeper, keyring, choice, credential, refused: false };
         let (remembered, list_of) = start.remembered.unzip();

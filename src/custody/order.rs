@@ -31,7 +31,7 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Choice, Found, Settled, StoreFault,
+    Found, Settled, StoreFault, TokenStore,
     changes::Begun,
     credential::Credential,
     form::Kept,
@@ -50,7 +50,7 @@ pub(super) struct Order {
     /// Behind a lock only because its work is done on tokio's threads for blocking work.
     pub(super) keeper: Arc<Mutex<Keeper>>,
     pub(super) keyring: Arc<dyn Keyring>,
-    pub(super) choice: Choice,
+    pub(super) choice: TokenStore,
     /// Goes before all that is kept.
     pub(super) credential: Option<Credential>,
     /// The keyring, or the person it asked, did not want the account: they are not bothered
@@ -103,9 +103,9 @@ impl Order {
             return Ok(kept);
         }
         match self.choice {
-            Choice::File => Ok(Kept::File),
-            Choice::SecretService => Ok(Kept::SecretService),
-            Choice::Auto => match self.keyring.there().await {
+            TokenStore::File => Ok(Kept::File),
+            TokenStore::SecretService => Ok(Kept::SecretService),
+            TokenStore::Auto => match self.keyring.there().await {
                 There::Yes => Ok(Kept::SecretService),
                 There::No => Ok(Kept::File),
                 There::Silent(why) => Err(StoreFault::keyring(why)),
@@ -207,13 +207,15 @@ impl Order {
         match (account.store, self.choice) {
             (Kept::None, _) if account.keyring_residue => self.delete_residue().await?,
             _ if !fixed => {}
-            (Kept::File, Choice::File) if account.keyring_residue => self.delete_residue().await?,
-            (Kept::File, Choice::Auto | Choice::SecretService) => {
+            (Kept::File, TokenStore::File) if account.keyring_residue => {
+                self.delete_residue().await?;
+            }
+            (Kept::File, TokenStore::Auto | TokenStore::SecretService) => {
                 return self.move_to_keyring().await;
             }
             // What is to go to the file goes before the account was ever read, too; that it is
             // gone is said by the reading then.
-            (Kept::SecretService, choice) if known || choice == Choice::File => {
+            (Kept::SecretService, choice) if known || choice == TokenStore::File => {
                 return self.look_after_item(choice, known).await;
             }
             _ => {}
@@ -238,11 +240,11 @@ impl Order {
     /// The account is in the keyring, or was.
     async fn look_after_item(
         &mut self,
-        choice: Choice,
+        choice: TokenStore,
         known: bool,
     ) -> Result<Settled, StoreFault> {
         let gone = match self.keyring.look().await {
-            Looked::Account(record) if choice == Choice::File => {
+            Looked::Account(record) if choice == TokenStore::File => {
                 let moved = self.keep_in_file(record).await.map(Settled::Moved)?;
                 self.delete_residue().await?;
                 return Ok(moved);

@@ -3,16 +3,20 @@
 //!
 //! Evidence is what plex.tv's lists say, and what the server itself answers (`probing.rs`). It holds
 //! until the refresh after it was due plus the grace time. An absence needs more: a complete list
-//! that says so, the grace time, a look at the server that nothing answers, and one more complete
+//! that says so, the grace time, a probe that nothing answers, and one more complete
 //! list that says it again.
 
+mod known;
 mod probing;
 
 use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
-use self::probing::Probing;
+use self::{
+    known::{Absence, Known},
+    probing::Probing,
+};
 use crate::{
     call::CallError,
     clock::{Boot, Now},
@@ -75,38 +79,10 @@ pub struct Presence {
     changed: bool,
 }
 
-/// One server and the evidence of it.
-#[derive(Debug)]
-struct Known {
-    view: Arc<ServerView>,
-    in_v2: bool,
-    /// Unix seconds of the last look that found it online.
-    seen_at: u64,
-    /// Until when the evidence for its state holds without news.
-    good_until: Option<Boot>,
-    absence: Option<Absence>,
-    probing: Probing,
-    /// The evidence is too old; one look before that makes it unknown.
-    expiring: bool,
-    /// Complete lists in a row that lacked it.
-    missing: u8,
-    was_online: Option<bool>,
-    told_offline: bool,
-}
-
-/// plex.tv said "not present" in a complete list.
-#[derive(Clone, Copy, Debug)]
-struct Absence {
-    /// When one more list is to confirm it.
-    confirm_at: Boot,
-    /// That list was not complete: the next complete one decides at once.
-    overdue: bool,
-}
-
 /// What a refresh brought.
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Copy, Debug)]
-pub struct Look {
+pub struct Listed {
     /// One of the lists was read whole.
     pub good: bool,
     /// v2 was read whole.
@@ -121,7 +97,7 @@ pub struct Look {
     pub network_down: bool,
 }
 
-impl Look {
+impl Listed {
     fn no_news(self) -> Reason {
         match (self.good, self.network_down) {
             (true, _) => Reason::IncompleteList,
@@ -211,12 +187,12 @@ impl Presence {
         }
     }
 
-    /// Our network has changed, or a person wants to know: looks at every server again. What a
-    /// look under way brings is about before.
-    pub fn look_again(&mut self, turn: &Turn<'_>) {
+    /// Our network has changed, or a person wants to know: asks every server again. What a
+    /// probe under way brings is about before.
+    pub fn probe_again(&mut self, turn: &Turn<'_>) {
         for known in &mut self.servers {
             known.probing.under_way = None;
-            known.probing.look_now(turn.now.boot);
+            known.probing.probe_now(turn.now.boot);
         }
     }
 
@@ -225,14 +201,14 @@ impl Presence {
     pub fn woke(&mut self, turn: &Turn<'_>) {
         for known in &mut self.servers {
             known.absence = None;
-            known.probing.look_now(turn.now.boot);
+            known.probing.probe_now(turn.now.boot);
         }
     }
 
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
         let free = PROBES.saturating_sub(self.under_way());
-        let due = |known: &&mut Known| known.wants_look(turn.now.boot, turn.settings);
+        let due = |known: &&mut Known| known.wants_probe(turn.now.boot, turn.settings);
         for known in self.servers.iter_mut().filter(due).take(free) {
             self.probes += 1;
             known.probing.under_way = Some((self.probes, turn.now.boot));
@@ -246,13 +222,13 @@ impl Presence {
         self.servers.iter().filter(|known| known.probing.under_way.is_some()).count()
     }
 
-    /// When the next look is due, while more may be under way.
+    /// When the next probe is due, while more may be under way.
     #[must_use]
     pub fn next_probe(&self, settings: &Settings) -> Option<Boot> {
         if self.under_way() >= PROBES {
             return None;
         }
-        self.servers.iter().filter_map(|known| known.next_look(settings)).min()
+        self.servers.iter().filter_map(|known| known.next_probe(settings)).min()
     }
 
     /// A server that was asked has answered, or has not.
@@ -280,9 +256,9 @@ impl Presence {
 
     /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
     /// whole it was.
-    pub fn look(&mut self, entries: Vec<Entry>, look: Look, turn: &mut Turn<'_>) {
-        self.no_news = look.no_news();
-        self.next_due = look.next_due;
+    pub fn listed(&mut self, entries: Vec<Entry>, listed: Listed, turn: &mut Turn<'_>) {
+        self.no_news = listed.no_news();
+        self.next_due = listed.next_due;
         let mut index = None;
         let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
         let mut old: Vec<Option<Known>> =
@@ -290,12 +266,12 @@ impl Presence {
         for (position, entry) in entries.into_iter().enumerate() {
             let known = take_known(&mut old, position, &entry.server.id, &mut index);
             self.changed |= known.is_none();
-            let mut known = known.unwrap_or_else(|| Known::new(&entry, look, turn));
-            self.changed |= known.describe(entry, look, turn);
+            let mut known = known.unwrap_or_else(|| Known::new(&entry, listed, turn));
+            self.changed |= known.describe(entry, listed, turn);
             next.push(known);
         }
         for mut known in old.into_iter().flatten() {
-            let is_missing = look.complete && (known.in_v2 || look.v1_whole);
+            let is_missing = listed.complete && (known.in_v2 || listed.v1_whole);
             if is_missing {
                 known.missing += 1;
                 known.absence = None;
@@ -303,7 +279,7 @@ impl Presence {
                 known.expiring = false;
                 self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
             }
-            self.changed |= known.give_up_confirming(look, turn);
+            self.changed |= known.give_up_confirming(listed, turn);
             if known.missing < 2 {
                 next.push(known);
             } else {
@@ -345,19 +321,19 @@ impl Presence {
     }
 
     /// Whether an absence waits for a list that was asked for now or later, and none whose grace
-    /// time is over waits for a look at its server: one list is to be asked for all of them.
+    /// time is over waits for a probe of its server: one list is to be asked for all of them.
     #[must_use]
     pub fn wants_confirmation(&self, turn: &Turn<'_>) -> bool {
         let over = |at: Boot| at <= turn.now.boot;
-        self.confirmations(turn.settings).any(|(at, looked)| over(at) && looked)
-            && !self.confirmations(turn.settings).any(|(at, looked)| over(at) && !looked)
+        self.confirmations(turn.settings).any(|(at, probed)| over(at) && probed)
+            && !self.confirmations(turn.settings).any(|(at, probed)| over(at) && !probed)
     }
 
     /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
     fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
         self.servers.iter().filter_map(|known| match known.absence {
             Some(Absence { confirm_at, overdue: false }) => {
-                Some((confirm_at, known.has_looked(confirm_at, settings)))
+                Some((confirm_at, known.was_probed_in_vain(confirm_at, settings)))
             }
             _ => None,
         })
@@ -365,7 +341,7 @@ impl Presence {
 
     /// No list can be had to confirm the absences whose grace time is over.
     pub fn cannot_confirm(&mut self, turn: &Turn<'_>) {
-        let look = Look {
+        let listed = Listed {
             good: false,
             complete: false,
             v1_whole: false,
@@ -374,7 +350,7 @@ impl Presence {
             network_down: false,
         };
         for known in &mut self.servers {
-            self.changed |= known.give_up_confirming(look, turn);
+            self.changed |= known.give_up_confirming(listed, turn);
         }
     }
 
@@ -488,217 +464,4 @@ fn take_known(
         ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i))).collect()
     });
     old.get_mut(*index.get(id)?)?.take()
-}
-
-impl Known {
-    fn new(entry: &Entry, look: Look, turn: &Turn<'_>) -> Self {
-        let reason = match entry.presence {
-            Some(false) if look.complete => Reason::Absent,
-            _ => Reason::IncompleteList,
-        };
-        Self {
-            view: Arc::new(ServerView {
-                server: Arc::new(entry.server.clone()),
-                presence: false,
-                state: State::Unknown,
-                reason,
-                since: turn.now.unix,
-                last_seen: 0,
-                route: Route::NotTried,
-                best_uri: String::new(),
-                muted_until: 0,
-            }),
-            in_v2: false,
-            seen_at: 0,
-            good_until: None,
-            absence: None,
-            probing: Probing::new(turn.now.boot),
-            expiring: false,
-            missing: 0,
-            was_online: None,
-            told_offline: false,
-        }
-    }
-
-    /// Takes in a row that names this server. Returns whether anything to be seen changed.
-    fn describe(&mut self, entry: Entry, look: Look, turn: &Turn<'_>) -> bool {
-        let mut changed = false;
-        if *self.view.server != entry.server {
-            let was = ProbeRequest::new(&self.view.server, "");
-            if was.addresses_differ(&ProbeRequest::new(&entry.server, "")) {
-                self.probing.look_now(turn.now.boot);
-            }
-            Arc::make_mut(&mut self.view).server = Arc::new(entry.server);
-            changed = true;
-        }
-        if let Some(presence) = entry.presence
-            && self.view.presence != presence
-        {
-            Arc::make_mut(&mut self.view).presence = presence;
-            changed = true;
-        }
-        self.in_v2 |= entry.in_v2;
-        self.missing = 0;
-        let grace = turn.settings.grace;
-        match entry.presence {
-            Some(true) => {
-                self.absence = None;
-                self.expiring = false;
-                self.seen_at = turn.now.unix;
-                self.good_until = Some(look.next_due + grace);
-                changed |= self.set(State::Online, Reason::PlexTv, turn.now.unix);
-            }
-            Some(false) if look.complete => {
-                let confirmed = self.absence.is_some_and(|absence| {
-                    (absence.overdue || look.started >= absence.confirm_at)
-                        && self.has_looked(absence.confirm_at, turn.settings)
-                });
-                if confirmed || self.view.state == State::Offline {
-                    self.absence = None;
-                    self.expiring = false;
-                    self.good_until = Some(look.next_due + grace);
-                    changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
-                } else if self.absence.is_none() {
-                    let confirm_at = turn.now.boot + grace;
-                    self.absence = Some(Absence { confirm_at, overdue: false });
-                    if self.view.state == State::Unknown {
-                        changed |= self.set(State::Unknown, Reason::Absent, turn.now.unix);
-                    }
-                }
-            }
-            Some(false) | None => {
-                changed |= self.give_up_confirming(look, turn);
-                if self.view.state == State::Unknown && self.absence.is_none() {
-                    changed |= self.set(State::Unknown, Reason::IncompleteList, turn.now.unix);
-                }
-            }
-        }
-        changed
-    }
-
-    /// The list that was to confirm an absence said neither that nor the contrary: it was not
-    /// complete, or has no word of this server.
-    fn give_up_confirming(&mut self, look: Look, turn: &Turn<'_>) -> bool {
-        let Some(absence) = &mut self.absence else {
-            return false;
-        };
-        if look.started < absence.confirm_at {
-            return false;
-        }
-        absence.overdue = true;
-        self.good_until = None;
-        self.set(State::Unknown, look.no_news(), turn.now.unix)
-    }
-
-    fn is_probed(&self, settings: &Settings) -> bool {
-        self.missing == 0 && self.probing.applies(&self.view.server, settings)
-    }
-
-    /// Whether the server itself was asked in vain since then, or is not asked at all.
-    fn has_looked(&self, then: Boot, settings: &Settings) -> bool {
-        !self.is_probed(settings) || self.probing.is_silent_since(then)
-    }
-
-    fn wants_look(&self, now: Boot, settings: &Settings) -> bool {
-        self.next_look(settings).is_some_and(|at| at <= now)
-    }
-
-    fn next_look(&self, settings: &Settings) -> Option<Boot> {
-        if self.probing.under_way.is_some() || !self.is_probed(settings) {
-            return None;
-        }
-        let doubted = match self.absence {
-            Some(Absence { confirm_at, .. }) if !self.probing.is_silent_since(confirm_at) => {
-                Some(confirm_at)
-            }
-            _ => None,
-        };
-        let at_once = self.expiring.then_some(Boot::default());
-        [self.probing.due, doubted, at_once].into_iter().flatten().min()
-    }
-
-    /// What a look at the server brought. Returns whether anything to be seen changed.
-    fn probed(
-        &mut self,
-        probed: Probed,
-        began: Boot,
-        good_until: Boot,
-        no_news: Reason,
-        turn: &Turn<'_>,
-    ) -> bool {
-        let now = turn.now;
-        if self.missing > 0 {
-            return false; // plex.tv does not list it any more, wherever it is
-        }
-        let mut changed = false;
-        match probed {
-            Probed::Answered { route, uri, .. } => {
-                changed |= self.set_route(route, &uri);
-                self.probing.worked_last = uri;
-                self.probing.silent_since = None;
-                self.probing.rest();
-                let by_plex_tv = self.view.reason == Reason::PlexTv && !self.expiring;
-                if self.view.state != State::Online || self.absence.is_some() || !by_plex_tv {
-                    self.absence = None;
-                    self.seen_at = now.unix;
-                    self.good_until = Some(good_until);
-                    changed |= self.set(State::Online, Reason::Probe, now.unix);
-                }
-            }
-            Probed::Maintenance => {
-                self.probing.look_again(turn);
-                if let Some(absence) = &mut self.absence {
-                    let over = now.boot + turn.settings.grace;
-                    let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
-                    *absence = Absence { confirm_at, overdue: false };
-                } else if self.expiring {
-                    self.good_until = Some(good_until);
-                }
-            }
-            Probed::Silent { .. } => {
-                changed |= self.set_route(Route::None, "");
-                self.probing.silent_since = Some(began);
-                self.probing.look_again(turn);
-                if self.expiring {
-                    changed |= self.set(State::Unknown, no_news, now.unix);
-                }
-            }
-            Probed::NothingToAsk => {
-                changed |= self.set_route(Route::NotTried, "");
-                self.probing.rest();
-                self.probing.nothing_to_ask = true;
-                if self.expiring {
-                    changed |= self.set(State::Unknown, no_news, now.unix);
-                }
-            }
-        }
-        self.expiring = false;
-        changed
-    }
-
-    fn set_route(&mut self, route: Route, uri: &str) -> bool {
-        if self.view.route == route && self.view.best_uri == uri {
-            return false;
-        }
-        let view = Arc::make_mut(&mut self.view);
-        view.route = route;
-        uri.clone_into(&mut view.best_uri);
-        true
-    }
-
-    /// Sets state and reason. Returns whether either changed.
-    fn set(&mut self, state: State, reason: Reason, now_unix: u64) -> bool {
-        if self.view.state == state && self.view.reason == reason {
-            return false;
-        }
-        let seen_at = self.seen_at;
-        let view = Arc::make_mut(&mut self.view);
-        view.reason = reason;
-        if view.state != state {
-            view.state = state;
-            view.since = view.since.max(now_unix);
-            view.last_seen = if state == State::Online { view.since } else { seen_at };
-        }
-        true
-    }
 }

@@ -21,11 +21,11 @@ const AGAIN: Duration = Duration::from_secs(30);
 pub(super) struct Probing {
     /// The number of the probe under way, and when it began.
     pub(super) under_way: Option<(u64, Boot)>,
-    /// When to look next, whatever the state.
+    /// When to probe next, whatever the state.
     pub(super) due: Option<Boot>,
     /// The last wait before that.
     wait: Duration,
-    /// When the last look that nothing answered began, if nothing has answered since.
+    /// When the last probe that nothing answered began, if nothing has answered since.
     pub(super) silent_since: Option<Boot>,
     /// It has no address that may be asked.
     pub(super) nothing_to_ask: bool,
@@ -47,22 +47,22 @@ impl Probing {
             && server.connections.iter().any(|connection| !connection.uri.is_empty())
     }
 
-    /// To be looked at as soon as possible.
-    pub(super) fn look_now(&mut self, now: Boot) {
+    /// To be probed as soon as possible.
+    pub(super) fn probe_now(&mut self, now: Boot) {
         self.nothing_to_ask = false;
         self.wait = Duration::ZERO;
         self.due = Some(now);
     }
 
     /// Nothing answered; it is asked again, rarer each time.
-    pub(super) fn look_again(&mut self, turn: &Turn<'_>) {
+    pub(super) fn probe_again(&mut self, turn: &Turn<'_>) {
         let longest = turn.settings.refresh_interval;
         let first = AGAIN.min(longest);
         self.wait = if self.wait.is_zero() { first } else { (self.wait * 2).min(longest) };
         self.due = Some(turn.now.boot + self.wait);
     }
 
-    /// It is known to be there: no need to look.
+    /// It is known to be there: no need to probe.
     pub(super) fn rest(&mut self) {
         self.wait = Duration::ZERO;
         self.due = None;
@@ -74,7 +74,7 @@ impl Probing {
         *self = Self { worked_last, due: Some(now), ..Self::default() };
     }
 
-    /// Whether nothing answered a look that began then or later.
+    /// Whether nothing answered a probe that began then or later.
     pub(super) fn is_silent_since(&self, then: Boot) -> bool {
         self.silent_since.is_some_and(|began| began >= then)
     }

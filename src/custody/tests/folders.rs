@@ -21,7 +21,7 @@ fn an_account_is_found_where_an_older_systemd_put_it_and_stays_there() {
     let home = old_home();
     let mut directories = home.directories();
     directories.state_directory = Some(home.dir.path().join("given"));
-    let mut opened = Custody::open(&directories, Choice::File).unwrap();
+    let mut opened = Custody::open(&directories, TokenStore::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
     assert_eq!(opened.client_id, "client-1");
     assert_eq!(opened.remembered, Some(list("old")));
@@ -99,7 +99,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
     let only = Directories { state_directory: Some(home.state()), ..Directories::default() };
     let open = |fault| {
         let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
-        open_on(&only, Choice::File, &disk, home.vault.clone()).unwrap()
+        open_on(&only, TokenStore::File, &disk, home.vault.clone()).unwrap()
     };
     open(Fault::None);
     // The step that makes the file is the one whose failure is complained of.
@@ -122,7 +122,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
 
 #[test]
 fn no_place_at_all_is_said_in_a_sentence() {
-    let error = Custody::open(&Directories::default(), Choice::File).unwrap_err();
+    let error = Custody::open(&Directories::default(), TokenStore::File).unwrap_err();
     assert!(error.contains("HOME"), "{error}");
 }
 
@@ -135,7 +135,7 @@ fn a_folder_that_belongs_to_somebody_else_is_refused() {
         eprintln!("skipped: only root can give a folder away");
         return;
     }
-    let error = Custody::open(&home.directories(), Choice::File).unwrap_err();
+    let error = Custody::open(&home.directories(), TokenStore::File).unwrap_err();
     assert!(error.contains("belongs to user 54321"), "{error}");
 }
 
@@ -164,9 +164,9 @@ fn a_second_daemon_leaves_alone_what_the_first_is_writing() {
     let home = Home::with_account(&record("anna", 7));
     let path = home.file(".token.json.0123456789abcdef.tmp");
     let file = RealDisk.create(&path).unwrap();
-    Custody::open(&home.directories(), Choice::File).unwrap();
+    Custody::open(&home.directories(), TokenStore::File).unwrap();
     assert!(path.exists());
     drop(file);
-    Custody::open(&home.directories(), Choice::File).unwrap();
+    Custody::open(&home.directories(), TokenStore::File).unwrap();
     assert!(!path.exists());
 }

@@ -33,14 +33,14 @@ use crate::{
 /// A home folder, and what is done in it.
 struct Home {
     dir: TempDir,
-    choice: Choice,
+    choice: TokenStore,
     /// The user's keyring; there is none unless a test wants one.
     vault: Arc<BlockingMutex<Vault>>,
 }
 
 impl Home {
     fn new() -> Self {
-        Self { dir: tempfile::tempdir().unwrap(), choice: Choice::File, vault: Arc::default() }
+        Self { dir: tempfile::tempdir().unwrap(), choice: TokenStore::File, vault: Arc::default() }
     }
 
     fn directories(&self) -> Directories {
@@ -131,7 +131,7 @@ impl Home {
 
 fn open_on(
     directories: &Directories,
-    choice: Choice,
+    choice: TokenStore,
     disk: &Arc<dyn Disk>,
     ring: impl Into<Ring>,
 ) -> Result<Opened, String> {

@@ -17,7 +17,7 @@ use Answered::{Nothing, Promised};
 /// Something that the daemon does, and what the account may be afterwards.
 struct Scenario {
     name: &'static str,
-    choice: Choice,
+    choice: TokenStore,
     before: fn() -> Home,
     act: fn(Opened) -> Answered,
     allowed: fn() -> Vec<Option<Record>>,
@@ -48,7 +48,7 @@ fn in_file() -> Home {
 /// A home whose account is in the keyring.
 fn in_keyring() -> Home {
     let mut home = in_file();
-    home.choice = Choice::Auto;
+    home.choice = TokenStore::Auto;
     assert_eq!(run(home.open().custody.settle()), Settled::Moved(Storage::SecretService));
     assert!(!home.has("token.json"));
     home
@@ -94,70 +94,70 @@ fn settle(opened: Opened) -> Answered {
 const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "first login",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: keyring,
         act: login,
         allowed: || vec![None, Some(new())],
     },
     Scenario {
         name: "login over an account in the keyring",
-        choice: Choice::SecretService,
+        choice: TokenStore::SecretService,
         before: in_keyring,
         act: login,
         allowed: || vec![Some(old()), Some(new())],
     },
     Scenario {
         name: "login over an account in the file",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: in_file,
         act: login,
         allowed: || vec![Some(old()), Some(new())],
     },
     Scenario {
         name: "login into the file over an account in the keyring",
-        choice: Choice::File,
+        choice: TokenStore::File,
         before: in_keyring,
         act: login,
         allowed: || vec![Some(old()), Some(new())],
     },
     Scenario {
         name: "file to keyring",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: in_file,
         act: settle,
         allowed: || vec![Some(old())],
     },
     Scenario {
         name: "keyring to file",
-        choice: Choice::File,
+        choice: TokenStore::File,
         before: in_keyring,
         act: settle,
         allowed: || vec![Some(old())],
     },
     Scenario {
         name: "a move that was cut short",
-        choice: Choice::File,
+        choice: TokenStore::File,
         before: in_both,
         act: settle,
         allowed: || vec![Some(old())],
     },
     Scenario {
         name: "sign-out",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: in_keyring,
         act: sign_out,
         allowed: || vec![Some(old()), None],
     },
     Scenario {
         name: "sign-out after a move that was cut short",
-        choice: Choice::File,
+        choice: TokenStore::File,
         before: in_both,
         act: sign_out,
         allowed: || vec![Some(old()), None],
     },
     Scenario {
         name: "login during a sign-out",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: in_keyring,
         act: |opened| {
             let mut custody = begun(opened).custody;
@@ -170,9 +170,9 @@ const SCENARIOS: &[Scenario] = &[
     },
     Scenario {
         name: "a name added",
-        choice: Choice::Auto,
+        choice: TokenStore::Auto,
         before: || {
-            let home = Home { choice: Choice::Auto, ..keyring() };
+            let home = Home { choice: TokenStore::Auto, ..keyring() };
             let nameless = Record { user: None, ..old() };
             run(home.open().custody.store(nameless)).unwrap();
             home
@@ -267,9 +267,11 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
         (Mood::Silent, Err(FaultOf::Keyring), Err(FaultOf::Keyring)),
         (Mood::Refuses, Err(FaultOf::Keyring), Err(FaultOf::Keyring)),
     ] {
-        for (choice, expected) in
-            [(Choice::Auto, auto), (Choice::SecretService, wanted), (Choice::File, file)]
-        {
+        for (choice, expected) in [
+            (TokenStore::Auto, auto),
+            (TokenStore::SecretService, wanted),
+            (TokenStore::File, file),
+        ] {
             let home = Home { choice, ..Home::new() };
             home.vault.lock().unwrap().mood = mood;
             let stored = run(home.open().custody.store(new())).map_err(|fault| fault.of);
@@ -281,7 +283,7 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
 
 #[test]
 fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
-    let home = Home { choice: Choice::SecretService, ..in_file() };
+    let home = Home { choice: TokenStore::SecretService, ..in_file() };
     let mut custody = home.open().custody;
     home.vault.lock().unwrap().mood = Mood::Locked;
     run(custody.store(new())).unwrap_err();

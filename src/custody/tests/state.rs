@@ -45,11 +45,11 @@ fn damaged(home: &Home) -> String {
 fn a_restart_finds_the_account_with_all_that_belongs_to_it() {
     let record = record("anna", 7);
     let home = Home::new();
-    let mut custody = Custody::open(&home.directories(), Choice::File).unwrap().custody;
+    let mut custody = Custody::open(&home.directories(), TokenStore::File).unwrap().custody;
     run(custody.store(record.clone())).unwrap();
     run(custody.remember(list("old"), true)).unwrap();
     run(custody.set_rejected(Some(99))).unwrap();
-    let opened = Custody::open(&home.directories(), Choice::File).unwrap();
+    let opened = Custody::open(&home.directories(), TokenStore::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record, Some(99))));
     assert_eq!(opened.client_id, record.client_id);
     assert_eq!(opened.remembered, Some(list("old")));

@@ -5,6 +5,9 @@
 //! After each event the view is published *before* the effects are performed: a caller that gets
 //! its answer, or a signal that a login is over, finds properties and lists that tell it already.
 
+mod jobs;
+mod report;
+
 use std::{collections::HashMap, io, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
 
 use signal_hook::consts::SIGHUP;
@@ -14,19 +17,23 @@ use tokio::{
 };
 use tracing::{debug, error, info, warn};
 
+use self::{
+    jobs::{Job, Say, keep},
+    report::{Watchdog, log_changes, log_failures, notify, status},
+};
 use crate::{
     account::{KeptLogin, PinKind},
     browser,
-    clock::{Boot, Now},
+    clock::Now,
     command::{CallError, Command, Reply},
     config::{self, Config},
     custody::{
-        Custody, Opened, Settled,
+        Custody, Opened,
         secret_service::{SecretService, Unlocked},
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Found, Landing, Settings, StoreFault},
+    event::{Answer, CallId, Effect, Event, Found, Landing, Settings},
     failure::Failure,
     landing::{Page, Visitor},
     logging,
@@ -34,10 +41,9 @@ use crate::{
     notice::{Click, Notice},
     notices::Notices,
     plex::{self, Client, Prober},
-    presence::Remembered,
     probe::{ProbeRequest, Probed},
     timer::{self, Timer},
-    view::{LoginOffer, LoginState, State, View},
+    view::{LoginOffer, View},
     world::{self, Word, World},
 };
 
@@ -47,10 +53,6 @@ pub const CALLS: usize = 4096;
 const JOBS: usize = 256;
 /// So many of those places are for the token.
 const VITAL_JOBS: usize = 64;
-/// The watchdog hears from us this often while nothing happens …
-const WATCHDOG_AT_LATEST: Duration = Duration::from_secs(360);
-/// … and not more often than this while something does.
-const WATCHDOG_AT_MOST: Duration = Duration::from_secs(30);
 /// A store that has not forgotten by then is told not to.
 const FORGET_PATIENCE: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
@@ -120,28 +122,6 @@ enum Incoming {
     Landed(u64, Visitor),
 }
 
-/// A write, or a read, of the state directory. Done one after the other.
-enum Job {
-    Store(crate::account::Record),
-    /// Not after this time: nobody would be told.
-    Forget(Instant),
-    EndSignOut,
-    KeepRejected(Option<u64>),
-    Remember(Remembered, bool),
-    Read,
-    Settle,
-    KeepLogin(Option<KeptLogin>),
-    Say(Say),
-}
-
-/// What people are told, or are not to see any longer; in the order it came up.
-enum Say {
-    Tell(Notice),
-    WithdrawAccount,
-    WithdrawServer(String),
-    WithdrawServers,
-}
-
 enum Caller {
     /// A button: the login goes on in the browser.
     Browser(zbus::Connection),
@@ -194,7 +174,6 @@ impl Daemon {
     }
 
     /// Runs until a signal or the end of the bus says stop.
-    #[allow(clippy::too_many_lines)] // the parts put together, and one loop over what comes in
     pub async fn run(
         self,
         bus: &zbus::Connection,
@@ -246,13 +225,15 @@ impl Daemon {
         owner.perform(self.first).await;
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
-            owner.job(Job::Settle);
+            if !owner.view.account.settling {
+                owner.job(Job::Settle); // else once the account is read
+            }
             tokio::spawn(watch(keyring, owner.incoming.clone()));
         }
         let mut world = World::new();
         let ended = loop {
             let now = timer::now();
-            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due(now));
+            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due());
             if let Err(error) = timer.set(wakeup.min()) {
                 break error.into();
             }
@@ -264,32 +245,8 @@ impl Daemon {
                 },
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => owner.called(command).await,
-                Some(incoming) = incoming.recv() => match incoming {
-                    Incoming::Event(event) => {
-                        let found = matches!(event, Event::StoreRead(Found::Account { .. }));
-                        owner.happened(event).await;
-                        if found {
-                            owner.job(Job::Settle); // it may belong into another store
-                        }
-                    }
-                    Incoming::KeyringChanged => {
-                        owner.job(Job::Settle);
-                        owner.happened(Event::KeyringChanged).await;
-                    }
-                    Incoming::Say(Say::Tell(notice)) => owner.notices.tell(notice),
-                    Incoming::Say(Say::WithdrawAccount) => owner.notices.withdraw_account(),
-                    Incoming::Say(Say::WithdrawServer(id)) => owner.notices.withdraw_server(&id),
-                    Incoming::Say(Say::WithdrawServers) => owner.notices.withdraw_servers(),
-                    Incoming::Landed(login, visitor) => owner.landed(login, visitor).await,
-                },
-                said = world.next() => match said {
-                    Word::Network { connectivity, moved } => {
-                        debug!(?connectivity, moved, "the network");
-                        owner.happened(Event::Network { connectivity, moved }).await;
-                    }
-                    Word::Woke => owner.happened(Event::Woke).await,
-                    Word::Sleeps => {}
-                },
+                Some(incoming) = incoming.recv() => owner.came(incoming).await,
+                said = world.next() => owner.said(said).await,
                 Some(click) = clicks.recv() => owner.clicked(click).await,
                 rung = timer.rings() => match rung {
                     Ok(()) => owner.happened(Event::Tick).await,
@@ -347,6 +304,39 @@ impl Owner {
             }
         };
         self.call(call, caller, event).await;
+    }
+
+    async fn came(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Event(event) => {
+                let found = matches!(event, Event::StoreRead(Found::Account { .. }));
+                self.happened(event).await;
+                if found {
+                    self.job(Job::Settle); // it may belong into another store
+                }
+            }
+            Incoming::KeyringChanged => {
+                self.job(Job::Settle);
+                self.happened(Event::KeyringChanged).await;
+            }
+            Incoming::Say(Say::Tell(notice)) => self.notices.tell(notice),
+            Incoming::Say(Say::WithdrawAccount) => self.notices.withdraw_account(),
+            Incoming::Say(Say::WithdrawServer(id)) => self.notices.withdraw_server(&id),
+            Incoming::Say(Say::WithdrawServers) => self.notices.withdraw_servers(),
+            Incoming::Landed(login, visitor) => self.landed(login, visitor).await,
+        }
+    }
+
+    /// The machine said something.
+    async fn said(&mut self, word: Word) {
+        match word {
+            Word::Network { connectivity, moved } => {
+                debug!(?connectivity, moved, "the network");
+                self.happened(Event::Network { connectivity, moved }).await;
+            }
+            Word::Woke => self.happened(Event::Woke).await,
+            Word::Sleeps => {}
+        }
     }
 
     async fn clicked(&mut self, click: Click) {
@@ -681,90 +671,6 @@ async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Inco
     }
 }
 
-/// Works on the state directory, one job after the other, until nobody has any more.
-async fn keep(
-    mut custody: Custody,
-    mut jobs: mpsc::Receiver<Job>,
-    incoming: mpsc::UnboundedSender<Incoming>,
-) {
-    while let Some(job) = jobs.recv().await {
-        let answer = match job {
-            Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
-            Job::Forget(latest) => {
-                let forgotten = tokio::time::timeout_at(latest, custody.forget()).await;
-                let slow = || StoreFault::disk("The token's store did not answer in time");
-                Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
-            }
-            Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
-            Job::Say(say) => Incoming::Say(say),
-            Job::Settle => Incoming::Event(match custody.settle().await {
-                Settled::AsItWas => continue,
-                Settled::Moved(to) => Event::Moved(to),
-                Settled::Gone(sentence) => Event::Removed(sentence),
-            }),
-            Job::EndSignOut => {
-                warn_of(custody.signed_out().await);
-                continue;
-            }
-            Job::KeepLogin(login) => {
-                warn_of(custody.keep_login(login).await);
-                continue;
-            }
-            Job::KeepRejected(since) => {
-                warn_of(custody.set_rejected(since).await);
-                continue;
-            }
-            Job::Remember(list, durable) => {
-                warn_of(custody.remember(list, durable).await);
-                continue;
-            }
-        };
-        // Nobody listens any more: we are stopping, and finish what was begun.
-        let _ = incoming.send(answer);
-    }
-}
-
-fn warn_of(result: Result<(), StoreFault>) {
-    if let Err(error) = result {
-        warn!("{error}");
-    }
-}
-
-/// systemd's watchdog, if it watches us.
-struct Watchdog {
-    interval: Option<Duration>,
-    last: Boot,
-}
-
-impl Watchdog {
-    fn new() -> Self {
-        let limit = sd_notify::watchdog_enabled();
-        let interval = limit.map(|limit| (limit * 2 / 5).min(WATCHDOG_AT_LATEST));
-        Self { interval, last: timer::now().boot }
-    }
-
-    fn due(&self, _: Now) -> Option<Boot> {
-        self.interval.map(|interval| self.last + interval)
-    }
-
-    /// Pings, since we are awake anyway.
-    fn ping(&mut self, now: Now) {
-        if let Some(interval) = self.interval
-            && now.boot.since(self.last) >= interval.min(WATCHDOG_AT_MOST)
-        {
-            notify(&[sd_notify::NotifyState::Watchdog]);
-            self.last = now.boot;
-        }
-    }
-}
-
-fn notify(states: &[sd_notify::NotifyState<'_>]) {
-    // No systemd, nobody to tell.
-    if let Err(error) = sd_notify::notify(states) {
-        debug!(error = %error, "systemd was not told");
-    }
-}
-
 fn client(config: &Config, client_id: &str) -> Client {
     let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
         config.plextv.clone();
@@ -799,82 +705,5 @@ fn settings(config: &Config) -> Settings {
             .filter(|(_, server)| !server.notify)
             .map(|(id, _)| id.clone())
             .collect(),
-    }
-}
-
-/// The line that `systemctl --user status` shows.
-fn status(view: &View) -> String {
-    let owned = || view.servers.iter().filter(|server| server.server.owned);
-    match view.account.login_state {
-        LoginState::Unknown => "Waiting for the token's store to answer".into(),
-        LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
-        LoginState::SignedOut => "Signed out; start a login with: plexctl login".into(),
-        LoginState::Waiting => "Waiting for the sign-in to be approved".into(),
-        LoginState::Rejected => {
-            "plex.tv refuses the token; sign in again with: plexctl login".into()
-        }
-        LoginState::SignedIn => {
-            let with = |state| owned().filter(|server| server.state == state).count();
-            let mut line = format!("Signed in; servers: {} online", with(State::Online));
-            for state in [State::Offline, State::Unknown] {
-                match with(state) {
-                    0 => {}
-                    count => line.extend([", ", &count.to_string(), " ", state.word()]),
-                }
-            }
-            line
-        }
-    }
-}
-
-fn log_changes(old: &View, new: &View) {
-    if old.account.login_state != new.account.login_state {
-        let state = new.account.login_state.word();
-        info!(state, "login state: {state}");
-    }
-    if old.account.username != new.account.username {
-        debug!(username = new.account.username, "account");
-    }
-    let before: HashMap<&str, &crate::view::ServerView> = if old.servers.is_empty() {
-        HashMap::new()
-    } else {
-        old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
-    };
-    for server in &new.servers {
-        let was = before.get(server.server.id.as_str());
-        if was.is_some_and(|was| was.state == server.state && was.reason == server.reason) {
-            continue;
-        }
-        let (name, state, reason) =
-            (server.server.name.as_str(), server.state.word(), server.reason.word());
-        info!(server = name, id = server.server.id, state, reason, "{name} is {state} ({reason})");
-    }
-}
-
-/// What plex.tv did not answer, for whoever wonders later why nothing happened.
-fn log_failures(event: &Event) {
-    let tell = |what: &str, failure: &crate::failure::Failure| {
-        let reason = failure.to_string();
-        warn!(what, reason, "{what}: {reason}");
-    };
-    match event {
-        Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
-        Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
-        Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
-        Event::PinPolled { result: Err(failure), .. } => {
-            debug!(reason = %failure, "polling a PIN: no answer of use");
-        }
-        Event::ListsAnswered { lists, .. } => {
-            for (what, list) in [("v2 server list", &lists.v2), ("v1 server list", &lists.v1)] {
-                match list {
-                    Err(failure) => tell(what, failure),
-                    Ok(list) if list.broken > 0 => {
-                        warn!(what, broken = list.broken, "rows that can't be read were skipped");
-                    }
-                    Ok(_) => {}
-                }
-            }
-        }
-        _ => {}
     }
 }
