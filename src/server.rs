@@ -13,6 +13,8 @@ use crate::failure::Failure;
 pub const NAME_LIMIT: usize = 256;
 /// Most characters of any other foreign string that are kept.
 pub const TEXT_LIMIT: usize = 2048;
+/// Most connections of one server that are kept. Real servers have about ten.
+pub const CONNECTIONS_LIMIT: usize = 256;
 
 /// One way to reach a server.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -57,6 +59,29 @@ pub struct Server {
     pub public_address_matches: bool,
     /// In plex.tv's order, exact repetitions dropped; at most 256, however many the list has.
     pub connections: Vec<Connection>,
+}
+
+impl Server {
+    /// This server with the name and the addresses that the `servers.xml` fall-back has for it.
+    /// What else stands there is poorer than what the lists said (no plex.direct names, no
+    /// `httpsRequired`), so it takes nothing away.
+    #[must_use]
+    pub fn with_addresses_of(&self, other: Self) -> Self {
+        let mut server = self.clone();
+        if !other.name.is_empty() {
+            server.name = other.name;
+        }
+        if !other.public_address.is_empty() {
+            server.public_address = other.public_address;
+        }
+        let is_known = |new: &Connection| {
+            (self.connections.iter())
+                .any(|old| (&old.address, old.port) == (&new.address, new.port))
+        };
+        server.connections.extend(other.connections.into_iter().filter(|new| !is_known(new)));
+        server.connections.truncate(CONNECTIONS_LIMIT);
+        server
+    }
 }
 
 /// One row of one list, before the lists are put together. `None` and `""` mean that the list

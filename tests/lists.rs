@@ -191,6 +191,8 @@ fn read_anyhow(document: &[u8]) -> Result<List, Failure> {
     whole
 }
 
+const ROW: &str = "<resource clientIdentifier='i' provides='server'/>";
+
 #[test]
 fn the_size_of_the_pieces_makes_no_difference() {
     for (file, kind, ..) in LISTS {
@@ -201,15 +203,16 @@ fn the_size_of_the_pieces_makes_no_difference() {
             assert_eq!(list.as_ref(), Ok(&whole), "{file} in pieces of {size}");
         }
     }
-    let list = "<resources><resource clientIdentifier='i' provides='server'/></resources>";
+    let list = &format!("<resources>{ROW}</resources>");
     for (good, rows) in [
         (format!("{list}<!-- c --><?p?>\n"), 1),
         // As many blanks as it likes, and text as long as it likes.
         (format!("{}{list}", " ".repeat(5_000)), 1),
         (format!("\u{feff}{}{list}", "\n".repeat(5_000)), 1),
-        (format!("<resources>{}</resources>", "x".repeat(400_000)), 0),
-        (format!("<resources>&{};</resources>", "x".repeat(400_000)), 0),
-        ("<resources>a\u{feff}<resource/>\u{feff}\u{feff}&\u{feff};ü</resources>".to_owned(), 0),
+        (format!("<resources>{}{ROW}</resources>", "x".repeat(400_000)), 1),
+        (format!("<resources>{ROW}&{};</resources>", "x".repeat(400_000)), 1),
+        (format!("<resources>a\u{feff}{ROW}\u{feff}\u{feff}&\u{feff};ü</resources>"), 1),
+        (format!("<resources><a b='{}'/>{ROW}</resources>", "<b>".repeat(1_000)), 1),
         (
             r#" [ {"clientIdentifier":"i","provides":"server","name":"]}\\\"["} , 1,"]" ] "#.into(),
             1,
@@ -248,7 +251,8 @@ fn the_size_of_the_pieces_makes_no_difference() {
     {
         assert!(matches!(read_anyhow(&bad), Err(Failure::NotPlexTv(_))));
     }
-    assert!(read_anyhow(b"<resources>\xef\xbb<resource/>\xef\xbb\xff</resources>").is_ok());
+    let odd = [b"<resources>\xef\xbb", ROW.as_bytes(), b"\xef\xbb\xff</resources>"].concat();
+    assert!(read_anyhow(&odd).is_ok());
 }
 
 #[test]
@@ -291,6 +295,27 @@ fn what_is_no_server_list_is_not_plex_tv_s() {
 }
 
 #[test]
+fn an_error_in_a_list_s_clothes_is_no_list_without_servers() {
+    for text in [
+        r#"[{"code": 1001, "message": "User could not be authenticated"}]"#,
+        r#"["maintenance"]"#,
+        "[1, 2, 3]",
+        "<resources><resource/></resources>",
+        "<resources>oops</resources>",
+        "<resources>&oops;</resources>",
+        "<resources><![CDATA[oops]]></resources>",
+    ] {
+        let result = read_anyhow(text.as_bytes());
+        assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{text}: {result:?}");
+    }
+    // A player is a row that can be read, and what is no server list at all is none of its faults.
+    let player = "<resource clientIdentifier='p' provides='player'/>";
+    for text in [format!("<resources>{player}oops<resource/></resources>"), "[]".to_owned()] {
+        assert_eq!(read_anyhow(text.as_bytes()).unwrap().rows, [], "{text}");
+    }
+}
+
+#[test]
 fn garbage_around_the_document_makes_it_no_document() {
     let row = r#"<resource name="n" clientIdentifier="i" provides="server"/>"#;
     for bad in [
@@ -326,6 +351,8 @@ fn a_row_that_can_not_be_read_costs_only_itself() {
         <resource name=unquoted clientIdentifier="a" provides="server"/>
         <resource name="no id" provides="server"/>
         <resource name="empty id" clientIdentifier="" provides="server"/>
+        <resource name="the same once cleaned" clientIdentifier="x&#1;" provides="server"/>
+        <resource name="the same once cleaned" clientIdentifier="x&#2;" provides="server"/>
         <resource clientIdentifier="b" provides="server">
             <connection uri="u" port="0x50"/><connection uri=/><connection port="65536"/>
             <connection port="-1"/><connection/>
@@ -335,7 +362,7 @@ fn a_row_that_can_not_be_read_costs_only_itself() {
         <stranger/>
     </resources>"#;
     let list = read(Kind::V2, xml.as_bytes()).unwrap();
-    assert_eq!(list.broken, 3);
+    assert_eq!(list.broken, 5);
     assert_eq!(
         lines(&list),
         ["b |  | ? | ? | 0 0", "c |  | ? | ? | "],
@@ -343,16 +370,32 @@ fn a_row_that_can_not_be_read_costs_only_itself() {
     );
 
     let json = r#"[1, null, "x", [], true, 1.5,
+        {"clientIdentifier": "half a pair", "provides": "server", "name": "\ud800"},
+        {"clientIdentifier": "so too", "provides": "server", "connections": [{"uri": "\udc00"}]},
+        {"clientIdentifier": "too large", "provides": "server", "name": 1e999},
         {"clientIdentifier": 17, "provides": "server", "name": 5, "owned": "TRUE",
          "presence": {}, "connections": [null, 3, {"port": 1e3}, {"port": 80.0}]},
         {"clientIdentifier": "e", "provides": "server", "connections": {"a": 1}},
         {"clientIdentifier": "f", "provides": "server", "connections": "none"}]"#;
     let list = read(Kind::V2, json.as_bytes()).unwrap();
-    assert_eq!(list.broken, 6);
+    assert_eq!(list.broken, 9);
     assert_eq!(
         lines(&list),
         ["17 | 5 | owned | ? | 1000 80", "e |  | ? | ? | ", "f |  | ? | ? | "]
     );
+}
+
+#[test]
+fn a_long_tag_in_small_pieces_is_not_looked_through_with_each() {
+    // It would take some four hundred times as long.
+    let tag = format!("<resources><a b='{}'/>{ROW}</resources>", ">".repeat(250_000));
+    let begun = std::time::Instant::now();
+    let list = read_in_pieces(Kind::V2, tag.as_bytes(), 256).unwrap();
+    assert_eq!(list.rows.len(), 1);
+    let small = begun.elapsed();
+    let begun = std::time::Instant::now();
+    read(Kind::V2, tag.as_bytes()).unwrap();
+    assert!(small < 100 * begun.elapsed(), "{small:?}");
 }
 
 #[test]

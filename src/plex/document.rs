@@ -30,7 +30,7 @@ pub(super) fn read(body: &[u8], target: &mut impl Named) -> Result<(), Failure> 
         Some(b'<') => {
             let mut walker = Walker::default();
             walker.feed(body, &mut Root(target))?;
-            walker.finish()?;
+            walker.finish(&mut Root(target))?;
         }
         Some(b'{') => {
             let text = String::from_utf8_lossy(body);
@@ -141,7 +141,7 @@ impl ErrorBody {
             Some(b'<') => {
                 let mut codes = Codes(None);
                 let mut walker = Walker::default();
-                let read = walker.feed(body, &mut codes).and_then(|()| walker.finish());
+                let read = walker.feed(body, &mut codes).and_then(|()| walker.finish(&mut codes));
                 codes.0.filter(|_| read.is_ok())
             }
             Some(b'{') => serde_json::from_slice(body).ok().and_then(|body: Value| {

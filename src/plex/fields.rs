@@ -4,10 +4,8 @@ use std::collections::HashSet;
 
 use super::list::Kind;
 use super::value::Scalar;
-use crate::server::{Connection, TEXT_LIMIT, clean};
+use crate::server::{CONNECTIONS_LIMIT, Connection, TEXT_LIMIT, clean};
 
-/// Most connections of one server that are kept. Real servers have about ten.
-const MAX_CONNECTIONS: usize = 256;
 /// Up to this many connections are compared each with each.
 const FEW: usize = 16;
 /// The port of a Plex Media Server on its own network.
@@ -154,7 +152,7 @@ impl Connections {
             return;
         }
         self.list.push(connection);
-        if self.list.len() == 2 * MAX_CONNECTIONS {
+        if self.list.len() == 2 * CONNECTIONS_LIMIT {
             self.settle();
         }
     }
@@ -166,9 +164,9 @@ impl Connections {
 
     fn settle(&mut self) {
         drop_repetitions(&mut self.list);
-        if self.list.len() >= MAX_CONNECTIONS {
+        if self.list.len() >= CONNECTIONS_LIMIT {
             self.full = true;
-            self.list.truncate(MAX_CONNECTIONS);
+            self.list.truncate(CONNECTIONS_LIMIT);
         }
         self.list.shrink_to(FEW);
     }

@@ -138,14 +138,17 @@ pub(super) struct JsonRow<'a> {
     pub(super) connections: Connections,
 }
 
-/// Reads one element: `None` where it is no object, and so no row.
+/// Reads one element: `None` where it is no object, and so no row, or says what can't be held
+/// (half of a surrogate pair, a number beyond all bounds).
 pub(super) fn row(element: &str, kind: Kind) -> Result<Option<JsonRow<'_>>, Wrong> {
     let row = JsonRow { kind, fields: Fields::default(), connections: Connections::default() };
     let mut json = serde_json::Deserializer::from_str(element);
     // The messages of serde_json quote the document.
-    let row = Object(row).deserialize(&mut json).map_err(|_| BROKE_OFF)?;
-    json.end().map_err(|_| BROKE_OFF)?;
-    Ok(row)
+    match Object(row).deserialize(&mut json).and_then(|row| json.end().map(|()| row)) {
+        Ok(row) => Ok(row),
+        Err(_) if serde_json::from_str::<IgnoredAny>(element).is_ok() => Ok(None),
+        Err(_) => Err(BROKE_OFF),
+    }
 }
 
 impl<'de> Members<'de> for JsonRow<'de> {

@@ -111,15 +111,17 @@ impl<'a> ListReader<'a> {
 
     /// The list, if all of it was there.
     pub fn finish(self) -> Result<List, Failure> {
+        let mut rows = self.rows;
         match self.form {
             Form::Unknown(_) => return Err(Wrong("the answer is empty").into()),
-            Form::Xml(walker) => walker.finish()?,
+            Form::Xml(mut walker) => walker.finish(&mut rows)?,
             Form::Json(elements) => elements.finish()?,
         }
-        if self.rows.strangers && !self.rows.natives {
+        // An error message in a list's clothes is no list without servers.
+        if rows.strangers && !rows.natives {
             return Err(NO_LIST.into());
         }
-        Ok(self.rows.list)
+        Ok(rows.list)
     }
 }
 
@@ -140,9 +142,9 @@ struct Rows<'a> {
     weight: usize,
     /// The server whose element is open.
     open: Option<Draft>,
-    /// The document has rows, of servers or not.
+    /// The document has rows that can be read, of servers or not.
     natives: bool,
-    /// The document has other elements where rows should be.
+    /// The document has something else where rows should be.
     strangers: bool,
 }
 
@@ -161,10 +163,7 @@ impl Visit for Rows<'_> {
                 return Err(Wrong("it is a web page instead of a server list"));
             }
             0 => return Err(NO_LIST),
-            1 if name == self.kind.row() => {
-                self.natives = true;
-                self.open = self.row(attributes)?;
-            }
+            1 if name == self.kind.row() => self.open = self.row(attributes)?,
             1 => self.strangers = true,
             _ => {
                 if let Some(draft) = &mut self.open
@@ -186,6 +185,10 @@ impl Visit for Rows<'_> {
             self.push(draft);
         }
     }
+
+    fn text(&mut self, depth: usize) {
+        self.strangers |= depth == 0;
+    }
 }
 
 impl Rows<'_> {
@@ -193,8 +196,7 @@ impl Rows<'_> {
         let mut fields = Fields::default();
         for attribute in attributes {
             let Ok((name, value)) = attribute else {
-                self.list.broken += 1;
-                return Ok(None);
+                return Ok(self.broken());
             };
             if let Some(field) = fields.named(name, self.kind) {
                 *field = Scalar::Attribute(value);
@@ -206,10 +208,11 @@ impl Rows<'_> {
     /// The row that `fields` make, if it is a server.
     fn accept(&mut self, fields: &Fields<'_>) -> Result<Option<Draft>, Wrong> {
         let id = fields.id.cleaned(TEXT_LIMIT);
-        if id.is_empty() {
-            self.list.broken += 1;
-            return Ok(None);
+        // Two ids may be the same once they are cleaned, and no server answers to such a one.
+        if id.is_empty() || id != fields.id.text() {
+            return Ok(self.broken());
         }
+        self.natives = true;
         let is_server = self.kind == Kind::Addresses || provides_server(&fields.provides.text());
         if !is_server || id == self.own_id {
             return Ok(None);
@@ -239,6 +242,13 @@ impl Rows<'_> {
         Ok(Some(Draft { row, connections }))
     }
 
+    /// Counts a row that can't be read.
+    fn broken(&mut self) -> Option<Draft> {
+        self.strangers = true;
+        self.list.broken += 1;
+        None
+    }
+
     fn push(&mut self, Draft { mut row, connections }: Draft) {
         row.connections = connections.into_list();
         self.weight += weight(&row);
@@ -249,7 +259,7 @@ impl Rows<'_> {
     fn read_json(&mut self, element: &[u8]) -> Result<(), Wrong> {
         let text = String::from_utf8_lossy(element);
         let Some(row) = json::row(&text, self.kind)? else {
-            self.list.broken += 1;
+            self.broken();
             return Ok(());
         };
         if let Some(mut draft) = self.accept(&row.fields)? {

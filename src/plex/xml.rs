@@ -44,13 +44,17 @@ pub(super) trait Visit {
     fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong>;
     /// The end of an element.
     fn close(&mut self, _depth: usize) {}
+    /// Text that is not blank, inside an element of this depth.
+    fn text(&mut self, _depth: usize) {}
 }
 
 /// Reads one document from pieces of any size.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Walker {
-    /// The beginning of a tag whose end has not come.
+    /// The beginning of a tag whose end has not come, or not been looked for.
     rest: Vec<u8>,
+    /// How long `rest` was when it was last looked through.
+    tried: usize,
     /// Names of the open elements, one after the other, and where each begins.
     names: String,
     starts: Vec<usize>,
@@ -63,17 +67,14 @@ impl Walker {
         if self.rest.is_empty() {
             let used = self.walk(piece, visitor)?;
             self.rest.extend_from_slice(&piece[used..]);
+            self.tried = self.rest.len();
         } else {
-            let mut rest = std::mem::take(&mut self.rest);
-            rest.extend_from_slice(piece);
-            // A tag has no end without this, and is not looked through again for every byte.
-            if !piece.contains(&b'>') && rest.len() <= MAX_TAG {
-                self.rest = rest;
-                return Ok(());
+            self.rest.extend_from_slice(piece);
+            // Only when there is twice as much, or a long tag full of `>` would be looked through
+            // again with every piece.
+            if self.rest.len() >= 2 * self.tried || self.rest.len() > MAX_TAG {
+                self.walk_rest(visitor)?;
             }
-            let used = self.walk(&rest, visitor)?;
-            rest.drain(..used);
-            self.rest = rest;
         }
         if self.rest.len() > MAX_TAG {
             return Err(TOO_LONG);
@@ -83,8 +84,18 @@ impl Walker {
 
     /// Says that no more comes: an error unless the root was closed and nothing but comments and
     /// white space followed.
-    pub(super) fn finish(&self) -> Result<(), Wrong> {
+    pub(super) fn finish(&mut self, visitor: &mut impl Visit) -> Result<(), Wrong> {
+        self.walk_rest(visitor)?;
         if self.ended && self.rest.is_empty() { Ok(()) } else { Err(BROKE_OFF) }
+    }
+
+    fn walk_rest(&mut self, visitor: &mut impl Visit) -> Result<(), Wrong> {
+        let mut rest = std::mem::take(&mut self.rest);
+        let used = self.walk(&rest, visitor)?;
+        rest.drain(..used);
+        self.tried = rest.len();
+        self.rest = rest;
+        Ok(())
     }
 
     /// Reads all that is whole in `bytes` and returns how many bytes that is.
@@ -94,7 +105,7 @@ impl Walker {
             let input = &bytes[begin..];
             if input.starts_with(MARK) {
                 // The reader would drop it, as if a document began here.
-                self.text(MARK)?;
+                self.text(MARK, visitor)?;
             }
             let mut reader = reader(input);
             let (start, end) = loop {
@@ -104,7 +115,9 @@ impl Walker {
                 match event {
                     Ok(Event::Eof) => return Ok(bytes.len()),
                     // As long as it likes: nothing of it is kept.
-                    Ok(Event::Text(_) | Event::GeneralRef(_)) => self.text(&input[start..end])?,
+                    Ok(Event::Text(_) | Event::GeneralRef(_)) => {
+                        self.text(&input[start..end], visitor)?
+                    }
                     Ok(_) if end - start > MAX_TAG => return Err(TOO_LONG),
                     Ok(event) => self.event(&event, visitor)?,
                     // Whether a tag is wrong or only not here yet is the same to the reader.
@@ -122,7 +135,7 @@ impl Walker {
     /// Text or a tag with bytes that are not UTF-8, which become U+FFFD, as control characters do.
     fn odd(&mut self, bytes: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
         if !bytes.starts_with(b"<") {
-            return self.text(bytes);
+            return self.text(bytes, visitor);
         }
         if bytes.len() > MAX_TAG {
             return Err(TOO_LONG);
@@ -142,7 +155,7 @@ impl Walker {
                 self.close(tag.name().as_ref(), visitor)
             }
             Event::End(tag) => self.close(tag.name().as_ref(), visitor),
-            Event::CData(text) => self.text(text.as_bytes()),
+            Event::CData(text) => self.text(text.as_bytes(), visitor),
             Event::Text(_)
             | Event::GeneralRef(_)
             | Event::Comment(_)
@@ -179,10 +192,13 @@ impl Walker {
         Ok(())
     }
 
-    /// Text, which means nothing inside the root and must be blank outside of it.
-    fn text(&self, text: &[u8]) -> Result<(), Wrong> {
-        if self.starts.is_empty() && !text.iter().all(u8::is_ascii_whitespace) {
-            return Err(Wrong("the document is not XML alone"));
+    /// Text, which must be blank outside of the root.
+    fn text(&self, text: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
+        if !text.iter().all(u8::is_ascii_whitespace) {
+            match self.starts.len().checked_sub(1) {
+                Some(depth) => visitor.text(depth),
+                None => return Err(Wrong("the document is not XML alone")),
+            }
         }
         Ok(())
     }

@@ -72,12 +72,17 @@ impl Known {
     /// Takes in a row that names this server. Returns whether anything to be seen changed.
     pub(super) fn describe(&mut self, entry: Entry, listed: Listed, turn: &Turn<'_>) -> bool {
         let mut changed = false;
-        if *self.view.server != entry.server {
+        let server = if listed.good {
+            entry.server
+        } else {
+            self.view.server.with_addresses_of(entry.server)
+        };
+        if *self.view.server != server {
             let was = ProbeRequest::new(&self.view.server, "");
-            if was.addresses_differ(&ProbeRequest::new(&entry.server, "")) {
+            if was.addresses_differ(&ProbeRequest::new(&server, "")) {
                 self.probing.probe_now(turn.now.boot);
             }
-            Arc::make_mut(&mut self.view).server = Arc::new(entry.server);
+            Arc::make_mut(&mut self.view).server = Arc::new(server);
             changed = true;
         }
         if let Some(presence) = entry.presence

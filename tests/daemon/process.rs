@@ -13,6 +13,16 @@ use crate::{
     session::{Session, failure, names, status},
 };
 
+/// Waits for what no signal tells of.
+async fn until(what: &str, mut is: impl AsyncFnMut() -> bool) {
+    soon(what, async {
+        while !is().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
 #[tokio::test]
 async fn a_bad_setting_ends_the_start_with_its_place() {
     let session = Session::new().await;
@@ -64,9 +74,7 @@ async fn settings_are_read_again_and_bad_ones_change_nothing() {
 
     session.write_config_text("nonsense = 1\n");
     daemon.signal(Signal::HUP);
-    while !daemon.log().contains("the old settings stay in force") {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    until("the complaint", async || daemon.log().contains("the old settings stay in force")).await;
     assert_eq!(account.next_refresh().await.unwrap(), next);
 
     session.set("refresh.interval", "\"2m\"");
@@ -122,9 +130,8 @@ async fn the_account_and_its_list_outlive_restart_and_kill() {
     assert!(!before.is_empty());
     // The account was on disk before the login was over; the list follows.
     let list = session.state().join("servers.json");
-    while !std::fs::read_to_string(&list).is_ok_and(|text| text.contains(&before[0].id)) {
-        tokio::time::sleep(Duration::from_millis(5)).await;
-    }
+    let is_kept = || std::fs::read_to_string(&list).is_ok_and(|text| text.contains(&before[0].id));
+    until("the list on disk", async || is_kept()).await;
     daemon.kill().await;
 
     // plex.tv is silent: what is known comes from the disk, and says so.
@@ -203,9 +210,8 @@ async fn a_store_that_takes_nothing_costs_no_login() {
     assert_eq!(details.error.as_deref(), Some("org.plexaccountd.Error.StorageFailed"));
     // It is tried again until it works.
     std::fs::remove_dir_all(session.state().join("token.json")).unwrap();
-    while status(&account).await.1.storage.as_deref() != Some("file") {
-        tokio::time::sleep(Duration::from_millis(50)).await;
-    }
+    let is_kept = async || status(&account).await.1.storage.as_deref() == Some("file");
+    until("the account on disk", is_kept).await;
     daemon.stop().await;
 }
 
@@ -227,6 +233,38 @@ async fn a_revoked_token_is_rejected_on_repeated_evidence_and_taken_back() {
     session.log_in(&mut session.watch().await).await;
     assert_eq!(status(&account).await.0, "signed-in");
     daemon.stop().await;
+}
+
+#[tokio::test]
+async fn systemd_hears_of_the_start_the_pulse_and_the_end() {
+    let session = Session::new().await;
+    let path = session.folder().join("notify");
+    let systemd = tokio::net::UnixDatagram::bind(&path).unwrap();
+    let daemon = session
+        .start(|command| {
+            command.env("NOTIFY_SOCKET", &path).env("WATCHDOG_USEC", "1000000");
+        })
+        .await;
+    let mut text = vec![0; 4096];
+    let mut hears = async |wanted: &str| {
+        let word = async {
+            loop {
+                let length = systemd.recv(&mut text).await.unwrap();
+                let said = String::from_utf8_lossy(&text[..length]).into_owned();
+                if said.contains(wanted) {
+                    return said;
+                }
+            }
+        };
+        soon(wanted, word).await
+    };
+    assert!(hears("READY=1").await.contains("STATUS=Signed out"));
+    // It lives on without anything to do.
+    hears("WATCHDOG=1").await;
+    hears("WATCHDOG=1").await;
+    daemon.signal(Signal::TERM);
+    hears("STOPPING=1").await;
+    daemon.end().await;
 }
 
 #[tokio::test]

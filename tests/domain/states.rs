@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_accountd::{
     event::{Event, Found, Settings, StoreFault},
-    server::Lists,
+    server::{Connection, Lists, Row, Server},
     view::{PlexTv, Reason, State},
 };
 
@@ -356,12 +356,43 @@ fn what_v2_has_named_is_missing_without_v1_too() {
 
 #[test]
 fn the_fall_back_adds_and_renames_and_says_nothing_of_presence() {
-    let mut p = Player::signed_in(&[row("a", true)]);
-    let mut renamed = row("a", None);
-    renamed.name = "New name".into();
-    p.refresh_with(addresses(&[renamed, row("b", None)]));
+    let connection = |address: &str, uri: &str| Connection {
+        uri: uri.into(),
+        address: address.into(),
+        port: 32400,
+        ..Connection::default()
+    };
+    let full = Row {
+        public_address: "192.0.2.1".into(),
+        product_version: "1.41".into(),
+        platform: "Linux".into(),
+        https_required: Some(true),
+        public_address_matches: Some(true),
+        connections: vec![connection("10.0.0.2", "https://10-0-0-2.hash.plex.direct:32400")],
+        ..row("a", true)
+    };
+    let mut p = Player::signed_in(&[full]);
+    let before = p.server("a").server.clone();
+    let poorer = Row {
+        name: "New name".into(),
+        owned: None,
+        public_address: "192.0.2.7".into(),
+        product_version: "1.31".into(),
+        connections: vec![
+            connection("10.0.0.2", "http://10.0.0.2:32400"),
+            connection("10.0.0.3", "http://10.0.0.3:32400"),
+        ],
+        ..row("a", None)
+    };
+    p.refresh_with(addresses(&[poorer.clone(), row("b", None)]));
     assert_eq!(p.is("a"), ONLINE);
-    assert_eq!(p.server("a").server.name, "New name");
+    let updated = Server {
+        name: "New name".into(),
+        public_address: "192.0.2.7".into(),
+        connections: [&before.connections[..], &poorer.connections[1..]].concat(),
+        ..(*before).clone()
+    };
+    assert_eq!(*p.server("a").server, updated, "it updates name and addresses alone");
     assert_eq!(p.is("b"), unknown(Reason::IncompleteList));
     p.refresh_with(addresses(&[]));
     assert!(p.has_server("a") && p.has_server("b"), "an empty one proves nothing");
