@@ -10,6 +10,7 @@ use tokio::sync::{
 use zbus::{Signature, Type, message::Header, object_server::SignalEmitter};
 
 use super::{
+    content::{Content, is_native},
     encoded::Rows,
     state::{Shared, Snapshot},
     wire::{DICTIONARY, StatusDetails, VERSION},
@@ -58,14 +59,15 @@ impl Account {
     }
 
     #[zbus(out_args("state", "details"))]
-    async fn login_status(&self) -> (&'static str, Details) {
+    async fn login_status(&self, #[zbus(header)] call: Header<'_>) -> (&'static str, Details) {
         let mut snapshot = self.snapshot.get();
         if snapshot.account.settling {
             // Whatever becomes of the question: what is known by then is the answer.
             let _ = self.ask(Command::AwaitStore).await;
             snapshot = self.snapshot.get();
         }
-        (snapshot.account.login_state.word(), Details(snapshot))
+        let native = is_native(call.primary());
+        (snapshot.account.login_state.word(), Details { snapshot, native })
     }
 
     #[zbus(out_args("servers"))]
@@ -163,8 +165,12 @@ impl Account {
     }
 }
 
-/// The details of `LoginStatus`, written straight from the snapshot.
-struct Details(Arc<Snapshot>);
+/// The details of `LoginStatus`.
+struct Details {
+    snapshot: Arc<Snapshot>,
+    /// The caller has this machine's byte order.
+    native: bool,
+}
 
 impl Type for Details {
     const SIGNATURE: &'static Signature = DICTIONARY;
@@ -172,6 +178,11 @@ impl Type for Details {
 
 impl Serialize for Details {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        StatusDetails::new(&self.0.account).serialize(serializer)
+        let Snapshot { account, details, .. } = &*self.snapshot;
+        let plain = || StatusDetails::new(account);
+        match details.of(plain) {
+            Some(content) if self.native => Content::write([content], serializer),
+            _ => plain().serialize(serializer),
+        }
     }
 }

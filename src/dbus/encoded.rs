@@ -13,13 +13,10 @@
 use std::sync::{Arc, OnceLock};
 
 use serde::{Serialize, Serializer, ser::SerializeSeq};
-use zbus::{
-    Signature, Type,
-    message::{EndianSig, Header},
-    wire::{NATIVE_ENDIAN, serialized::Context, to_bytes},
-};
+use zbus::{Signature, Type, message::Header, wire::to_bytes};
 
 use super::{
+    content::{is_native, native},
     state::{Entry, List},
     wire::{DICTIONARIES, ServerRow},
 };
@@ -49,8 +46,7 @@ impl Rows {
         call: &Header<'_>,
     ) -> Result<Self, CallError> {
         list.fits_a_message()?;
-        let native = call.primary().endian_sig() == EndianSig::from(NATIVE_ENDIAN);
-        let cached = native && faithful(&FAITHFUL, &list, owned);
+        let cached = is_native(call.primary()) && faithful(&FAITHFUL, &list, owned);
         Ok(Self { list, owned, cached })
     }
 }
@@ -158,10 +154,6 @@ fn faithful(known: &OnceLock<bool>, list: &Arc<List>, owned: bool) -> bool {
         tracing::warn!("cached replies differ from plainly encoded ones: not using them");
     }
     *known.get_or_init(|| same)
-}
-
-fn native() -> Context {
-    Context::new(NATIVE_ENDIAN, 0)
 }
 
 #[cfg(test)]

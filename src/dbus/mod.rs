@@ -6,6 +6,7 @@
 
 mod account;
 pub mod client;
+mod content;
 mod encoded;
 mod error;
 mod manager;

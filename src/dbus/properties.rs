@@ -1,6 +1,6 @@
 //! `org.freedesktop.DBus.Properties` of the account's object. It is zbus's own, but for `GetAll`
 //! of `Account1`, with which every program's proxy begins: zbus makes a map of variants and then
-//! a message of that; here the message is written straight from the snapshot, at half the cost.
+//! a message of that; here it is encoded once for all callers.
 
 use std::{collections::HashMap, fmt::Write, sync::Arc};
 
@@ -15,6 +15,7 @@ use zbus::{
 };
 
 use super::{
+    content::{Content, is_native},
     names::ACCOUNT_INTERFACE,
     state::{Shared, Snapshot},
     wire::{AccountProperties, DICTIONARY},
@@ -42,7 +43,8 @@ impl Interface for Properties {
         if method == "GetAll"
             && call.body().deserialize::<&str>().is_ok_and(|name| name == ACCOUNT_INTERFACE)
         {
-            let all = All(self.snapshot.get());
+            let native = is_native(call.primary_header());
+            let all = All { snapshot: self.snapshot.get(), native };
             return DispatchResult::new_async(connection, call, async { fdo::Result::Ok(all) });
         }
         fdo::Properties.call(objects, connection, call, method)
@@ -99,7 +101,11 @@ impl Interface for Properties {
 }
 
 /// The reply of `GetAll`.
-struct All(Arc<Snapshot>);
+struct All {
+    snapshot: Arc<Snapshot>,
+    /// The caller has this machine's byte order.
+    native: bool,
+}
 
 impl Type for All {
     const SIGNATURE: &'static Signature = DICTIONARY;
@@ -107,6 +113,11 @@ impl Type for All {
 
 impl Serialize for All {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        AccountProperties::all(&self.0.account).serialize(serializer)
+        let Snapshot { account, properties, .. } = &*self.snapshot;
+        let plain = || AccountProperties::all(account);
+        match properties.of(plain) {
+            Some(content) if self.native => Content::write([content], serializer),
+            _ => plain().serialize(serializer),
+        }
     }
 }

@@ -61,6 +61,7 @@ impl Service {
         let snapshot = Arc::new(Shared::new(Arc::new(Snapshot {
             account: sendable_account(view.account),
             list: Arc::new(list),
+            ..Snapshot::default()
         })));
         let service = Self { connection: connection.clone(), snapshot: Arc::clone(&snapshot) };
 
@@ -116,7 +117,8 @@ impl Service {
             None => (Arc::clone(&old.list), Changes::default()),
             Some((list, changes)) => (Arc::new(list), changes),
         };
-        let new = Arc::new(Snapshot { account: sendable_account(view.account), list });
+        let account = sendable_account(view.account);
+        let new = Arc::new(Snapshot { account, list, ..Snapshot::default() });
 
         let mut told = Told::default();
         for entry in &changes.added {

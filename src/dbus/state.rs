@@ -10,7 +10,7 @@ use std::{
 
 use zbus::OwnedObjectPath;
 
-use super::{names::server_path, wire::without_nul};
+use super::{content::Content, names::server_path, wire::without_nul};
 use crate::view::{AccountView, ServerView};
 
 /// The most connections of one server that are shown: real ones have fewer than twenty, and a
@@ -39,6 +39,10 @@ impl<T> Shared<T> {
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
     pub(super) account: AccountView,
+    /// The details of `LoginStatus`.
+    pub(super) details: Content,
+    /// All properties of `Account1`.
+    pub(super) properties: Content,
     /// The same `Arc` as before while no server changed.
     pub(super) list: Arc<List>,
 }
@@ -66,6 +70,8 @@ pub(super) struct Entry {
     pub(super) size: usize,
     /// Its row of `ListServers` in this machine's byte order, made when it is first needed.
     pub(super) row: OnceLock<Box<[u8]>>,
+    /// Its object's place in the answer of `GetManagedObjects`.
+    pub(super) managed: Content,
 }
 
 /// What stays the same while a server is known.
@@ -97,6 +103,7 @@ impl Entry {
             size: size_of_message(&view),
             view,
             row: OnceLock::new(),
+            managed: Content::default(),
         })
     }
 
@@ -108,6 +115,7 @@ impl Entry {
             view,
             object: Arc::clone(&self.object),
             row: OnceLock::new(),
+            managed: Content::default(),
         })
     }
 
@@ -120,6 +128,7 @@ impl Entry {
             object: Arc::clone(&self.object),
             size: self.size,
             row,
+            managed: Content::default(),
         }
     }
 
