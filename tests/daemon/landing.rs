@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use crate::notifications::soon;
@@ -96,6 +96,27 @@ async fn a_login_that_waits_survives_the_daemon_and_so_does_its_page() {
     watch.login_finished().await;
     assert_eq!(status(&account).await.0, "signed-in");
     session.removed("login.json").await;
+}
+
+#[tokio::test]
+async fn a_login_goes_on_without_its_page_where_the_port_has_another_owner_after_a_restart() {
+    let session = Session::new().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let offer = account.start_login().await.unwrap();
+    let page = forward_url(&offer.2).unwrap();
+    session.written("login.json").await;
+    daemon.kill().await;
+    let other = TcpListener::bind(("127.0.0.1", page.port().unwrap())).await.unwrap();
+
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    assert_eq!(account.start_login().await.unwrap(), offer);
+    session.fake.approve("strong").await;
+    watch.login_finished().await;
+    assert_eq!(status(&account).await.0, "signed-in");
+    drop(other);
+    assert!(visit(&page).await.is_err());
 }
 
 #[tokio::test]

@@ -14,10 +14,12 @@ FOOTER='This page comes from plex-accountd on this computer. It is not made or e
 
 # --- a terminal
 
+window=login:0
 terminal() { user env "LC_ALL=$LC_ALL" tmux -u -L e2e "$@"; }
 # What is on it.
-screen() { terminal capture-pane -p -t login; }
-# The QR code of a `plexctl login` on it: this wide with its margin, two dots high a line.
+screen() { terminal capture-pane -p -t $window; }
+# qr [OPTION...]: reads the QR code of a `plexctl login` on it, 33 dots wide with its margin and two
+# high a line, as a picture on which `convert` did that.
 qr() {
   local rows
   rows=$(screen | sed 's/$/                                 /; s/^\(.\{33\}\).*/\1/')
@@ -28,7 +30,7 @@ qr() {
       sed 's/[█▄]/1/g; s/[^1]/0/g' <<< "$row"
     done <<< "$rows"
   } > "$OUT/qr.pbm"
-  convert "$OUT/qr.pbm" -scale 400% "$OUT/qr.png"
+  convert "$OUT/qr.pbm" "$@" -scale 400% "$OUT/qr.png"
   zbarimg --quiet --raw "$OUT/qr.png"
 }
 
@@ -95,6 +97,9 @@ asked() {
     | select(IN("auth-page", "pin", "link-page"))]'
 }
 
+# What the daemon has warned of.
+complaints() { journal PRIORITY=3 PRIORITY=4 | jq -r .MESSAGE; }
+
 # login_takes I: of a login in the browser the ms from the click on Allow until it has ended. I
 # moves the click along between two of the daemon's polls.
 login_takes() {
@@ -127,7 +132,7 @@ ok 'a terminal' terminal new-session -d -s login -x 80 -y 44 env 'PS1=$ ' bash -
 # --- by the code, with no daemon running
 
 ok 'no daemon is running' equals inactive unit ActiveState
-terminal send-keys -t login 'plexctl login' Enter
+terminal send-keys -t $window 'plexctl login' Enter
 ok 'plexctl login starts it, and shows the time that is left' \
   within 10 matches '^Waiting for you: 1[45]:[0-5][0-9] left' screen
 code=$(login_detail code)
@@ -135,6 +140,15 @@ ok 'the link and the code' matches "^.{35}on any device and type  $code" screen
 ok 'a phone reads the link with the code' equals "https://plex.tv/link/?pin=$code" qr
 screen | sed '/^Waiting/q' > "$OUT/terminal.txt"
 echo >> "$OUT/terminal.txt"
+window=login:1
+ok 'a second terminal' terminal new-window -t $window env NO_COLOR=1 bash --norc
+terminal send-keys -t $window 'plexctl login' Enter
+ok 'has the same, without colours' within 10 equals "https://plex.tv/link/?pin=$code" qr -negate
+terminal send-keys -t $window C-c
+ok 'Ctrl-C there asks' within 5 has 'Cancel the login as well? [y/N]' screen
+terminal send-keys -t $window Enter
+ok 'and leaves the login alone' within 5 has 'The login goes on' screen
+window=login:0
 ok 'somebody types it' fake approve '{"which": "short"}'
 ok 'plexctl says who has signed in' within 10 has 'Signed in as demo.' screen
 ok 'lists the servers' within 10 matches '^Attic +● online' screen
@@ -165,7 +179,7 @@ poll_interval = "30s"
 login = false'
 ok 'a daemon that looks at plex.tv by itself every 30 s' user systemctl --user reload $UNIT
 n=$(fake state | jq .last_n)
-terminal send-keys -t login 'clear; DISPLAY=:9 plexctl login' Enter
+terminal send-keys -t $window 'clear; DISPLAY=:9 plexctl login' Enter
 ok 'plexctl login opens a link where there is a display' within 10 user test -s /tmp/opened
 link=$(user cat /tmp/opened)
 ok 'that of plex.tv' matches '^https://app\.plex\.tv/auth#\?' echo "$link"
@@ -214,9 +228,13 @@ config '[notifications]
 login = false'
 ok 'with the landing page' user systemctl --user reload $UNIT
 times equals "$DONE" browser title
-config '[notifications]
-login = false
-[login]
-landing_page = false'
-ok 'and without' user systemctl --user reload $UNIT
+# Where no port can be had, silently.
+user sh -c 'mkdir -p ~/.config/systemd/user/$0.d && cat > ~/.config/systemd/user/$0.d/no-port.conf' \
+  $UNIT <<< '[Service]
+SystemCallFilter=~bind
+SystemCallErrorNumber=EADDRINUSE'
+user systemctl --user daemon-reload
+ok 'a daemon that can have no port' user systemctl --user restart $UNIT
+ok 'gives links that do not lead back' equals '' forward_url "$(auth_url)"
+ok 'says no word of it' equals '' complaints
 times equals 'Done. You may close this page.' run 'return document.getElementById("result").textContent'
