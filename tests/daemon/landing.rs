@@ -63,13 +63,19 @@ async fn a_second_login_has_another_page() {
     let first = forward_url(&auth_url).unwrap();
     let (_, _, again, _) = account.start_login().await.unwrap();
     assert_eq!(auth_url, again, "the login that waits is the same");
+    // A browser is there, and waits, as nobody has allowed anything.
+    let (page, before) = (first.clone(), session.fake.last().await);
+    let waiting = tokio::spawn(async move { visit(&page).await });
+    session.fake.answered("pin", before).await;
     account.cancel_login().await.unwrap();
     let (_, _, auth_url, _) = account.start_login().await.unwrap();
+    let answer = soon("the first page", waiting).await.unwrap().unwrap();
+    assert!(answer.contains("This sign-in has ended"), "{answer}");
     let second = forward_url(&auth_url).unwrap();
     assert_ne!(first.path(), second.path());
     // Gone, or the port has another owner.
     assert!(!visit(&first).await.is_ok_and(|answer| answer.contains(" 200 ")));
-    assert_eq!(session.fake.requests("pin").await.len(), 0);
+    assert_eq!(session.fake.requests("pin").await.len(), 1, "that of the first");
     session.fake.approve("strong").await;
     let answer = soon("the page", visit(&second)).await.unwrap();
     assert!(answer.contains("You are signed in to Plex"), "{answer}");

@@ -77,6 +77,7 @@ picture() {
     browser screenshot | base64 --decode > "$OUT/$1-$look.png"
     [ -s "$OUT/$1-$look.png" ]
   done
+  not cmp --silent "$OUT/$1-light.png" "$OUT/$1-dark.png"
 }
 
 # --- what came of it
