@@ -141,6 +141,7 @@ ok 'the link and the code' matches "^.{35}on any device and type  $code" screen
 ok 'a phone reads the link with the code' equals "https://plex.tv/link/?pin=$code" qr
 screen | sed '/^Waiting/q' > "$OUT/terminal.txt"
 echo >> "$OUT/terminal.txt"
+user plexctl login > "$OUT/piped.txt" &
 window=login:1
 ok 'a second terminal' terminal new-window -t $window env NO_COLOR=1 bash --norc
 terminal send-keys -t $window 'plexctl login' Enter
@@ -152,6 +153,9 @@ ok 'and leaves the login alone' within 5 has 'The login goes on' screen
 window=login:0
 ok 'somebody types it' fake approve '{"which": "short"}'
 ok 'plexctl says who has signed in' within 10 has 'Signed in as demo.' screen
+ok 'so does one whose output is piped' within 10 has 'Signed in as demo.' cat "$OUT/piped.txt"
+ok 'and had one line for the time that is left' equals 1 grep --count left "$OUT/piped.txt"
+ok 'with nothing for a terminal in it' not grep --quiet '[[:cntrl:]]' "$OUT/piped.txt"
 ok 'lists the servers' within 10 matches '^Attic +● online' screen
 ok 'and is done' within 10 matches '^\$ *$' screen
 screen | sed '1,/^Signed in/{/^Signed in/!d}; /^\$ *$/,$d' >> "$OUT/terminal.txt"
