@@ -18,6 +18,8 @@ group() {
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
+    # a person who signs in: a terminal, a telephone, a browser
+    echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
   check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
