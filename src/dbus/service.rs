@@ -108,7 +108,7 @@ impl Service {
                 &(BUS_NAME, flags),
             )
             .await
-            .and_then(|reply| Ok(reply.body().deserialize::<RequestNameReply>()?));
+            .and_then(|reply| reply.body().deserialize::<RequestNameReply>());
         match reply {
             Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
             Ok(RequestNameReply::InQueue | RequestNameReply::Exists) => Err(NameError::Taken),
