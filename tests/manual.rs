@@ -108,7 +108,7 @@ fn comment(text: &str, page: &mut String) {
                 what = format!("{what} {more}");
             }
             if name != "short_description" {
-                let _ = write!(list, ".It Va {name}\n{}", prose(&what));
+                let _ = write!(list, ".It Va {name}\n{}", prose(&what.replace('@', "")));
             }
         } else {
             rest = format!("{rest} {line}");
