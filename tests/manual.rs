@@ -98,7 +98,7 @@ fn comment(text: &str, page: &mut String) {
     let (_, text) = text.split_once(':').unwrap();
     let mut paragraphs = text.split("\n\n");
     let first = paragraphs.next().unwrap_or_default();
-    let mut arguments = first.split("\n").map(str::trim).filter(|line| !line.is_empty()).peekable();
+    let mut arguments = first.lines().map(str::trim).filter(|line| !line.is_empty()).peekable();
     let mut list = String::new();
     let mut rest = String::new();
     while let Some(line) = arguments.next() {
