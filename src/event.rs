@@ -260,6 +260,8 @@ pub enum Effect {
     ReadStore,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// A login waits that the person did not begin in a terminal: show its code in a notice.
+    ShowCode(LoginOffer),
     /// A login has begun: take the person there.
     Browse(LoginOffer),
     /// Keep the login that waits for the time after a restart; where its page is is not known

@@ -22,7 +22,7 @@ group() {
     echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
-  check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
+  check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac
 }

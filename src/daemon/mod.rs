@@ -496,10 +496,12 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
-                Effect::Browse(offer) => {
+                Effect::ShowCode(offer) => {
                     if self.config.notifications.login && !offer.code.is_empty() {
-                        self.notices.tell(Notice::LoginWaiting(offer.clone()));
+                        self.notices.tell(Notice::LoginWaiting(offer));
                     }
+                }
+                Effect::Browse(offer) => {
                     if !browses {
                         drop(tokio::spawn(browse(self.bus.clone(), offer)));
                     }

@@ -70,6 +70,11 @@ impl SignIn {
         } else if self.login.is_none() {
             self.last_login = Some((Outcome::Expired, EXPIRED.into()));
             self.login_over(Landing::Over, turn);
+        } else if turn.settings.open_browser
+            && let Some(offer) = self.login.as_ref().and_then(Login::offer)
+        {
+            // The browser has its page from before; the notice went with the daemon.
+            turn.push(Effect::ShowCode(offer));
         }
     }
 
@@ -184,6 +189,8 @@ impl SignIn {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
             if was_asking && turn.settings.open_browser {
+                login.set_opened();
+                turn.push(Effect::ShowCode(offer.clone()));
                 turn.push(Effect::Browse(offer));
             }
         }

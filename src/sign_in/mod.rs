@@ -303,7 +303,8 @@ impl SignIn {
         if self.state() == LoginState::Waiting {
             let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
             let login = arriving.or_else(|| self.login.as_ref().and_then(Login::offer));
-            return Details { login, account, ..Details::default() };
+            let opened = self.login.as_ref().is_some_and(Login::is_opened);
+            return Details { login, opened, account, ..Details::default() };
         }
         let login_fault = || match &self.last_login {
             Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
@@ -313,6 +314,7 @@ impl SignIn {
             self.store.fault.as_ref().map(|fault| (fault.error_name(), fault.message.clone()));
         Details {
             login: None,
+            opened: false,
             account,
             rejected_since: self.rejected_since(),
             last_login: self.last_login.as_ref().map(|(outcome, _)| *outcome),

@@ -713,6 +713,14 @@ fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
     p.start_login();
     p.polled(login, PinKind::Short, Err(Failure::PinGone));
     assert_eq!(browses(&p), 1);
+    assert!(p.view().account.details.opened, "nobody else need open it");
+    let kept = p.kept()[0].clone();
+    let mut p =
+        Player::with(Settings { open_browser: true, ..Settings::default() }, Found::Nothing, None);
+    p.happens(Event::Resume(kept));
+    assert_eq!(browses(&p), 0, "its page is open from before");
+    let shown = p.count(|e| matches!(e, Effect::ShowCode(offer) if !offer.code.is_empty()));
+    assert_eq!(shown, 1, "the notice went with the daemon");
     let mut p = Player::signed_out();
     p.login_waits();
     assert_eq!(browses(&p), 0);

@@ -138,7 +138,7 @@ async fn the_browser_is_opened_where_there_is_a_screen() {
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
 
     let mut command = bus.plexctl("login");
-    let child = command.env("WAYLAND_DISPLAY", "wayland-7").env("PATH", path).spawn().unwrap();
+    let child = command.env("WAYLAND_DISPLAY", "wayland-7").env("PATH", &path).spawn().unwrap();
     owner.start(offer()).await;
     let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(page).unwrap());
     assert_eq!(reading.await.unwrap(), LINK);
@@ -163,6 +163,19 @@ async fn the_browser_is_opened_where_there_is_a_screen() {
         let (_, out, _) = read(&child.wait_with_output().await.unwrap());
         assert!(!out.contains(LINK) && !out.contains("browser"), "{name}: {out}");
     }
+    // Nor where the service has opened it itself.
+    let mut view = signed_out();
+    view.account.login_state = LoginState::Waiting;
+    view.account.details.login = Some(offer());
+    view.account.details.opened = true;
+    owner.service.publish(view).await.unwrap();
+    let mut command = bus.plexctl("login");
+    command.env("WAYLAND_DISPLAY", "wayland-7");
+    let mut following = Following::of(&mut command);
+    owner.start(offer()).await;
+    while !following.line().await.contains("minutes left") {}
+    owner.end(Outcome::Cancelled).await;
+    while !following.line().await.contains("cancelled") {}
     assert!(links.try_recv().is_err());
     // Only this way in was granted: then it is shown all the same.
     let child = bus.plexctl("login --no-browser").spawn().unwrap();
