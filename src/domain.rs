@@ -457,6 +457,9 @@ impl Domain {
         if !self.refresh.is_running() {
             self.presence.tick(turn);
         }
+        if self.presence.has_settled(turn.now.boot) {
+            self.tell(false, turn);
+        }
         match self.reach() {
             Reach::Nowhere => {}
             reach => self.presence.probe(reach == Reach::OnLink, turn),

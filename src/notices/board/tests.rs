@@ -250,3 +250,26 @@ fn only_a_notice_of_one_server_mutes_it() {
     d.board.closed(1, Sequence::default());
     assert_eq!(d.board.clicked(1, "open"), None);
 }
+
+#[test]
+fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
+    let unsteady = |names: &[&str]| Notice::Unsteady { servers: servers(names) };
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.board.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
+    assert_eq!(d.back(&["A"]), ["1: A is back"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.mutes("A"), ["close 1"]);
+
+    d.quiet = true;
+    d.offline(&["A", "B"]);
+    d.tell(unsteady(&["B", "C"]));
+    assert_eq!(d.back(&["C"]), NOTHING, "nobody heard of it");
+    assert_eq!(d.morning(), ["2: A is offline"], "and B comes and goes");
+    let looks: Vec<_> = d.board.entries.iter().map(|entry| entry.about.look()).collect();
+    let body = looks[0].text.body.replace(['\u{2068}', '\u{2069}'], "");
+    assert_eq!(body, "Plex has lost contact with this server. B keeps coming and going.");
+}
