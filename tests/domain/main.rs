@@ -13,6 +13,7 @@ mod news;
 mod player;
 mod presence;
 mod probes;
+mod reasons;
 mod refresh;
 mod schedule;
 mod sign_out;
