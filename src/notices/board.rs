@@ -2,6 +2,8 @@
 //! one replaces. No I/O and no clock: the board says what to do, the caller does it and tells the
 //! board.
 
+use std::collections::BTreeSet;
+
 use zbus::message::Sequence;
 
 use super::text::{self, Text};
@@ -121,6 +123,16 @@ impl Board {
     /// Nothing is shown and nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.held.is_empty()
+    }
+
+    /// The servers of which there is something to say that nobody has seen.
+    pub(super) fn unsaid(&self) -> BTreeSet<String> {
+        let waiting = self.entries.iter().filter(|e| e.place == Place::Waiting);
+        let waiting = waiting.filter_map(|e| match &e.about {
+            About::Servers(members) => Some(members),
+            _ => None,
+        });
+        waiting.chain([&self.held]).flatten().map(|member| member.id.clone()).collect()
     }
 
     /// Something waits for the end of the quiet hours.

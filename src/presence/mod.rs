@@ -10,7 +10,11 @@ mod known;
 mod probing;
 mod telling;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
@@ -66,6 +70,9 @@ pub struct RememberedServer {
     /// That it comes and goes was the last thing told.
     #[serde(default)]
     pub unsteady: bool,
+    /// Nobody has seen what was told last.
+    #[serde(default)]
+    pub unsaid: bool,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
@@ -119,6 +126,7 @@ impl Presence {
     pub fn new(remembered: Remembered, reason: Reason, now: Now) -> Self {
         let (now, now_unix) = (now.boot, now.unix);
         let servers = remembered.servers.into_iter().map(|r| Known {
+            telling: Telling::new(&r, now),
             view: Arc::new(ServerView {
                 server: Arc::new(r.server),
                 presence: r.presence,
@@ -137,7 +145,6 @@ impl Presence {
             probing: Probing::new(now),
             expiring: false,
             missing: 0,
-            telling: Telling::new(r.was_online, r.told_offline, r.unsteady, now),
         });
         Self {
             servers: servers.collect(),
@@ -159,6 +166,7 @@ impl Presence {
             was_online: known.telling.was_online,
             told_offline: known.telling.told_offline,
             unsteady: known.telling.is_unsteady(),
+            unsaid: known.telling.unsaid,
             muted_until: known.view.muted_until,
         });
         Remembered { last_refresh, servers: servers.collect() }
@@ -416,6 +424,24 @@ impl Presence {
         notices.extend(Notice::unsteady(unsteady));
         notices.extend(Notice::back(back));
         News { notices, learned }
+    }
+
+    /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
+    pub fn note_unsaid(&mut self, ids: &BTreeSet<String>) -> bool {
+        let mut changed = false;
+        for known in &mut self.servers {
+            changed |= known.telling.note_unsaid(ids.contains(&known.view.server.id));
+        }
+        changed
+    }
+
+    /// The settings have changed: takes away what nobody wants to hear of any more.
+    pub fn reconfigured(&self, turn: &mut Turn<'_>) {
+        for known in &self.servers {
+            if known.telling.told_offline && !known.wanted(turn).offline {
+                turn.push(Effect::WithdrawServerNotice(known.view.server.id.clone()));
+            }
+        }
     }
 
     /// Whether a server that came and went has become steady, so that there is

@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use super::RememberedServer;
 use crate::{clock::Boot, view::State};
 
 /// A server whose word changes more often than this …
@@ -44,18 +45,29 @@ pub(super) struct Telling {
     steady_at: Option<Boot>,
     /// When its word changed, the latest last.
     changes: Vec<Boot>,
+    /// What was told last has not been shown: it is held back, or nobody is there to show it.
+    pub(super) unsaid: bool,
+    /// That was so when the daemon last ran: it is to be told anew, if it is still true.
+    retell: bool,
 }
 
 impl Telling {
     /// As it was when the daemon last ran.
-    pub(super) fn new(
-        was_online: Option<bool>,
-        told_offline: bool,
-        unsteady: bool,
-        now: Boot,
-    ) -> Self {
-        let steady_at = unsteady.then(|| now + STEADY);
-        Self { was_online, told_offline, steady_at, changes: Vec::new() }
+    pub(super) fn new(kept: &RememberedServer, now: Boot) -> Self {
+        Self {
+            was_online: kept.was_online,
+            told_offline: kept.told_offline,
+            steady_at: kept.unsteady.then(|| now + STEADY),
+            changes: Vec::new(),
+            unsaid: kept.unsaid,
+            retell: kept.unsaid,
+        }
+    }
+
+    /// What was told last has been shown, or has not. Returns whether that is news.
+    pub(super) fn note_unsaid(&mut self, unsaid: bool) -> bool {
+        let unsaid = unsaid || self.retell;
+        std::mem::replace(&mut self.unsaid, unsaid) != unsaid
     }
 
     /// It comes and goes, and that was told.
@@ -89,6 +101,15 @@ impl Telling {
             self.changes.push(now);
         }
         let told = self.told_offline;
+        if std::mem::take(&mut self.retell) {
+            let tell = self.retold(is_online, wanted);
+            self.unsaid = tell.is_some(); // until we hear otherwise
+            if tell.is_some() || told && is_online {
+                self.steady_at = self.steady_at.map(|_| now + STEADY);
+                self.told_offline = told && !is_online || self.is_unsteady();
+                return (tell, true);
+            }
+        }
         let tell = if let Some(at) = &mut self.steady_at {
             if changed {
                 *at = now + STEADY;
@@ -119,5 +140,18 @@ impl Telling {
             None
         };
         (tell, tell.is_some() || was_online != Some(is_online))
+    }
+
+    /// What nobody had seen when the daemon last ran, if it is still true.
+    fn retold(&self, is_online: bool, wanted: Wanted) -> Option<Tell> {
+        if self.is_unsteady() {
+            return wanted.offline.then_some(Tell::Unsteady);
+        }
+        match (self.told_offline, is_online) {
+            (true, false) => wanted.offline.then_some(Tell::Offline),
+            (false, true) => wanted.online.then_some(Tell::Back),
+            // Nobody heard that it went; or what is to be told is another matter.
+            (true, true) | (false, false) => None,
+        }
     }
 }

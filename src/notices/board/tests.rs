@@ -83,6 +83,26 @@ fn servers(names: &[&str]) -> Vec<(String, String)> {
 const NOTHING: [&str; 0] = [];
 
 #[test]
+fn what_waits_or_is_held_back_is_unsaid_until_it_is_shown() {
+    let unsaid = |d: &Desktop| d.board.unsaid().into_iter().collect::<String>();
+    let mut d = Desktop::new();
+    d.offline(&["A", "B"]);
+    assert_eq!(unsaid(&d), "");
+    d.nobody = true;
+    d.offline(&["C", "D", "E"]);
+    assert_eq!(unsaid(&d), "CDE");
+    d.back(&["D"]);
+    d.quiet = true;
+    d.back(&["A"]);
+    assert_eq!(unsaid(&d), "ACE");
+    d.mutes("C");
+    d.appears();
+    assert_eq!(unsaid(&d), "AE", "held back");
+    d.morning();
+    assert_eq!(unsaid(&d), "");
+}
+
+#[test]
 fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
     let mut d = Desktop::new();
     d.quiet = true;
