@@ -397,7 +397,9 @@ impl World {
 
         self.check_servers(&before, &after);
         self.take_effects();
-        self.told.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        for said in [&mut self.told, &mut self.unsteady] {
+            said.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        }
         for server in after.servers.iter().filter(|server| server.state == State::Online) {
             if !self.unsteady.contains(&server.server.id) {
                 self.told.remove(&server.server.id);
