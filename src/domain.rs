@@ -278,7 +278,7 @@ impl Domain {
         match self.presence.mute(id, until, turn) {
             Ok(()) => {
                 self.remember(true, turn);
-                turn.done(call);
+                turn.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => turn.push(Effect::Reply(call, Err(error))),
         }

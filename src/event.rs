@@ -203,6 +203,8 @@ pub enum Event {
 pub enum Effect {
     /// Answer a call.
     Reply(CallId, Result<Answer, CallError>),
+    /// Answer a call with success, once what was to be kept before is on disk.
+    ReplyOnceKept(CallId),
     /// Ask plex.tv for a PIN.
     AskPin {
         /// The login that asks.

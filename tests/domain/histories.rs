@@ -461,7 +461,7 @@ impl World {
     fn take_effects(&mut self) {
         for effect in self.p.take() {
             match effect {
-                Effect::Reply(call, _) => {
+                Effect::Reply(call, _) | Effect::ReplyOnceKept(call) => {
                     assert!(self.open.remove(&call).is_some(), "call {call} answered twice");
                 }
                 Effect::AskPin { login, kind } => {

@@ -149,6 +149,7 @@ impl Player {
     pub(crate) fn answer(&self, call: CallId) -> Option<Result<Answer, CallError>> {
         let mut answers = self.effects.iter().filter_map(|effect| match effect {
             Effect::Reply(id, answer) if *id == call => Some(answer.clone()),
+            Effect::ReplyOnceKept(id) if *id == call => Some(Ok(Answer::Done)),
             _ => None,
         });
         let first = answers.next();
