@@ -524,7 +524,11 @@ pub(crate) fn remembered() -> Remembered {
         was_online: Some(true),
         ..RememberedServer::default()
     };
-    Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
+    Remembered {
+        last_refresh: START - 400,
+        servers: vec![server("a"), server("b")],
+        ..Remembered::default()
+    }
 }
 
 /// A row of a server that can be asked.
