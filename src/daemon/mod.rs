@@ -55,6 +55,8 @@ const JOBS: usize = 256;
 const VITAL_JOBS: usize = 64;
 /// A store that has not forgotten by then is told not to.
 const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+/// A call that waits for its effect to be on disk waits no longer than this.
+const KEPT_PATIENCE: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
 const SLEPT: Duration = Duration::from_secs(1);
 /// A stop waits this long for writes under way.
@@ -231,6 +233,7 @@ impl Daemon {
             tokio::spawn(watch(keyring, owner.incoming.clone()));
         }
         let mut world = World::new();
+        let mut unsaid = owner.notices.unsaid();
         let ended = loop {
             let now = timer::now();
             let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due());
@@ -248,6 +251,10 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => owner.came(incoming).await,
                 said = world.next() => owner.said(said).await,
                 Some(click) = clicks.recv() => owner.clicked(click).await,
+                Ok(()) = unsaid.changed() => {
+                    let ids = unsaid.borrow_and_update().clone();
+                    owner.happened(Event::Unsaid(ids)).await;
+                }
                 rung = timer.rings() => match rung {
                     Ok(()) => owner.happened(Event::Tick).await,
                     Err(error) => break error.into(),
@@ -457,6 +464,11 @@ impl Owner {
                         caller.answer(answer);
                     }
                 }
+                Effect::ReplyOnceKept(call) => {
+                    if let Some(caller) = self.calls.remove(&call) {
+                        self.answer_once_kept(caller);
+                    }
+                }
                 Effect::AskPin { login, kind } => {
                     let page = match kind {
                         PinKind::Strong => self.open_page(login, None).await,
@@ -565,6 +577,17 @@ impl Owner {
             }
             // Nobody listens any more: we are stopping.
             let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed: found }));
+        });
+    }
+
+    /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
+    /// caller waiting: what it asked for holds, but may not outlive a restart.
+    fn answer_once_kept(&self, caller: Caller) {
+        let (done, is_done) = oneshot::channel();
+        self.job(Job::Done(done));
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(KEPT_PATIENCE, is_done).await;
+            caller.answer(Ok(Answer::Done));
         });
     }
 
