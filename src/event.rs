@@ -39,6 +39,9 @@ pub enum FaultOf {
     Keyring,
     /// The keyring is there, and locked: that it is unlocked will be told.
     LockedKeyring,
+    /// The person did not let the keyring do it, and is not asked again before it was unlocked
+    /// anew, or is another.
+    Declined,
 }
 
 impl StoreFault {
@@ -57,12 +60,19 @@ impl StoreFault {
         Self { of: FaultOf::LockedKeyring, message: message.into() }
     }
 
+    /// The person's.
+    pub fn declined(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Declined, message: message.into() }
+    }
+
     /// The error that calls end with because of it.
     #[must_use]
     pub fn error_name(&self) -> ErrorName {
         match self.of {
             FaultOf::Disk => ErrorName::StorageFailed,
-            FaultOf::Keyring | FaultOf::LockedKeyring => ErrorName::KeyringLocked,
+            FaultOf::Keyring | FaultOf::LockedKeyring | FaultOf::Declined => {
+                ErrorName::KeyringLocked
+            }
         }
     }
 }

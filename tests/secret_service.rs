@@ -258,10 +258,10 @@ async fn a_keyring_that_asks_before_it_keeps_or_deletes_is_waited_for() {
     secrets.store(&record(2)).await.unwrap();
     assert_eq!(secrets.look().await, Looked::Account(record(2)));
     keyring.state().person = Person::Refuses;
-    let refused = secrets.store(&record(3)).await;
-    assert!(matches!(refused, Err(Trouble::Refused(_))), "{refused:?}");
-    let refused = secrets.forget(PATIENCE).await;
-    assert!(matches!(refused, Err(Trouble::Refused(_))), "{refused:?}");
+    let declined = secrets.store(&record(3)).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
+    let declined = secrets.forget(PATIENCE).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
     assert_eq!(secrets.look().await, Looked::Account(record(2)));
     keyring.state().person = Person::Agrees;
     secrets.forget(PATIENCE).await.unwrap();

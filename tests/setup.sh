@@ -18,6 +18,8 @@ group() {
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
+    # the other keyring, and what its recipe tries it with
+    echo keepassxc libsecret-tools
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
   check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;

@@ -136,7 +136,7 @@ impl Custody {
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
-        let order = Order { keeper, keyring, choice, credential, refused: false };
+        let order = Order { keeper, keyring, choice, credential, refused: false, declined: None };
         let (remembered, list_of) = start.remembered.unzip();
         Ok(Opened {
             client_id,

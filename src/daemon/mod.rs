@@ -33,7 +33,7 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Found, Landing, Settings},
+    event::{Answer, CallId, Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     landing::{Page, Visitor},
     logging,
@@ -573,8 +573,13 @@ impl Owner {
             job,
             Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
         );
+        let stores = matches!(job, Job::Store(_));
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
+            if stores {
+                let fault = StoreFault::disk("The token's store does not answer");
+                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+            }
         }
     }
 

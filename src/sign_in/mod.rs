@@ -13,6 +13,8 @@ mod keeping;
 mod landing;
 mod leaving;
 
+use std::collections::VecDeque;
+
 use self::{
     arrival::{Arriving, NO_WORD_OF_STORE},
     keeping::{Retry, Store},
@@ -51,8 +53,10 @@ pub struct SignIn {
     pins_wait_until: Option<Boot>,
     last_login: Option<(Outcome, String)>,
     store: Store,
-    /// Records handed to the store and not answered yet; it answers in order.
-    storing: usize,
+    /// The token that came last, held or arriving.
+    newest: u64,
+    /// Whose records were handed to the store and not answered yet; it answers in order.
+    storing: VecDeque<u64>,
     /// The record held could not be stored while the store was to forget it.
     unsaved: bool,
     /// A record was stored after the sign-out that took it away; the store is to forget it again.
@@ -113,7 +117,8 @@ impl SignIn {
             pins_wait_until: None,
             last_login: None,
             store: Store::default(),
-            storing: 0,
+            newest: 0,
+            storing: VecDeque::new(),
             unsaved: false,
             residue: false,
             revoked: None,
@@ -236,7 +241,6 @@ impl SignIn {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
                     self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), turn);
-                    self.storing = 0;
                     self.ask_name(Storage::Memory, turn)
                 }
                 Some(_) => self.arrive(None, turn),

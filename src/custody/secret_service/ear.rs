@@ -1,7 +1,13 @@
 //! Listens to what the keyring and the bus say unasked. A task of its own, since a stream of
 //! signals that nobody reads would hold up the answers on the same connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::Notify,
@@ -35,8 +41,13 @@ impl Drop for Ear {
 }
 
 impl Ear {
-    /// Listens on a connection; `worth` is notified whenever the keyring should be looked at.
-    pub(super) async fn open(connection: &Connection, worth: Arc<Notify>) -> zbus::Result<Self> {
+    /// Listens on a connection; `worth` is notified whenever the keyring should be looked at,
+    /// `owners` counts how often it came, went or was replaced.
+    pub(super) async fn open(
+        connection: &Connection,
+        worth: Arc<Notify>,
+        owners: Arc<AtomicU32>,
+    ) -> zbus::Result<Self> {
         let said = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(NAME)
@@ -44,7 +55,7 @@ impl Ear {
             .build()?;
         let said = MessageStream::for_match_rule(said, connection, None).await?;
         let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
-        Ok(Self(tokio::spawn(listen(said, owner, worth))))
+        Ok(Self(tokio::spawn(listen(said, owner, worth, owners))))
     }
 }
 
@@ -60,7 +71,12 @@ pub(super) fn owner_changed() -> zbus::Result<MatchRule<'static>> {
         .build()
 }
 
-async fn listen(mut said: MessageStream, mut owner: MessageStream, worth: Arc<Notify>) {
+async fn listen(
+    mut said: MessageStream,
+    mut owner: MessageStream,
+    worth: Arc<Notify>,
+    owners: Arc<AtomicU32>,
+) {
     let mut due: Option<Instant> = None;
     let (mut window, mut told) = (Instant::now(), 0);
     loop {
@@ -78,7 +94,10 @@ async fn listen(mut said: MessageStream, mut owner: MessageStream, worth: Arc<No
                 continue;
             }
             changed = owner.next() => match changed {
-                Some(changed) => changed.is_ok(),
+                Some(changed) => {
+                    owners.fetch_add(1, Ordering::Relaxed);
+                    changed.is_ok()
+                }
                 None => return,
             },
             signal = said.next() => match signal {
