@@ -48,9 +48,9 @@ ok 'where people find it by its name' equals 'Plex account token' label
 for token in $(tokens); do
   ok 'the token is in no file' not files_with "$token"
 done
-# The group `Secrets`, and in it our item, which came last.
+# The group `Secrets`, and in it our item, the second.
 user /bed/desktop.sh click keepassxc 98 142
-user /bed/desktop.sh click keepassxc 400 142
+user /bed/desktop.sh click keepassxc 400 173
 user /bed/desktop.sh shot /tmp/item.png
 root convert /tmp/item.png -crop 800x600+0+0 +repage png:- > "$OUT/item.png"
 ok 'restart keeps the account' user systemctl --user restart $UNIT

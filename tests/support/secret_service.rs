@@ -132,6 +132,11 @@ impl Keyring {
         Self { connection, state, task }
     }
 
+    /// Its name on the bus.
+    pub fn unique_name(&self) -> String {
+        self.connection.unique_name().unwrap().to_string()
+    }
+
     /// To look at and to change. Not to be held across an await.
     pub fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap()
