@@ -172,7 +172,9 @@ impl Order {
         }
     }
 
-    /// `called_off` is looked at as long as nothing is removed; the keyring has until `latest`.
+    /// `called_off` is looked at before the note is written, or a kill before it is taken back
+    /// would make a sign-out of one that was told to have failed, and again as long as nothing is
+    /// removed; the keyring has until `latest`.
     pub(super) async fn forget(
         &mut self,
         called_off: Arc<AtomicBool>,
@@ -181,7 +183,15 @@ impl Order {
         if self.credential.is_some() {
             return Err(Credential::given());
         }
-        let Begun::Noted(before) = self.disk(Keeper::begin_forget).await?? else {
+        let seen = Arc::clone(&called_off);
+        let begun = self.disk(move |keeper| {
+            if seen.load(Ordering::SeqCst) {
+                Err(called_off_fault())
+            } else {
+                keeper.begin_forget()
+            }
+        });
+        let Begun::Noted(before) = begun.await?? else {
             return Ok(());
         };
         if before.store != Kept::SecretService {
@@ -335,6 +345,11 @@ impl Order {
 /// Why nothing more is done.
 pub(super) fn stopping() -> StoreFault {
     StoreFault::disk("plex-accountd is stopping")
+}
+
+/// Why a sign-out that nobody waits for any more was not done.
+pub(super) fn called_off_fault() -> StoreFault {
+    StoreFault::disk("The sign-out took too long and was called off")
 }
 
 fn warn_of(result: Result<(), StoreFault>) {

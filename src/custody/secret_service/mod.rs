@@ -193,10 +193,12 @@ impl SecretService {
     ///
     /// After [`Trouble::Silent`] the account may be kept or not; the one before may be, too.
     pub async fn store(&self, record: &Record) -> Result<(), Trouble> {
-        let (connection, session, item, prompt) = within(PATIENCE, async {
+        let (connection, before, session, item, prompt) = within(PATIENCE, async {
             let connection = self.connection().await?;
-            let (session, item, prompt) = create(&connection, record).await?;
-            Ok((connection, session, item, prompt))
+            let service = ServiceProxy::new(&connection).await?;
+            let (before, _) = search(&connection, &service).await?;
+            let (session, item, prompt) = create(&connection, &service, record).await?;
+            Ok((connection, before, session, item, prompt))
         })
         .await?;
         let item = match some(prompt) {
@@ -213,7 +215,8 @@ impl SecretService {
             },
         };
         drop(session);
-        within(PATIENCE, confirm(&connection, &item, record)).await
+        let is_new = !before.contains(&item);
+        within(PATIENCE, confirm(&connection, &item, is_new, record)).await
     }
 
     /// Asks the person to unlock what is ours. Takes [`PATIENCE`] at most, and [`PROMPT_PATIENCE`]
@@ -427,15 +430,15 @@ async fn secrets(
 /// the secret only after its prompt, for which the session must still be open.
 async fn create(
     connection: &Connection,
+    service: &ServiceProxy<'_>,
     record: &Record,
 ) -> Result<(Session, OwnedObjectPath, OwnedObjectPath), Trouble> {
-    let service = ServiceProxy::new(connection).await?;
-    let path = default_collection(&service).await?;
+    let path = default_collection(service).await?;
     let collection = collection(connection, &path).await?;
     if collection.locked().await? {
         return Err(Trouble::Locked);
     }
-    let session = Session::open(connection, &service).await?;
+    let session = Session::open(connection, service).await?;
     let properties = HashMap::from([
         ("org.freedesktop.Secret.Item.Label", Variant::from(LABEL)),
         ("org.freedesktop.Secret.Item.Attributes", Variant::from(HashMap::from(ATTRIBUTES))),
@@ -450,12 +453,14 @@ async fn create(
 async fn confirm(
     connection: &Connection,
     item: &OwnedObjectPath,
+    is_new: bool,
     record: &Record,
 ) -> Result<(), Trouble> {
     let service = ServiceProxy::new(connection).await?;
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
     if !matches!(&read[..], [Ok(read)] if read == record) {
-        if !read.is_empty() {
+        // One that was there before may be the account's, and be read better another time.
+        if is_new && !read.is_empty() {
             // It must not be found by the next start in the place of a good one elsewhere.
             delete(connection, item.clone(), PATIENCE).await?;
         }
