@@ -181,6 +181,8 @@ pub enum Event {
     StoreRead(Found),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
+    /// The account was to be moved to another store, and its disk did not take that.
+    NotMoved,
     /// The account that is held was removed from its store by somebody else; the sentence says what
     /// to do.
     Removed(String),
@@ -268,6 +270,8 @@ pub enum Effect {
     },
     /// Ask the store (again) what it holds.
     ReadStore,
+    /// Move the account to the store where it is to be kept.
+    Move,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
     /// A login has begun: take the person there.

@@ -54,6 +54,7 @@ pub(super) async fn keep(
             Job::Say(say) => Incoming::Say(say),
             Job::Settle => Incoming::Event(match custody.settle().await {
                 Settled::AsItWas => continue,
+                Settled::Failed => Event::NotMoved,
                 Settled::Moved(to) => Event::Moved(to),
                 Settled::Gone(sentence) => Event::Removed(sentence),
             }),

@@ -489,11 +489,16 @@ impl Owner {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
                 Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => self.job(Job::Forget(Instant::now() + FORGET_PATIENCE)),
+                Effect::Forget => {
+                    // What is asked of a person now is no longer wanted, and must not keep us.
+                    self.keyring.withdraw_prompt();
+                    self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
+                }
                 Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
+                Effect::Move => self.job(Job::Settle),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
                 Effect::Browse(offer) => {

@@ -22,6 +22,9 @@ pub(super) struct Store {
     /// Its last fault, if that is not over.
     pub(super) fault: Option<StoreFault>,
     pub(super) retry: Option<Retry>,
+    /// When to move the account again; none while that is under way.
+    pub(super) move_at: Option<Boot>,
+    move_delay: Option<Duration>,
     /// It was asked what it holds.
     reading: bool,
     /// The keyring changed while it was asked to keep the newest record.
@@ -153,8 +156,17 @@ impl SignIn {
         turn.push(Effect::Store(record));
     }
 
+    /// The account was to be moved to another store, and the disk did not take that.
+    pub fn not_moved(&mut self, turn: &Turn<'_>) {
+        let (first, longest) = STORE_RETRY;
+        let delay = self.store.move_delay.map_or(first, |delay| (delay * 2).min(longest));
+        self.store.move_delay = Some(delay);
+        self.store.move_at = Some(turn.now.boot + delay);
+    }
+
     /// The account that is held was moved to another store.
     pub fn moved(&mut self, to: Storage) {
+        (self.store.move_at, self.store.move_delay) = (None, None);
         if let (Some(Arriving { stored: Some(storage), .. }), _)
         | (_, Held::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
             // What no store has was not moved: that was the account before it.

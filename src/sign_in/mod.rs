@@ -219,6 +219,9 @@ impl SignIn {
         {
             self.retry_store(turn);
         }
+        if self.store.move_at.take_if(|at| *at <= now).is_some() {
+            turn.push(Effect::Move);
+        }
         if let Some(signing_out) = &mut self.signing_out
             && signing_out.until <= now
         {
@@ -257,7 +260,9 @@ impl SignIn {
         let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
         let retry = self.store.retry.map(|retry| retry.at);
         let visit = self.visits.iter().map(|visit| visit.until).min();
-        [login, arriving, signing_out.map(|s| s.until), retry, visit].into_iter().flatten().min()
+        let others = [retry, self.store.move_at, visit];
+        let until = [login, arriving, signing_out.map(|s| s.until)];
+        until.into_iter().chain(others).flatten().min()
     }
 
     fn next_number(&mut self) -> u64 {

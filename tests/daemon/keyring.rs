@@ -307,6 +307,23 @@ async fn a_sign_out_that_the_keyring_stops_changes_nothing() {
 }
 
 #[tokio::test]
+async fn a_prompt_that_nobody_answers_does_not_keep_a_sign_out() {
+    let session = Session::new().await;
+    let state = State { asks: true, person: Person::Away, ..State::default() };
+    let keyring = Keyring::start(&session.bus, state).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let account = session.account().await;
+    session.log_in(&mut watch).await;
+    assert!(keyring.was_asked("Prompt") && !keyring.was_asked("Dismiss"));
+    account.sign_out().await.unwrap();
+    assert_eq!(status(&account).await.0, "signed-out");
+    assert!(keyring.was_asked("Dismiss"), "it is taken from the screen");
+    assert_eq!(session.fake.requests("signout").await.len(), 1);
+    assert!(keyring.state().items.is_empty());
+}
+
+#[tokio::test]
 async fn an_item_that_somebody_deletes_is_not_put_back() {
     let (session, keyring) = in_keyring().await;
     let (daemon, account, _) = session.daemon_with_servers().await;

@@ -265,6 +265,25 @@ fn a_move_shows_in_the_storage_and_nowhere_else() {
 }
 
 #[test]
+fn a_move_that_the_disk_did_not_take_is_tried_again() {
+    let mut p = Player::signed_in(&[]);
+    let moves = |p: &mut Player, seconds| {
+        p.take();
+        p.wait(seconds);
+        p.count(|effect| *effect == Effect::Move)
+    };
+    for seconds in [10, 20, 40] {
+        p.happens(Event::NotMoved);
+        assert_eq!(moves(&mut p, seconds - 1), 0);
+        assert_eq!(moves(&mut p, 1), 1);
+    }
+    assert_eq!(moves(&mut p, 1000), 0, "it is under way");
+    p.happens(Event::NotMoved);
+    p.happens(Event::Moved(Storage::SecretService));
+    assert_eq!(moves(&mut p, 1000), 0);
+}
+
+#[test]
 fn a_keyring_that_is_unlocked_before_the_name_has_come_gets_the_token() {
     let mut p = Player::signed_out();
     let login = p.login_waits();

@@ -112,6 +112,8 @@ pub struct SecretService {
     link: Mutex<Option<Link>>,
     worth: Arc<Notify>,
     owners: Arc<AtomicU32>,
+    /// Nobody wants kept any longer what a person is asked about.
+    unwanted: Notify,
 }
 
 struct Link {
@@ -140,6 +142,7 @@ impl SecretService {
             link: Mutex::new(None),
             worth: Arc::default(),
             owners: Arc::default(),
+            unwanted: Notify::new(),
         }
     }
 
@@ -203,7 +206,7 @@ impl SecretService {
         .await?;
         let item = match some(prompt) {
             None => item,
-            Some(prompt) => match prompt::answer(&connection, prompt, PROMPT_PATIENCE).await? {
+            Some(prompt) => match self.ask_wanted(&connection, prompt).await? {
                 Ended::Agreed(item) => item.try_into()?,
                 Ended::Dismissed => {
                     return Err(Trouble::Declined(
@@ -217,6 +220,23 @@ impl SecretService {
         drop(session);
         let is_new = !before.contains(&item);
         within(PATIENCE, confirm(&connection, &item, is_new, record)).await
+    }
+
+    async fn ask_wanted(
+        &self,
+        connection: &Connection,
+        prompt: OwnedObjectPath,
+    ) -> Result<Ended, Trouble> {
+        tokio::select! {
+            ended = prompt::answer(connection, prompt, PROMPT_PATIENCE) => ended,
+            () = self.unwanted.notified() => Ok(Ended::Dismissed),
+        }
+    }
+
+    /// Takes back the prompt of a [`store`](Self::store) under way, which fails then: what it
+    /// would keep is to be forgotten.
+    pub fn withdraw_prompt(&self) {
+        self.unwanted.notify_waiters();
     }
 
     /// Asks the person to unlock what is ours. Takes [`PATIENCE`] at most, and [`PROMPT_PATIENCE`]
