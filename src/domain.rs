@@ -157,6 +157,10 @@ impl Domain {
             Event::Stored(result) => self.sign_in.stored(result, turn),
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::NotMoved => {
+                self.sign_in.not_moved(&turn);
+                Change::None
+            }
             Event::Moved(to) => {
                 self.sign_in.moved(to);
                 Change::None

@@ -63,6 +63,7 @@ pub(super) async fn keep(
             }
             Job::Settle => Incoming::Event(match custody.settle().await {
                 Settled::AsItWas => continue,
+                Settled::Failed => Event::NotMoved,
                 Settled::Moved(to) => Event::Moved(to),
                 Settled::Gone(sentence) => Event::Removed(sentence),
             }),

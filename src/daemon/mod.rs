@@ -33,7 +33,7 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Found, Landing, Settings},
+    event::{Answer, CallId, Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     landing::{Page, Visitor},
     logging,
@@ -501,11 +501,16 @@ impl Owner {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
                 Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => self.job(Job::Forget(Instant::now() + FORGET_PATIENCE)),
+                Effect::Forget => {
+                    // What is asked of a person now is no longer wanted, and must not keep us.
+                    self.keyring.withdraw_prompt();
+                    self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
+                }
                 Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
+                Effect::Move => self.job(Job::Settle),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
                 Effect::ShowCode(offer) => {
@@ -598,8 +603,13 @@ impl Owner {
             job,
             Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
         );
+        let stores = matches!(job, Job::Store(_));
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
+            if stores {
+                let fault = StoreFault::disk("The token's store does not answer");
+                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+            }
         }
     }
 

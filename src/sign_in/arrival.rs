@@ -36,8 +36,6 @@ pub(super) struct Arriving {
     pub(super) stored: Option<Storage>,
     /// How long it waits for the store or the name; `None` before the store was asked.
     pub(super) until: Option<Boot>,
-    /// Answers of the store that are about earlier records.
-    pub(super) ahead: usize,
     /// Sign-outs that came meanwhile.
     pub(super) sign_outs: Vec<CallId>,
 }
@@ -235,14 +233,9 @@ impl SignIn {
             user: None,
             signed_in_at: turn.now.unix,
         };
-        self.arriving = Some(Arriving {
-            record,
-            offer,
-            stored: None,
-            until: None,
-            ahead: 0,
-            sign_outs: Vec::new(),
-        });
+        self.newest = self.next_number();
+        self.arriving =
+            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
         if !self.is_forgetting() {
             self.store_arriving(turn);
         }
@@ -253,11 +246,10 @@ impl SignIn {
     pub(super) fn store_arriving(&mut self, turn: &mut Turn<'_>) {
         if let Some(arriving) = &mut self.arriving {
             arriving.until = Some(turn.now.boot + STORE_PATIENCE);
-            arriving.ahead = self.storing;
+            let record = arriving.record.clone();
             self.residue = false;
             self.store.removed = false;
-            self.storing += 1;
-            turn.push(Effect::Store(arriving.record.clone()));
+            self.hand_over(record, turn);
         }
     }
 
