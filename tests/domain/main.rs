@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_imports)]
 
+mod alarms;
 mod flapping;
 mod histories;
 mod keyring;
