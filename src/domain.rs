@@ -1,7 +1,11 @@
 //! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
 //! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     clock::{Boot, Now},
@@ -97,8 +101,9 @@ impl Domain {
     fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
-            let turn = Turn { now, settings: &self.settings, effects };
+            let mut turn = Turn { now, settings: &self.settings, effects };
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
+            self.presence.reconfigured(&mut turn);
             return;
         }
         let settings = Arc::clone(&self.settings);
@@ -178,6 +183,10 @@ impl Domain {
             }
             Event::AwaitStore(call) => {
                 turn.done(call);
+                Change::None
+            }
+            Event::Unsaid(ids) => {
+                self.note_unsaid(&ids, turn);
                 Change::None
             }
             Event::Configured(_) | Event::Tick => Change::None,
@@ -384,6 +393,13 @@ impl Domain {
         turn.effects.extend(news.notices.into_iter().map(Effect::Tell));
     }
 
+    /// What was told of these servers nobody has seen; of the others it was seen.
+    fn note_unsaid(&mut self, ids: &BTreeSet<String>, turn: &mut Turn<'_>) {
+        if self.presence.note_unsaid(ids) {
+            self.remember(true, turn);
+        }
+    }
+
     fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
         if self.sign_in.token().is_some() {
             let list = self.presence.remembered(self.refresh.last());
@@ -456,6 +472,9 @@ impl Domain {
         self.refresh.tick(token, turn);
         if !self.refresh.is_running() {
             self.presence.tick(turn);
+        }
+        if self.presence.has_settled(turn.now.boot) {
+            self.tell(false, turn);
         }
         match self.reach() {
             Reach::Nowhere => {}

@@ -1,7 +1,7 @@
 //! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
 //! with the time; [`Effect`]s go out and are performed in their order.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     account::{KeptLogin, Pin, PinId, PinKind, Record, User},
@@ -189,6 +189,9 @@ pub enum Event {
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
     Resume(KeptLogin),
+    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
+    /// back, or there is no notification server.
+    Unsaid(BTreeSet<String>),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.

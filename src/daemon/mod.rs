@@ -231,6 +231,7 @@ impl Daemon {
             tokio::spawn(watch(keyring, owner.incoming.clone()));
         }
         let mut world = World::new();
+        let mut unsaid = owner.notices.unsaid();
         let ended = loop {
             let now = timer::now();
             let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due());
@@ -248,6 +249,10 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => owner.came(incoming).await,
                 said = world.next() => owner.said(said).await,
                 Some(click) = clicks.recv() => owner.clicked(click).await,
+                Ok(()) = unsaid.changed() => {
+                    let ids = unsaid.borrow_and_update().clone();
+                    owner.happened(Event::Unsaid(ids)).await;
+                }
                 rung = timer.rings() => match rung {
                     Ok(()) => owner.happened(Event::Tick).await,
                     Err(error) => break error.into(),

@@ -131,6 +131,8 @@ struct World {
     silent: HashMap<String, Boot>,
     /// Servers of which people believe that they are offline.
     told: HashSet<String>,
+    /// …or that they come and go.
+    unsteady: HashSet<String>,
     last_call: CallId,
     tokens: u32,
     look: Option<Answered>,
@@ -166,6 +168,7 @@ impl World {
             absent: HashMap::new(),
             silent: HashMap::new(),
             told: HashSet::new(),
+            unsteady: HashSet::new(),
             last_call: 0,
             tokens: 0,
             look: None,
@@ -396,7 +399,9 @@ impl World {
         self.take_effects();
         self.told.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
         for server in after.servers.iter().filter(|server| server.state == State::Online) {
-            self.told.remove(&server.server.id);
+            if !self.unsteady.contains(&server.server.id) {
+                self.told.remove(&server.server.id);
+            }
         }
         let shown = format!("{after:?}");
         assert!(!shown.contains("planted") && !shown.contains(CODE), "{shown}");
@@ -486,7 +491,11 @@ impl World {
                 Effect::ReadStore => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Tell(notice) => self.told(notice),
-                Effect::WithdrawServerNotices => self.told.clear(),
+                Effect::WithdrawServerNotice(id) => drop(self.unsteady.remove(&id)),
+                Effect::WithdrawServerNotices => {
+                    self.told.clear();
+                    self.unsteady.clear();
+                }
                 _ => {}
             }
         }
@@ -499,6 +508,13 @@ impl World {
 
     fn told(&mut self, notice: Notice) {
         let (gone, back) = match notice {
+            Notice::Unsteady { servers } => {
+                for id in ids(servers) {
+                    self.told.insert(id.clone());
+                    assert!(self.unsteady.insert(id), "unsteady was told twice");
+                }
+                return;
+            }
             Notice::ServerOffline { id, .. } => (vec![id], vec![]),
             Notice::ManyOffline { servers } => (ids(servers), vec![]),
             Notice::ServerBack { id, .. } => (vec![], vec![id]),
@@ -506,9 +522,11 @@ impl World {
             _ => return,
         };
         for id in gone {
-            assert!(self.told.insert(id), "offline was told twice");
+            let settled = self.unsteady.remove(&id);
+            assert!(self.told.insert(id) || settled, "offline was told twice");
         }
         for id in back {
+            self.unsteady.remove(&id);
             assert!(self.told.remove(&id), "back, and nobody was told that it was offline");
         }
     }

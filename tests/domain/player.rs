@@ -33,6 +33,8 @@ pub(crate) struct Player {
     pub(crate) now: Now,
     /// What came out and was not looked at yet.
     pub(crate) effects: Vec<Effect>,
+    /// The list on disk, for those who keep it.
+    pub(crate) kept: Option<Remembered>,
     last_call: CallId,
 }
 
@@ -47,10 +49,20 @@ impl Player {
             unix: START,
             dice: u16::MAX / 2,
         };
+        Self::with_clock(settings, found, remembered, now)
+    }
+
+    pub(crate) fn with_clock(
+        settings: Settings,
+        found: Found,
+        remembered: Option<Remembered>,
+        now: Now,
+    ) -> Self {
         let mut effects = Vec::new();
+        let kept = remembered.clone();
         let domain =
             Domain::new(settings, "client".into(), found, remembered, 0, now, &mut effects);
-        Self { domain, now, effects, last_call: 0 }
+        Self { domain, now, effects, kept, last_call: 0 }
     }
 
     pub(crate) fn signed_out() -> Self {
