@@ -236,16 +236,17 @@ signalled() {
 # notices: each notice that the notification server was sent, as JSON, one a line.
 notices() {
   jq -c 'select(.type == "method_call" and .member == "Notify") | .payload.data
-    | {replaces: .[1], icon: .[2], title: .[3], text: .[4], urgency: .[6].urgency.data,
+    | {replaces: .[1], icon: .[2], title: .[3], text: .[4], actions: .[5], urgency: .[6].urgency.data,
        desktop: .[6]["desktop-entry"].data}' "$OUT/bus.json"
 }
 
 # noticed PATTERN: prints the notices whose title and text match; fails if there are none.
 noticed() { notices | jq -r '"\(.title) / \(.text)" | gsub("\n"; " ")' | grep -E "$1"; }
 
-# shot FILE: a picture of the screen, on which there must be a notification.
+# shot FILE [CLASS]: a picture of the screen, on which there must be a notification, a window of
+# this class.
 shot() {
-  within 5 user env DISPLAY=:5 xdotool search --onlyvisible --class xfce4-notifyd
+  within 5 user env DISPLAY=:5 xdotool search --onlyvisible --class "${2:-xfce4-notifyd}"
   user /bed/desktop.sh shot "/tmp/$1"
   # servers show notifications in this corner
   root convert "/tmp/$1" -gravity NorthEast -crop 480x240+0+0 +repage png:- > "$OUT/$1"
