@@ -152,7 +152,7 @@ impl Domain {
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
             Event::NotMoved => {
-                self.sign_in.not_moved(&turn);
+                self.sign_in.not_moved(turn);
                 Change::None
             }
             Event::Moved(to) => {
