@@ -22,10 +22,7 @@ pub(super) struct Manager {
 #[zbus::interface(name = "org.freedesktop.DBus.ObjectManager", introspection_docs = false)]
 impl Manager {
     #[zbus(out_args("objpath_interfaces_and_properties"))]
-    fn get_managed_objects(
-        &self,
-        #[zbus(header)] call: Header<'_>,
-    ) -> Result<Objects, CallError> {
+    fn get_managed_objects(&self, #[zbus(header)] call: Header<'_>) -> Result<Objects, CallError> {
         let list = Arc::clone(&self.snapshot.get().list);
         list.fits_a_message()?;
         Ok(Objects { list, native: is_native(call.primary()) })
