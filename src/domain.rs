@@ -63,6 +63,7 @@ impl Domain {
             refresh.begin(rejected_since, token, &mut turn);
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
+        let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
         let presence = Presence::new(remembered, reason, now);
         let views = presence.views();
         let settings = Arc::new(settings);
@@ -74,7 +75,7 @@ impl Domain {
             views,
             early: VecDeque::new(),
             network: Network::default(),
-            plex_tv_away: None,
+            plex_tv_away,
         }
     }
 
@@ -159,6 +160,10 @@ impl Domain {
             Event::Stored(result) => self.sign_in.stored(result, turn),
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::NotMoved => {
+                self.sign_in.not_moved(&turn);
+                Change::None
+            }
             Event::Moved(to) => {
                 self.sign_in.moved(to);
                 Change::None
@@ -281,7 +286,7 @@ impl Domain {
         match self.presence.mute(id, until, turn) {
             Ok(()) => {
                 self.remember(true, turn);
-                turn.done(call);
+                turn.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => turn.push(Effect::Reply(call, Err(error))),
         }
@@ -405,7 +410,8 @@ impl Domain {
 
     fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
         if self.sign_in.token().is_some() {
-            let list = self.presence.remembered(self.refresh.last());
+            let told_away = matches!(self.plex_tv_away, Some((_, true)));
+            let list = self.presence.remembered(self.refresh.last(), told_away);
             turn.push(Effect::Remember { list, durable });
         }
     }
@@ -436,12 +442,20 @@ impl Domain {
 
     /// How plex.tv was: away for long is worth a notice, for those who want it.
     fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, turn: &mut Turn<'_>) {
-        if word == PlexTv::Unreachable && !network_down {
-            self.plex_tv_away.get_or_insert((turn.now.boot, false));
-        } else if let Some((_, told)) = self.plex_tv_away.take()
-            && told
-        {
-            turn.push(Effect::Tell(Notice::PlexTvBack));
+        match (word, self.plex_tv_away) {
+            (PlexTv::Unreachable, None) if !network_down => {
+                self.plex_tv_away = Some((turn.now.boot, false));
+            }
+            // Without a network nothing is known of plex.tv.
+            (PlexTv::Unreachable, Some((_, false))) if network_down => self.plex_tv_away = None,
+            (PlexTv::Unreachable, _) | (_, None) => {}
+            (_, Some((_, told))) => {
+                self.plex_tv_away = None;
+                if told {
+                    self.remember(true, turn);
+                    turn.push(Effect::Tell(Notice::PlexTvBack));
+                }
+            }
         }
     }
 
@@ -458,6 +472,7 @@ impl Domain {
             && turn.now.boot.since(*since) >= AWAY
         {
             *told = true;
+            self.remember(true, turn);
             turn.push(Effect::Tell(Notice::PlexTvUnreachable));
         }
         let token = self.sign_in.token().filter(|_| self.may_ask());

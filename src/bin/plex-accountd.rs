@@ -2,7 +2,6 @@
 
 use std::{path::PathBuf, process::ExitCode, sync::Arc, sync::atomic::AtomicBool};
 
-use clap::Parser;
 use plex_accountd::{
     config::Config,
     custody::{Custody, Directories},
@@ -15,17 +14,49 @@ use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
 use tokio::sync::mpsc;
 use tracing::{debug, error, info};
 
-/// Owns your Plex account: one sign-in, one token, one server list for every program on the
-/// session bus.
-#[derive(Debug, Parser)]
-#[command(version, about)]
+const HELP: &str = "\
+Plex account service: one sign-in, one token, one server list, over D-Bus
+
+Usage: plex-accountd [OPTIONS]
+
+Options:
+      --config <FILE>  Read this file instead of $XDG_CONFIG_HOME/plex-accountd/config.toml
+      --check-config   Read the configuration, say what is wrong with it, and exit
+  -h, --help           Print help
+  -V, --version        Print version";
+
+#[derive(Default)]
 struct Arguments {
-    /// Read this file instead of $XDG_CONFIG_HOME/plex-accountd/config.toml
-    #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
-    /// Read the configuration, say what is wrong with it, and exit
-    #[arg(long)]
     check_config: bool,
+}
+
+impl Arguments {
+    /// What the command line says; `None` if it was a question, which is answered.
+    ///
+    /// (Not by clap, as in plexctl: that would be a tenth of the start.)
+    fn parse() -> Result<Option<Self>, lexopt::Error> {
+        use lexopt::prelude::{Long, Short};
+
+        let mut arguments = Self::default();
+        let mut parser = lexopt::Parser::from_env();
+        while let Some(argument) = parser.next()? {
+            match argument {
+                Long("config") => arguments.config = Some(parser.value()?.into()),
+                Long("check-config") => arguments.check_config = true,
+                Long("help") | Short('h') => {
+                    println!("{HELP}");
+                    return Ok(None);
+                }
+                Long("version") | Short('V') => {
+                    println!("plex-accountd {}", env!("CARGO_PKG_VERSION"));
+                    return Ok(None);
+                }
+                _ => return Err(argument.unexpected()),
+            }
+        }
+        Ok(Some(arguments))
+    }
 }
 
 /// Wrong command line or configuration.
@@ -34,7 +65,14 @@ const USAGE: u8 = 2;
 const TAKEN: u8 = 3;
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::parse() {
+        Ok(Some(arguments)) => arguments,
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("plex-accountd: {error}; try --help");
+            return ExitCode::from(USAGE);
+        }
+    };
     let must_exist = arguments.config.is_some();
     let path = arguments.config.or_else(Config::default_path);
     let config = match &path {

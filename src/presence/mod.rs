@@ -41,6 +41,9 @@ const PROBES: usize = 32;
 pub struct Remembered {
     /// Unix seconds of the last good list, 0 = never.
     pub last_refresh: u64,
+    /// People were told that plex.tv itself can't be reached, and not yet that it can.
+    #[serde(default)]
+    pub told_plex_tv_away: bool,
     /// The servers in their order.
     pub servers: Vec<RememberedServer>,
 }
@@ -157,7 +160,7 @@ impl Presence {
 
     /// What to keep on disk.
     #[must_use]
-    pub fn remembered(&self, last_refresh: u64) -> Remembered {
+    pub fn remembered(&self, last_refresh: u64, told_plex_tv_away: bool) -> Remembered {
         let servers = self.servers.iter().map(|known| RememberedServer {
             server: (*known.view.server).clone(),
             in_v2: known.in_v2,
@@ -169,7 +172,7 @@ impl Presence {
             unsaid: known.telling.unsaid,
             muted_until: known.view.muted_until,
         });
-        Remembered { last_refresh, servers: servers.collect() }
+        Remembered { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
 
     /// What to show.

@@ -265,7 +265,9 @@ fn in_ten_thousand_histories_there_is_no_false_alarm() {
     let (alarms, false_alarms) = (Cell::new(0), Cell::new(0));
     let played = TestRunner::new(config).run(&prop::collection::vec(a_move(), 1..80), |moves| {
         let mut world = World::new();
-        moves.into_iter().for_each(|a_move| world.play(a_move));
+        for a_move in moves {
+            world.play(a_move);
+        }
         alarms.set(alarms.get() + world.alarms);
         false_alarms.set(false_alarms.get() + world.false_alarms);
         prop_assert_eq!(world.false_alarms, 0);

@@ -133,6 +133,8 @@ struct World {
     told: HashSet<String>,
     /// …or that they come and go.
     unsteady: HashSet<String>,
+    /// What was told of these was taken away: because they are steady, or muted.
+    withdrawn: HashSet<String>,
     last_call: CallId,
     tokens: u32,
     look: Option<Answered>,
@@ -169,6 +171,7 @@ impl World {
             silent: HashMap::new(),
             told: HashSet::new(),
             unsteady: HashSet::new(),
+            withdrawn: HashSet::new(),
             last_call: 0,
             tokens: 0,
             look: None,
@@ -397,7 +400,9 @@ impl World {
 
         self.check_servers(&before, &after);
         self.take_effects();
-        self.told.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        for said in [&mut self.told, &mut self.unsteady] {
+            said.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        }
         for server in after.servers.iter().filter(|server| server.state == State::Online) {
             if !self.unsteady.contains(&server.server.id) {
                 self.told.remove(&server.server.id);
@@ -459,7 +464,7 @@ impl World {
     fn take_effects(&mut self) {
         for effect in self.p.take() {
             match effect {
-                Effect::Reply(call, _) => {
+                Effect::Reply(call, _) | Effect::ReplyOnceKept(call) => {
                     assert!(self.open.remove(&call).is_some(), "call {call} answered twice");
                 }
                 Effect::AskPin { login, kind } => {
@@ -491,7 +496,7 @@ impl World {
                 Effect::ReadStore => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Tell(notice) => self.told(notice),
-                Effect::WithdrawServerNotice(id) => drop(self.unsteady.remove(&id)),
+                Effect::WithdrawServerNotice(id) => drop(self.withdrawn.insert(id)),
                 Effect::WithdrawServerNotices => {
                     self.told.clear();
                     self.unsteady.clear();
@@ -511,7 +516,8 @@ impl World {
             Notice::Unsteady { servers } => {
                 for id in ids(servers) {
                     self.told.insert(id.clone());
-                    assert!(self.unsteady.insert(id), "unsteady was told twice");
+                    let anew = self.withdrawn.remove(&id);
+                    assert!(self.unsteady.insert(id) || anew, "unsteady was told twice");
                 }
                 return;
             }

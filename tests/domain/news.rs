@@ -198,6 +198,9 @@ fn muted_servers_are_not_told() {
     assert!(p.is_done(call));
     assert_eq!(p.server("a").muted_until, u64::MAX);
     assert!(p.remembered().unwrap().1, "kept on disk");
+    let kept = p.place(|e| matches!(e, Effect::Remember { durable: true, .. }));
+    let answered = p.place(|e| matches!(e, Effect::ReplyOnceKept(_)));
+    assert!(kept.is_some() && kept < answered, "and answered then");
     assert_eq!(p.restarted().server("a").muted_until, u64::MAX);
     assert_eq!(p.all_go(&rows), []);
     p.mute("a", 0);

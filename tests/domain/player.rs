@@ -149,6 +149,7 @@ impl Player {
     pub(crate) fn answer(&self, call: CallId) -> Option<Result<Answer, CallError>> {
         let mut answers = self.effects.iter().filter_map(|effect| match effect {
             Effect::Reply(id, answer) if *id == call => Some(answer.clone()),
+            Effect::ReplyOnceKept(id) if *id == call => Some(Ok(Answer::Done)),
             _ => None,
         });
         let first = answers.next();
@@ -523,7 +524,11 @@ pub(crate) fn remembered() -> Remembered {
         was_online: Some(true),
         ..RememberedServer::default()
     };
-    Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
+    Remembered {
+        last_refresh: START - 400,
+        servers: vec![server("a"), server("b")],
+        ..Remembered::default()
+    }
 }
 
 /// A row of a server that can be asked.
