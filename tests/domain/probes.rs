@@ -266,3 +266,31 @@ fn ten_thousand_servers_are_not_asked_at_once() {
     }
     assert!(asked > 1000, "all get their turn");
 }
+
+#[test]
+fn a_new_name_or_version_is_shown_and_changes_nothing_else() {
+    let mut p = with(reachable("a", true), &answers());
+    let before = p.server("a");
+    let after = Row { name: "Loft".into(), product_version: "2.0".into(), ..reachable("a", true) };
+    p.next_lists(complete(&[after]));
+    let server = p.server("a");
+    assert_eq!((&*server.server.name, &*server.server.product_version), ("Loft", "2.0"));
+    assert_eq!((server.state, server.since), (before.state, before.since));
+    assert_eq!((server.route, &server.best_uri), (before.route, &before.best_uri));
+    assert_eq!((p.probes(), p.notices()), (vec![], vec![]));
+}
+
+#[test]
+fn one_that_the_account_lost_is_not_online_by_its_own_answer() {
+    let mut p = with(reachable("a", true), &answers());
+    p.refresh_with(complete(&[reachable("a", true)]));
+    let asked = p.probes();
+    p.refresh_with(complete(&[]));
+    for (id, number) in asked {
+        p.happens(Event::Probed { id, number, probed: answers() });
+    }
+    assert_eq!(p.is("a"), (State::Unknown, Reason::NotListed));
+    p.refresh_with(complete(&[]));
+    assert!(!p.has_server("a"));
+    assert_eq!(p.notices(), []);
+}
