@@ -185,3 +185,4 @@ ok 'and a list before that and one after' test "$(lists_after "$asked")" -ge 2
 ok 'Barn is online' equals online server Barn state
 ok 'a notice of each that is gone, and no more' within 5 equals \
   $'\u2068Attic\u2069 is offline\n\u2068Cellar\u2069 is offline' sorted_notices
+ok 'both are on the screen' shot after-sleep.png

@@ -144,6 +144,9 @@ ok 'opens Plex in the browser' within 10 equals https://app.plex.tv/desktop open
 ok 'Office is back' returns Office
 ok 'and said to be' within 5 equals '["Office is offline","Office is back"]' titles Office
 ok 'on the screen, too' shot dunst-back.png Dunst
+ok 'it is reached' within 10 equals local server Office route
+ok 'a middle click' user dunstctl action 0
+ok 'opens the server itself' within 10 equals "$(server Office best_uri)/" opened
 
 # --- one that keeps coming and going
 
@@ -157,4 +160,4 @@ ok 'three notices, then one for all that follows' within 5 equals \
 ok 'it is on the screen' shot flapping.png Dunst
 
 ok 'each click was heard as what it was' equals \
-  '["open","mute","never","open","mute","never","default"]' clicks
+  '["open","mute","never","open","mute","never","default","default"]' clicks
