@@ -109,7 +109,18 @@ impl Domain {
         }
         let settings = Arc::clone(&self.settings);
         let turn = &mut Turn { now, settings: &settings, effects };
-        let change = match event {
+        let change = self.take_in(event, turn);
+        self.follow(change, turn);
+        let change = self.sign_in.tick(turn);
+        self.follow(change, turn);
+        self.tick(turn);
+        if self.presence.take_changed() {
+            self.views = self.presence.views();
+        }
+    }
+
+    fn take_in(&mut self, event: Event, turn: &mut Turn<'_>) -> Change {
+        match event {
             Event::StartLogin(call) => {
                 self.sign_in.start_login(call, turn);
                 Change::None
@@ -161,7 +172,7 @@ impl Domain {
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
             Event::NotMoved => {
-                self.sign_in.not_moved(&turn);
+                self.sign_in.not_moved(turn);
                 Change::None
             }
             Event::Moved(to) => {
@@ -198,13 +209,6 @@ impl Domain {
                 Change::None
             }
             Event::Configured(_) | Event::Tick => Change::None,
-        };
-        self.follow(change, turn);
-        let change = self.sign_in.tick(turn);
-        self.follow(change, turn);
-        self.tick(turn);
-        if self.presence.take_changed() {
-            self.views = self.presence.views();
         }
     }
 
