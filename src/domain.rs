@@ -158,7 +158,10 @@ impl Domain {
             }
             Event::Probed { id, number, probed } => {
                 self.presence.probed(&id, number, probed, turn);
-                self.tell(false, turn);
+                // What one look finds is told together; a list that comes meanwhile tells it, too.
+                if !self.presence.is_looking() {
+                    self.tell(false, turn);
+                }
                 Change::None
             }
             Event::RevokeAnswered(result) => {

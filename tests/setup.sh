@@ -18,6 +18,10 @@ group() {
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
+    # other desktops, and a link that is clicked
+    echo notification-daemon dunst xdg-utils desktop-file-utils
+    # a network that comes and goes
+    echo network-manager dnsmasq-base
     # a person who signs in: a terminal, a telephone, a browser
     echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
     # the other keyring, and what its recipe tries it with

@@ -235,6 +235,12 @@ impl Presence {
         }
     }
 
+    /// Whether servers are being asked.
+    #[must_use]
+    pub fn is_looking(&self) -> bool {
+        self.under_way() > 0
+    }
+
     fn under_way(&self) -> usize {
         self.servers.iter().filter(|known| known.probing.under_way.is_some()).count()
     }

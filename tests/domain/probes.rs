@@ -162,6 +162,28 @@ fn one_list_confirms_all_that_went_together() {
 }
 
 #[test]
+fn what_one_look_finds_back_is_told_as_one() {
+    let ids = ["a", "b", "c", "d"];
+    let names =
+        |ids: &[&str]| ids.iter().map(|id| ((*id).into(), format!("Name of {id}"))).collect();
+    let rows = |presence| ids.map(|id| reachable(id, presence));
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows(true)));
+    p.probed(&answers());
+    p.next_lists(complete(&rows(false)));
+    p.take();
+    p.wait(60);
+    p.probed(&silent());
+    p.lists(complete(&rows(false)));
+    assert_eq!(p.notices(), Notice::offline(names(&ids)));
+    p.take();
+    p.wait(30);
+    p.probed(&answers());
+    assert_eq!(p.is("d"), BY_PROBE);
+    assert_eq!(p.notices(), Notice::back(names(&ids)));
+}
+
+#[test]
 fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
     let mut p = with(reachable("a", true), &answers());
     p.next_lists(complete(&[reachable("a", false)]));

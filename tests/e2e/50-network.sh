@@ -7,9 +7,10 @@
 . "$(dirname "$0")/lib.sh"
 
 HASH=0123456789abcdef0123456789abcdef
-NEAR=10-99-0-1.$HASH.plex.direct    # on the same cable
+OTHER=fedcba9876543210fedcba9876543210
+NEAR=10-99-0-1.$HASH.plex.direct   # on the same cable
 FAR=198-51-100-7.$HASH.plex.direct # somewhere beyond the router
-GRACE=4
+GRACE=6
 
 # --- the world behind the cable
 
@@ -99,9 +100,14 @@ ok 'by rebinding protection' has 'possible DNS-rebind attack detected' \
 ok 'it is reached all the same' within 10 equals local server Attic route
 ok 'at that name' equals "https://$NEAR:32400" server Attic best_uri
 ok 'Cellar too, from afar' within 10 equals remote server Cellar route
+add a77c Attic "$(connection "10-99-0-1.$OTHER.plex.direct" 32400 10.99.0.1 true)" > /dev/null
+ok 'not with a certificate for another name' within 15 refreshed Attic route none
+add a77c Attic "$(connection "$NEAR" 32400 10.99.0.1 true)" > /dev/null
+ok 'with its own it is' within 15 refreshed Attic route local
 # --- a captive portal
 
 all_notices() { notices | jq -r .title; }
+sorted_notices() { all_notices | sort; }
 portal='<html><head><meta http-equiv="refresh" content="0; url=https://login.example/"></head></html>'
 # It answers whatever is asked of anybody beyond it.
 fake fault "$(jq -n --arg body "$portal" \
@@ -138,30 +144,45 @@ after=$(list_after "$asked" "$since")
 ok "plugged in: a list is asked for ($after ms later)" test "$after" -ge 3000
 ok 'both are online' within 10 equals '["Attic online plex-tv","Cellar online plex-tv"]' states
 
-# --- suspended, and a server gone meanwhile
+# --- suspended, with one server gone just before, one meanwhile, and one that stays
 
-# at WORD: when the journal of the machine had that word, in microseconds.
-logind_said() {
-  root journalctl --unit=systemd-logind --output=json --no-pager --grep="$1" |
+# When logind's journal said last that the machine was awake again, in microseconds.
+woke() {
+  root journalctl --unit=systemd-logind --output=json --no-pager --grep='sleep. finished' |
     jq -rs 'last | .__REALTIME_TIMESTAMP | tonumber'
 }
-# When Attic was called offline, likewise.
-told_offline() {
-  jq -r 'select(.type == "signal" and .member == "ServerStateChanged"
-    and .payload.data[1] == "Attic" and .payload.data[3] == "offline")
-    | .["timestamp-realtime"]' "$OUT/bus.json" | grep .
+# called_offline NAME: when it was, likewise.
+called_offline() {
+  jq -r --arg name "$1" 'select(.type == "signal" and .member == "ServerStateChanged"
+    and .payload.data[1] == $name and .payload.data[3] == "offline") | .["timestamp-realtime"]' \
+    "$OUT/bus.json" | grep .
+}
+gone() {
+  fake presence "{\"id\": \"$1\", \"present\": false}" > /dev/null
+  root systemctl stop "$2"
+}
+# Lists that plex.tv was asked for after request N.
+lists_after() {
+  fake log | jq --argjson n "$1" '[.[] | select(.n > $n and .endpoint == "v2")] | length'
 }
 root sh /bed/suspend.sh 5
+ok 'a third server' server_at barn ba44 32402
+add ba44 Barn "$(connection "$NEAR" 32402 10.99.0.1 true)" > /dev/null
+ok 'is listed' within 15 refreshed Barn route local
+gone ce11 cellar
+ok 'Cellar goes, and is seen to' within 15 refreshed Cellar presence false
 root systemctl suspend
-fake presence '{"id": "a77c", "present": false}' > /dev/null
-root systemctl stop attic
+gone a77c attic
 asked=$(asked)
-ok 'it slept and woke' within 15 logind_said 'sleep. finished'
-woke=$(logind_said 'sleep. finished')
-ok 'Attic, gone meanwhile, is called offline' within 40 told_offline
-after=$((($(told_offline) - woke) / 1000))
-ok "not before a whole grace time ($after ms)" test $after -ge $((GRACE * 1000))
-ok 'and a list before that and one after' test "$(fake log |
-  jq --argjson n "$asked" '[.[] | select(.n > $n and .endpoint == "v2")] | length')" -ge 2
-ok 'Cellar is online' equals online server Cellar state
-ok 'one notice' within 5 equals $'\u2068Attic\u2069 is offline' all_notices
+ok 'the machine sleeps and wakes' within 15 woke
+woke=$(woke)
+for name in Attic Cellar; do
+  ok "$name is called offline" within 40 called_offline $name
+  after=$((($(called_offline $name) - woke) / 1000))
+  ok "not before a whole grace time ($after ms)" test $after -ge $((GRACE * 1000))
+done
+ok 'and a list before that and one after' test "$(lists_after "$asked")" -ge 2
+ok 'Barn is online' equals online server Barn state
+ok 'a notice of each that is gone, and no more' within 5 equals \
+  $'\u2068Attic\u2069 is offline\n\u2068Cellar\u2069 is offline' sorted_notices
+ok 'both are on the screen' shot after-sleep.png
