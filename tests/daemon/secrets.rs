@@ -86,11 +86,8 @@ async fn secrets_stay(in_keyring: bool) {
         .fake
         .servers([json!({ "id": "attic", "name": "Attic", "access_token": SERVER_TOKEN })])
         .await;
-    let keyring = if in_keyring {
-        Some(Keyring::start(&session.bus, State::default()).await)
-    } else {
-        None
-    };
+    let keyring =
+        if in_keyring { Some(Keyring::start(&session.bus, State::default()).await) } else { None };
     let _desktop = Server::start(&session.bus, Manner::Markup).await;
     let mut bus = monitor(&session).await;
     let mut watch = session.watch().await;
