@@ -203,7 +203,7 @@ async fn a_move_that_is_refused_is_not_tried_again_and_again() {
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::File, None));
     // The name that was added goes where the account is.
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
-    assert_eq!(of(custody.store(record(2)).await), FaultOf::Keyring);
+    assert_eq!(of(custody.store(record(2)).await), FaultOf::Declined);
     assert!(keyring.was_asked("Prompt"));
 }
 
