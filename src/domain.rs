@@ -158,10 +158,7 @@ impl Domain {
             }
             Event::Probed { id, number, probed } => {
                 self.presence.probed(&id, number, probed, turn);
-                // What one look finds is told together; a list that comes meanwhile tells it, too.
-                if !self.presence.is_looking() {
-                    self.tell(false, turn);
-                }
+                self.looked(turn);
                 Change::None
             }
             Event::RevokeAnswered(result) => {
@@ -339,6 +336,14 @@ impl Domain {
         self.plex_tv_away = None; // its notice goes with the servers'
         self.presence.clear();
         turn.push(Effect::WithdrawServerNotices);
+    }
+
+    /// A server was asked. What one look finds is told together; a list that comes meanwhile tells
+    /// it, too.
+    fn looked(&mut self, turn: &mut Turn<'_>) {
+        if !self.presence.is_looking() {
+            self.tell(false, turn);
+        }
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.

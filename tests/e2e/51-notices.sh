@@ -146,7 +146,7 @@ ok 'and said to be' within 5 equals '["Office is offline","Office is back"]' tit
 ok 'on the screen, too' shot dunst-back.png Dunst
 ok 'it is reached' within 10 equals local server Office route
 ok 'a middle click' user dunstctl action 0
-ok 'opens the server itself' within 10 equals "$(server Office best_uri)/" opened
+ok 'opens the server itself' within 10 equals "$(server Office best_uri)" opened
 
 # --- one that keeps coming and going
 
