@@ -25,8 +25,9 @@ BED=${BED:-../shared/bed}
 NAME=org.plexaccountd.Account1
 TOKEN=bench-token-0123456789
 SERVERS=20
-# Of a server that is absent, a list is asked for once more when its grace time is over.
-ALL_PRESENT='{"all": true, "present": true}'
+# Of a server that is absent, a list is asked for once more when its grace time is over, and one
+# that does not answer is asked again: neither is idle.
+ALL_PRESENT='{"all": true, "present": true, "probe": "up"}'
 # What `rep movsb` copies, callgrind counts byte by byte; so copy otherwise.
 export GLIBC_TUNABLES=glibc.cpu.x86_rep_movsb_threshold=100000000
 

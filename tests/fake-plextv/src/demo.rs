@@ -82,8 +82,9 @@ pub(crate) fn generated_servers(count: usize) -> Vec<Server> {
             id: format!("{n:040x}"),
             name: format!("Server {n:05}"),
             presence: n % 2 == 0,
-            connections: (0..4_usize)
-                .map(|c| {
+            // The first is where it answers, if it is told to.
+            connections: std::iter::once(Connection { local: true, ..Connection::default() })
+                .chain((1..4_usize).map(|c| {
                     let address = format!("127.{}.{}.{}", 1 + c, n / 250, 1 + n % 250);
                     Connection {
                         uri: Some(format!("http://{address}:32400")),
@@ -92,7 +93,7 @@ pub(crate) fn generated_servers(count: usize) -> Vec<Server> {
                         local: c < 2,
                         ..Connection::default()
                     }
-                })
+                }))
                 .collect(),
             ..Server::default()
         })
