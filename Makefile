@@ -60,8 +60,10 @@ packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
 packaging/$(ID).metainfo.xml 644 $(DATADIR)/metainfo/$(ID).metainfo.xml
 packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
-packaging/man/plex-accountd.1 644 $(DATADIR)/man/man1/plex-accountd.1
 packaging/man/plexctl.1 644 $(DATADIR)/man/man1/plexctl.1
+packaging/man/plex-accountd.toml.5 644 $(DATADIR)/man/man5/plex-accountd.toml.5
+packaging/man/$(ID).5 644 $(DATADIR)/man/man5/$(ID).5
+packaging/man/plex-accountd.8 644 $(DATADIR)/man/man8/plex-accountd.8
 packaging/completions/plexctl.bash 644 $(DATADIR)/bash-completion/completions/plexctl
 packaging/completions/plexctl.zsh 644 $(DATADIR)/zsh/site-functions/_plexctl
 packaging/completions/plexctl.fish 644 $(DATADIR)/fish/vendor_completions.d/plexctl.fish
@@ -137,7 +139,11 @@ check:
 	desktop-file-validate packaging/$(ID).desktop
 	appstreamcli validate --no-net packaging/$(ID).metainfo.xml
 	xmllint --noout packaging/*.svg
-	mandoc -T lint -W warning packaging/man/*.1
+	mandoc -T lint -W warning packaging/man/*.[158]
+	for f in packaging/man/*.[158]; do
+	  said=$$(man --warnings -E UTF-8 -l "$$f" 2>&1 > /dev/null)
+	  [ -z "$$said" ] || { echo "$$f: $$said"; exit 1; }
+	done
 	for f in dbus/*.xml; do
 	  [ ! -e "$$f" ] || xmllint --noout --nonet --dtdvalid /usr/share/xml/dbus-1/introspect.dtd "$$f"
 	done

@@ -1,7 +1,11 @@
 //! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
 //! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
 
-use std::{collections::VecDeque, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
 
 use crate::{
     clock::{Boot, Now},
@@ -59,6 +63,7 @@ impl Domain {
             refresh.begin(rejected_since, token, &mut turn);
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
+        let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
         let presence = Presence::new(remembered, reason, now);
         let views = presence.views();
         let settings = Arc::new(settings);
@@ -70,7 +75,7 @@ impl Domain {
             views,
             early: VecDeque::new(),
             network: Network::default(),
-            plex_tv_away: None,
+            plex_tv_away,
         }
     }
 
@@ -97,8 +102,9 @@ impl Domain {
     fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
-            let turn = Turn { now, settings: &self.settings, effects };
+            let mut turn = Turn { now, settings: &self.settings, effects };
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
+            self.presence.reconfigured(&mut turn);
             return;
         }
         let settings = Arc::clone(&self.settings);
@@ -151,6 +157,10 @@ impl Domain {
             Event::Stored(result) => self.sign_in.stored(result, turn),
             Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
             Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::NotMoved => {
+                self.sign_in.not_moved(&turn);
+                Change::None
+            }
             Event::Moved(to) => {
                 self.sign_in.moved(to);
                 Change::None
@@ -178,6 +188,10 @@ impl Domain {
             }
             Event::AwaitStore(call) => {
                 turn.done(call);
+                Change::None
+            }
+            Event::Unsaid(ids) => {
+                self.note_unsaid(&ids, turn);
                 Change::None
             }
             Event::Configured(_) | Event::Tick => Change::None,
@@ -269,7 +283,7 @@ impl Domain {
         match self.presence.mute(id, until, turn) {
             Ok(()) => {
                 self.remember(true, turn);
-                turn.done(call);
+                turn.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => turn.push(Effect::Reply(call, Err(error))),
         }
@@ -384,9 +398,17 @@ impl Domain {
         turn.effects.extend(news.notices.into_iter().map(Effect::Tell));
     }
 
+    /// What was told of these servers nobody has seen; of the others it was seen.
+    fn note_unsaid(&mut self, ids: &BTreeSet<String>, turn: &mut Turn<'_>) {
+        if self.presence.note_unsaid(ids) {
+            self.remember(true, turn);
+        }
+    }
+
     fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
         if self.sign_in.token().is_some() {
-            let list = self.presence.remembered(self.refresh.last());
+            let told_away = matches!(self.plex_tv_away, Some((_, true)));
+            let list = self.presence.remembered(self.refresh.last(), told_away);
             turn.push(Effect::Remember { list, durable });
         }
     }
@@ -417,12 +439,20 @@ impl Domain {
 
     /// How plex.tv was: away for long is worth a notice, for those who want it.
     fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, turn: &mut Turn<'_>) {
-        if word == PlexTv::Unreachable && !network_down {
-            self.plex_tv_away.get_or_insert((turn.now.boot, false));
-        } else if let Some((_, told)) = self.plex_tv_away.take()
-            && told
-        {
-            turn.push(Effect::Tell(Notice::PlexTvBack));
+        match (word, self.plex_tv_away) {
+            (PlexTv::Unreachable, None) if !network_down => {
+                self.plex_tv_away = Some((turn.now.boot, false));
+            }
+            // Without a network nothing is known of plex.tv.
+            (PlexTv::Unreachable, Some((_, false))) if network_down => self.plex_tv_away = None,
+            (PlexTv::Unreachable, _) | (_, None) => {}
+            (_, Some((_, told))) => {
+                self.plex_tv_away = None;
+                if told {
+                    self.remember(true, turn);
+                    turn.push(Effect::Tell(Notice::PlexTvBack));
+                }
+            }
         }
     }
 
@@ -439,6 +469,7 @@ impl Domain {
             && turn.now.boot.since(*since) >= AWAY
         {
             *told = true;
+            self.remember(true, turn);
             turn.push(Effect::Tell(Notice::PlexTvUnreachable));
         }
         let token = self.sign_in.token().filter(|_| self.may_ask());
@@ -456,6 +487,9 @@ impl Domain {
         self.refresh.tick(token, turn);
         if !self.refresh.is_running() {
             self.presence.tick(turn);
+        }
+        if self.presence.has_settled(turn.now.boot) {
+            self.tell(false, turn);
         }
         match self.reach() {
             Reach::Nowhere => {}

@@ -1,7 +1,7 @@
 //! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
 //! with the time; [`Effect`]s go out and are performed in their order.
 
-use std::time::Duration;
+use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
     account::{KeptLogin, Pin, PinId, PinKind, Record, User},
@@ -39,6 +39,9 @@ pub enum FaultOf {
     Keyring,
     /// The keyring is there, and locked: that it is unlocked will be told.
     LockedKeyring,
+    /// The person did not let the keyring do it, and is not asked again before it was unlocked
+    /// anew, or is another.
+    Declined,
 }
 
 impl StoreFault {
@@ -57,12 +60,19 @@ impl StoreFault {
         Self { of: FaultOf::LockedKeyring, message: message.into() }
     }
 
+    /// The person's.
+    pub fn declined(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Declined, message: message.into() }
+    }
+
     /// The error that calls end with because of it.
     #[must_use]
     pub fn error_name(&self) -> ErrorName {
         match self.of {
             FaultOf::Disk => ErrorName::StorageFailed,
-            FaultOf::Keyring | FaultOf::LockedKeyring => ErrorName::KeyringLocked,
+            FaultOf::Keyring | FaultOf::LockedKeyring | FaultOf::Declined => {
+                ErrorName::KeyringLocked
+            }
         }
     }
 }
@@ -171,6 +181,8 @@ pub enum Event {
     StoreRead(Found),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
+    /// The account was to be moved to another store, and its disk did not take that.
+    NotMoved,
     /// The account that is held was removed from its store by somebody else; the sentence says what
     /// to do.
     Removed(String),
@@ -189,6 +201,9 @@ pub enum Event {
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
     Resume(KeptLogin),
+    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
+    /// back, or there is no notification server.
+    Unsaid(BTreeSet<String>),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -200,6 +215,8 @@ pub enum Event {
 pub enum Effect {
     /// Answer a call.
     Reply(CallId, Result<Answer, CallError>),
+    /// Answer a call with success, once what was to be kept before is on disk.
+    ReplyOnceKept(CallId),
     /// Ask plex.tv for a PIN.
     AskPin {
         /// The login that asks.
@@ -258,8 +275,12 @@ pub enum Effect {
     },
     /// Ask the store (again) what it holds.
     ReadStore,
+    /// Move the account to the store where it is to be kept.
+    Move,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// A login waits that the person did not begin in a terminal: show its code in a notice.
+    ShowCode(LoginOffer),
     /// A login has begun: take the person there.
     Browse(LoginOffer),
     /// Keep the login that waits for the time after a restart; where its page is is not known

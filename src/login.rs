@@ -48,6 +48,8 @@ pub struct Login {
     strong: Slot,
     /// The latest poll out of turn, or the next, where it has to wait.
     hurried: Option<Boot>,
+    /// Its link is opened in the browser by the daemon.
+    opened: bool,
 }
 
 /// Where one of the two PINs stands.
@@ -103,6 +105,7 @@ impl Login {
             short: Slot::Asked,
             strong: Slot::Asked,
             hurried: None,
+            opened: false,
         }
     }
 
@@ -133,6 +136,7 @@ impl Login {
             short: slot(kept.short)?,
             strong: slot(kept.strong)?,
             hurried: None,
+            opened: false,
         };
         (login.pins() > 0).then_some(login)
     }
@@ -156,6 +160,17 @@ impl Login {
             strong: kept(&self.strong),
             page: None,
         }
+    }
+
+    /// The daemon opens its link in the browser, so that nobody else need.
+    pub fn set_opened(&mut self) {
+        self.opened = true;
+    }
+
+    /// Whether the daemon opens its link.
+    #[must_use]
+    pub fn is_opened(&self) -> bool {
+        self.opened
     }
 
     /// When it began, in unix seconds.

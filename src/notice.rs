@@ -59,6 +59,12 @@ pub enum Notice {
         /// Id and name of each.
         servers: Vec<(String, String)>,
     },
+    /// These servers keep coming and going, and no more is told of that until each has been steady
+    /// for a while. Takes the place of the notice that said a server was offline.
+    Unsteady {
+        /// Id and name of each.
+        servers: Vec<(String, String)>,
+    },
     /// plex.tv itself has not been reached for a while.
     PlexTvUnreachable,
     /// It has been reached again. Takes the place of the notice that said it was not.
@@ -116,6 +122,16 @@ impl Notice {
             return vec![Self::ManyBack { servers }];
         }
         servers.into_iter().map(|(id, name)| Self::ServerBack { id, name }).collect()
+    }
+
+    /// What to tell when it shows in one refresh that these servers (id, name) keep coming and
+    /// going.
+    #[must_use]
+    pub fn unsteady(servers: Vec<(String, String)>) -> Vec<Self> {
+        if servers.len() >= TOGETHER {
+            return vec![Self::Unsteady { servers }];
+        }
+        servers.into_iter().map(|server| Self::Unsteady { servers: vec![server] }).collect()
     }
 }
 

@@ -64,7 +64,7 @@ pub enum Probed {
     Answered {
         /// [`Route::Local`], [`Route::Remote`] or [`Route::Relay`].
         route: Route,
-        /// As plex.tv wrote it.
+        /// As plex.tv wrote it; or the same place by plain http, where that alone answered.
         uri: String,
         /// From the request to the whole answer, connection and TLS included.
         latency: Duration,

@@ -42,6 +42,8 @@ pub struct AccountView {
 pub struct Details {
     /// The login under way.
     pub login: Option<LoginOffer>,
+    /// The daemon opens that login's link in the browser itself.
+    pub opened: bool,
     /// The account whose token is held.
     pub account: Option<AccountDetails>,
     /// Unix seconds at which plex.tv's refusal was confirmed.

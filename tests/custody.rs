@@ -55,7 +55,7 @@ impl Desk {
         let keyring = Keyring::start(&self.bus, State::default()).await;
         let mut custody = self.open(TokenStore::Auto).custody;
         assert_eq!(custody.store(record(1)).await, Ok(Storage::SecretService));
-        let list = Remembered { last_refresh: 42, servers: vec![] };
+        let list = Remembered { last_refresh: 42, ..Remembered::default() };
         custody.remember(list, true).await.unwrap();
         keyring
     }

@@ -217,6 +217,13 @@ async fn what_is_not_read_back_as_it_was_given_is_not_stored() {
     let trouble = secrets.store(&record(1)).await.unwrap_err();
     assert!(matches!(trouble, Trouble::Refused(_)), "{trouble:?}");
     assert!(keyring.state().items.is_empty(), "no damaged item is left");
+
+    keyring.state().corrupts = false;
+    secrets.store(&record(1)).await.unwrap();
+    keyring.state().corrupts = true;
+    secrets.store(&record(1)).await.unwrap_err();
+    keyring.state().corrupts = false;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)), "it was misread");
 }
 
 #[tokio::test]
@@ -258,10 +265,10 @@ async fn a_keyring_that_asks_before_it_keeps_or_deletes_is_waited_for() {
     secrets.store(&record(2)).await.unwrap();
     assert_eq!(secrets.look().await, Looked::Account(record(2)));
     keyring.state().person = Person::Refuses;
-    let refused = secrets.store(&record(3)).await;
-    assert!(matches!(refused, Err(Trouble::Refused(_))), "{refused:?}");
-    let refused = secrets.forget(PATIENCE).await;
-    assert!(matches!(refused, Err(Trouble::Refused(_))), "{refused:?}");
+    let declined = secrets.store(&record(3)).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
+    let declined = secrets.forget(PATIENCE).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
     assert_eq!(secrets.look().await, Looked::Account(record(2)));
     keyring.state().person = Person::Agrees;
     secrets.forget(PATIENCE).await.unwrap();
@@ -307,8 +314,11 @@ async fn a_keyring_that_is_always_changing_is_not_looked_at_all_the_time() {
     tokio::time::pause();
     let begin = tokio::time::Instant::now();
     let mut took = Vec::new();
+    let item: zbus::OwnedObjectPath = format!("{COLLECTION}/7").try_into().unwrap();
+    let collection = "org.freedesktop.Secret.Collection";
     for _ in 0..12 {
-        let change = keyring.set_locked(false);
+        let body = (&item,);
+        let change = keyring.signal(COLLECTION, collection, "ItemChanged", &body);
         tokio::join!(change, secrets.changed());
         took.push(begin.elapsed());
     }
@@ -316,4 +326,11 @@ async fn a_keyring_that_is_always_changing_is_not_looked_at_all_the_time() {
     assert!(took[9] < Duration::from_secs(10), "{took:?}");
     assert!(took[10] > Duration::from_secs(50), "{took:?}");
     assert!(took[11] < Duration::from_secs(70), "{took:?}");
+
+    // An unlock is noticed whatever there was before.
+    for _ in 0..24 {
+        let asked = tokio::time::Instant::now();
+        tokio::join!(keyring.set_locked(false), secrets.changed());
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
 }

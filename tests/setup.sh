@@ -18,9 +18,13 @@ group() {
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
+    # a person who signs in: a terminal, a telephone, a browser
+    echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
+    # the other keyring, and what its recipe tries it with
+    echo keepassxc libsecret-tools
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
-  check) echo shellcheck mandoc desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
+  check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac
 }

@@ -7,6 +7,7 @@ use super::{
     folder::Content,
     form::{self, Account, Kept},
     keeper::{ACCOUNT, Keeper, SERVERS, account_id},
+    order::called_off_fault,
     token_file::{Answer, SMALL, TOKEN},
 };
 use crate::{account::Record, presence::Remembered};
@@ -259,7 +260,7 @@ impl Keeper {
         called_off: &AtomicBool,
     ) -> Result<(), StoreFault> {
         let removed = if called_off.load(Ordering::SeqCst) {
-            Err(StoreFault::disk("The sign-out took too long and was called off"))
+            Err(called_off_fault())
         } else {
             self.token.delete()
         };

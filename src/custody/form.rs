@@ -91,6 +91,7 @@ struct ServersOut<'a> {
     version: u32,
     account_id: u64,
     last_refresh: u64,
+    told_plex_tv_away: bool,
     servers: &'a [RememberedServer],
 }
 
@@ -103,12 +104,15 @@ pub(super) struct Servers {
     #[serde(default)]
     pub(super) account_id: u64,
     last_refresh: u64,
+    #[serde(default)]
+    told_plex_tv_away: bool,
     servers: Vec<RememberedServer>,
 }
 
 impl Servers {
     pub(super) fn into_remembered(self) -> Remembered {
-        Remembered { last_refresh: self.last_refresh, servers: self.servers }
+        let Self { last_refresh, told_plex_tv_away, servers, .. } = self;
+        Remembered { last_refresh, told_plex_tv_away, servers }
     }
 }
 
@@ -152,6 +156,7 @@ pub(super) fn write_servers(remembered: &Remembered, account_id: u64) -> Zeroizi
         version: VERSION,
         account_id,
         last_refresh: remembered.last_refresh,
+        told_plex_tv_away: remembered.told_plex_tv_away,
         servers: &remembered.servers,
     })
 }

@@ -128,8 +128,12 @@ impl Keeper {
         for (n, folder) in self.candidates.iter().enumerate() {
             match holds(folder) {
                 Holds::No => continue,
-                // What is closed to us further down is no place of ours.
-                Holds::Forbidden(_) if n > 0 => continue,
+                // What is closed to us further down is no place of ours; but who can tell what the
+                // unit's sandbox hides there?
+                Holds::Forbidden(why) if n > 0 => {
+                    self.doubt.get_or_insert(why);
+                    continue;
+                }
                 Holds::Damaged => {
                     damaged.get_or_insert(n);
                     continue;
@@ -138,6 +142,9 @@ impl Keeper {
                 Holds::Forbidden(why) | Holds::Unreadable(why) => self.doubt = Some(why),
             }
             break;
+        }
+        if found.is_some() {
+            self.doubt = None;
         }
         self.chosen = found.or(damaged).unwrap_or(0);
         self.token = TokenFile(self.folder().clone());

@@ -14,6 +14,7 @@ pub(super) trait Keyring: Send + Sync + 'static {
     fn look(&self) -> Answer<'_, Looked>;
     fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), Trouble>>;
     fn forget(&self, patience: Duration) -> Answer<'_, Result<(), Trouble>>;
+    fn owners(&self) -> u32;
 }
 
 impl Keyring for SecretService {
@@ -31,5 +32,9 @@ impl Keyring for SecretService {
 
     fn forget(&self, patience: Duration) -> Answer<'_, Result<(), Trouble>> {
         Box::pin(self.forget(patience))
+    }
+
+    fn owners(&self) -> u32 {
+        self.owners()
     }
 }

@@ -40,7 +40,7 @@ use tokio::{
 };
 
 pub use crate::account::TokenStore;
-pub use crate::event::{Found, StoreFault};
+pub use crate::event::{FaultOf, Found, StoreFault};
 use crate::{account::KeptLogin, account::Record, presence::Remembered, view::Storage};
 use credential::Credential;
 pub use directories::Directories;
@@ -77,6 +77,9 @@ pub struct Opened {
 pub enum Settled {
     /// The account stays where it was, or there is none.
     AsItWas,
+    /// The account was to go to another store, and the disk did not take that; it stays where it
+    /// was.
+    Failed,
     /// The account is kept there now.
     Moved(Storage),
     /// Somebody removed it from the keyring; the sentence says so. It is not written back before
@@ -136,7 +139,7 @@ impl Custody {
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
-        let order = Order { keeper, keyring, choice, credential, refused: false };
+        let order = Order { keeper, keyring, choice, credential, refused: false, declined: None };
         let (remembered, list_of) = start.remembered.unzip();
         Ok(Opened {
             client_id,
@@ -219,7 +222,7 @@ impl Custody {
         let settled = self.turn(|mut order| async move { order.settle().await }).await;
         settled.unwrap_or_else(|fault| {
             tracing::warn!("{fault}");
-            Settled::AsItWas
+            if fault.of == FaultOf::Disk { Settled::Failed } else { Settled::AsItWas }
         })
     }
 

@@ -53,9 +53,20 @@ pub(super) struct Order {
     pub(super) choice: TokenStore,
     /// Goes before all that is kept.
     pub(super) credential: Option<Credential>,
-    /// The keyring, or the person it asked, did not want the account: they are not bothered
-    /// again before the next login or start.
+    /// The keyring did not want the account: it is not moved there before the next login or start.
     pub(super) refused: bool,
+    pub(super) declined: Option<Declined>,
+}
+
+/// The person did not let the keyring do what it asked them about. They are asked about the same
+/// again only after the keyring was unlocked anew or is another.
+pub(super) struct Declined {
+    /// Which sign-in was to be kept; `None`: an item was to be deleted.
+    sign_in: Option<u64>,
+    why: String,
+    owners: u32,
+    /// It was seen locked since.
+    shut: bool,
 }
 
 impl Order {
@@ -119,10 +130,15 @@ impl Order {
     }
 
     async fn keep_in_keyring(&mut self, record: Record) -> Result<Storage, StoreFault> {
+        let sign_in = Some(record.signed_in_at);
+        if let Some(declined) = self.declined.as_ref().filter(|d| d.sign_in == sign_in) {
+            return Err(StoreFault::declined(declined.why.clone()));
+        }
         self.refused = false;
         let announced = self.disk(Keeper::announce_item).await??;
         if let Err(trouble) = self.keyring.store(&record).await {
             self.refused = matches!(trouble, Trouble::Refused(_));
+            self.note_declined(&trouble, sign_in);
             if announced && matches!(trouble, Trouble::Locked | Trouble::Absent(_)) {
                 warn_of(self.disk(Keeper::no_residue).await?); // nothing was changed there
             }
@@ -132,7 +148,33 @@ impl Order {
         Ok(Storage::SecretService)
     }
 
-    /// `called_off` is looked at as long as nothing is removed; the keyring has until `latest`.
+    fn note_declined(&mut self, trouble: &Trouble, sign_in: Option<u64>) {
+        if let Trouble::Declined(why) = trouble {
+            let (why, owners) = (why.clone(), self.keyring.owners());
+            self.declined = Some(Declined { sign_in, why, owners, shut: false });
+        }
+    }
+
+    /// Lets the person be asked again, if the keyring was unlocked anew or is another.
+    async fn look_after_declined(&mut self) {
+        let Some(declined) = &mut self.declined else { return };
+        let over = declined.owners != self.keyring.owners()
+            || match self.keyring.look().await {
+                Looked::Account(_) | Looked::Nothing | Looked::Damaged(_) => declined.shut,
+                Looked::Locked | Looked::Absent(_) => {
+                    declined.shut = true;
+                    false
+                }
+                Looked::Silent(_) => false,
+            };
+        if over {
+            self.declined = None;
+        }
+    }
+
+    /// `called_off` is looked at before the note is written, or a kill before it is taken back
+    /// would make a sign-out of one that was told to have failed, and again as long as nothing is
+    /// removed; the keyring has until `latest`.
     pub(super) async fn forget(
         &mut self,
         called_off: Arc<AtomicBool>,
@@ -141,7 +183,15 @@ impl Order {
         if self.credential.is_some() {
             return Err(Credential::given());
         }
-        let Begun::Noted(before) = self.disk(Keeper::begin_forget).await?? else {
+        let seen = Arc::clone(&called_off);
+        let begun = self.disk(move |keeper| {
+            if seen.load(Ordering::SeqCst) {
+                Err(called_off_fault())
+            } else {
+                keeper.begin_forget()
+            }
+        });
+        let Begun::Noted(before) = begun.await?? else {
             return Ok(());
         };
         if before.store != Kept::SecretService {
@@ -198,6 +248,7 @@ impl Order {
         if self.credential.is_some() {
             return Ok(Settled::AsItWas);
         }
+        self.look_after_declined().await;
         let (account, fixed, known) = self
             .disk(|keeper| {
                 let fixed = keeper.unreadable.is_none() && !keeper.adrift;
@@ -228,7 +279,7 @@ impl Order {
             let looked = self.keyring.look().await;
             matches!(looked, Looked::Account(_) | Looked::Nothing | Looked::Damaged(_))
         };
-        if self.refused || !open().await {
+        if self.refused || self.declined.is_some() || !open().await {
             return Ok(Settled::AsItWas);
         }
         let Some(record) = self.disk(|keeper| keeper.in_file()).await? else {
@@ -268,9 +319,13 @@ impl Order {
 
     /// Deletes an item that does not count, if the keyring can be reached.
     async fn delete_residue(&mut self) -> Result<(), StoreFault> {
+        if self.declined.is_some() {
+            return Ok(());
+        }
         match self.keyring.forget(FORGET_PATIENCE).await {
             Ok(()) => self.disk(Keeper::no_residue).await?,
             Err(trouble) => {
+                self.note_declined(&trouble, None);
                 tracing::debug!(%trouble, "an old item stays in the keyring for now");
                 Ok(())
             }
@@ -290,6 +345,11 @@ impl Order {
 /// Why nothing more is done.
 pub(super) fn stopping() -> StoreFault {
     StoreFault::disk("plex-accountd is stopping")
+}
+
+/// Why a sign-out that nobody waits for any more was not done.
+pub(super) fn called_off_fault() -> StoreFault {
+    StoreFault::disk("The sign-out took too long and was called off")
 }
 
 fn warn_of(result: Result<(), StoreFault>) {

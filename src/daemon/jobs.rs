@@ -2,7 +2,10 @@
 //! own task never waits for a disk or a keyring. What people are told passes the same way: all that
 //! must be on disk before it is told is there then.
 
-use tokio::{sync::mpsc, time::Instant};
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
 use tracing::warn;
 
 use super::Incoming;
@@ -26,6 +29,8 @@ pub(super) enum Job {
     Settle,
     KeepLogin(Option<KeptLogin>),
     Say(Say),
+    /// Say that all that came before is done.
+    Done(oneshot::Sender<()>),
 }
 
 /// What people are told, or are not to see any longer; in the order it came up.
@@ -52,8 +57,13 @@ pub(super) async fn keep(
             }
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Say(say) => Incoming::Say(say),
+            Job::Done(asked) => {
+                let _ = asked.send(()); // nobody may wait any more
+                continue;
+            }
             Job::Settle => Incoming::Event(match custody.settle().await {
                 Settled::AsItWas => continue,
+                Settled::Failed => Event::NotMoved,
                 Settled::Moved(to) => Event::Moved(to),
                 Settled::Gone(sentence) => Event::Removed(sentence),
             }),

@@ -33,7 +33,7 @@ use crate::{
     },
     dbus::Service,
     domain::Domain,
-    event::{Answer, CallId, Effect, Event, Found, Landing, Settings},
+    event::{Answer, CallId, Effect, Event, Found, Landing, Settings, StoreFault},
     failure::Failure,
     landing::{Page, Visitor},
     logging,
@@ -55,6 +55,8 @@ const JOBS: usize = 256;
 const VITAL_JOBS: usize = 64;
 /// A store that has not forgotten by then is told not to.
 const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+/// A call that waits for its effect to be on disk waits no longer than this.
+const KEPT_PATIENCE: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
 const SLEPT: Duration = Duration::from_secs(1);
 /// A stop waits this long for writes under way.
@@ -231,6 +233,7 @@ impl Daemon {
             tokio::spawn(watch(keyring, owner.incoming.clone()));
         }
         let mut world = World::new();
+        let mut unsaid = owner.notices.unsaid();
         let ended = loop {
             let now = timer::now();
             let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due());
@@ -248,6 +251,10 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => owner.came(incoming).await,
                 said = world.next() => owner.said(said).await,
                 Some(click) = clicks.recv() => owner.clicked(click).await,
+                Ok(()) = unsaid.changed() => {
+                    let ids = unsaid.borrow_and_update().clone();
+                    owner.happened(Event::Unsaid(ids)).await;
+                }
                 rung = timer.rings() => match rung {
                     Ok(()) => owner.happened(Event::Tick).await,
                     Err(error) => break error.into(),
@@ -457,6 +464,11 @@ impl Owner {
                         caller.answer(answer);
                     }
                 }
+                Effect::ReplyOnceKept(call) => {
+                    if let Some(caller) = self.calls.remove(&call) {
+                        self.answer_once_kept(caller);
+                    }
+                }
                 Effect::AskPin { login, kind } => {
                     let page = match kind {
                         PinKind::Strong => self.open_page(login, None).await,
@@ -489,17 +501,24 @@ impl Owner {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
                 Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => self.job(Job::Forget(Instant::now() + FORGET_PATIENCE)),
+                Effect::Forget => {
+                    // What is asked of a person now is no longer wanted, and must not keep us.
+                    self.keyring.withdraw_prompt();
+                    self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
+                }
                 Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
+                Effect::Move => self.job(Job::Settle),
                 Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
-                Effect::Browse(offer) => {
+                Effect::ShowCode(offer) => {
                     if self.config.notifications.login && !offer.code.is_empty() {
-                        self.notices.tell(Notice::LoginWaiting(offer.clone()));
+                        self.notices.tell(Notice::LoginWaiting(offer));
                     }
+                }
+                Effect::Browse(offer) => {
                     if !browses {
                         drop(tokio::spawn(browse(self.bus.clone(), offer)));
                     }
@@ -566,6 +585,17 @@ impl Owner {
         });
     }
 
+    /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
+    /// caller waiting: what it asked for holds, but may not outlive a restart.
+    fn answer_once_kept(&self, caller: Caller) {
+        let (done, is_done) = oneshot::channel();
+        self.job(Job::Done(done));
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(KEPT_PATIENCE, is_done).await;
+            caller.answer(Ok(Answer::Done));
+        });
+    }
+
     fn job(&self, job: Job) {
         // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
         // are for what the token's fate depends on.
@@ -573,8 +603,13 @@ impl Owner {
             job,
             Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
         );
+        let stores = matches!(job, Job::Store(_));
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
             warn!("the state directory does not answer; something was not written");
+            if stores {
+                let fault = StoreFault::disk("The token's store does not answer");
+                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+            }
         }
     }
 

@@ -203,6 +203,9 @@ pub struct LoginDetails {
     /// Unix seconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expires_at: Option<u64>,
+    /// The daemon opens that link itself.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub opened: Option<bool>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub username: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -19,6 +19,8 @@ pub(super) struct Manager {
     pub(super) snapshot: Arc<Shared<Snapshot>>,
 }
 
+// The shape that `interface` asks for.
+#[allow(clippy::needless_pass_by_value)]
 #[zbus::interface(name = "org.freedesktop.DBus.ObjectManager", introspection_docs = false)]
 impl Manager {
     #[zbus(out_args("objpath_interfaces_and_properties"))]

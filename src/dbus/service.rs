@@ -6,7 +6,7 @@ use serde::Serialize;
 use tokio::sync::mpsc;
 use zbus::{
     Connection, ObjectPath, Type,
-    fdo::RequestNameFlags,
+    fdo::{RequestNameFlags, RequestNameReply},
     names::BusName,
     object_server::{Interface as _, SignalEmitter},
 };
@@ -92,10 +92,26 @@ impl Service {
     ///
     /// [`NameError::Taken`] if another process has it, [`NameError::Bus`] if the bus is gone.
     pub async fn own_name(&self) -> Result<(), NameError> {
+        // The task that answers calls is there before the first can come.
+        tokio::task::yield_now().await;
+        // What zbus's `request_name` does besides, two more rounds to the bus for signals that
+        // tell of a name got late or lost, is for names that are queued for or may be replaced.
         let flags = RequestNameFlags::DO_NOT_QUEUE;
-        match (self.connection).request_name_with_flags(BUS_NAME, flags).await {
-            Ok(_) => Ok(()),
-            Err(zbus::Error::NameTaken) => Err(NameError::Taken),
+        let bus = "org.freedesktop.DBus";
+        let reply = self
+            .connection
+            .call_method(
+                Some(bus),
+                "/org/freedesktop/DBus",
+                Some(bus),
+                "RequestName",
+                &(BUS_NAME, flags),
+            )
+            .await
+            .and_then(|reply| reply.body().deserialize::<RequestNameReply>());
+        match reply {
+            Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
+            Ok(RequestNameReply::InQueue | RequestNameReply::Exists) => Err(NameError::Taken),
             Err(error) => Err(NameError::Bus(error)),
         }
     }

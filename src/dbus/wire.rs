@@ -282,6 +282,7 @@ pub(super) struct StatusDetails<'a> {
     link_url: Option<&'a str>,
     auth_url: Option<&'a str>,
     expires_at: Option<u64>,
+    opened: Option<bool>,
     username: Option<&'a str>,
     email: Option<&'a str>,
     title: Option<&'a str>,
@@ -308,6 +309,7 @@ impl<'a> StatusDetails<'a> {
                 details.link_url = Some(&login.link_url);
                 details.auth_url = Some(&login.auth_url);
                 details.expires_at = Some(login.expires_at);
+                details.opened = view.opened.then_some(true);
             }
         } else {
             details.last_login = view.last_login.map(Outcome::word);

@@ -2,6 +2,8 @@
 //! one replaces. No I/O and no clock: the board says what to do, the caller does it and tells the
 //! board.
 
+use std::collections::BTreeSet;
+
 use zbus::message::Sequence;
 
 use super::text::{self, Text};
@@ -35,9 +37,20 @@ pub(super) enum About {
 pub(super) struct Member {
     id: String,
     name: String,
-    back: bool,
+    word: Word,
     /// People have seen that it went offline.
     told: bool,
+}
+
+/// What is said of a server.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Word {
+    /// It is offline.
+    Offline,
+    /// It keeps coming and going.
+    Unsteady,
+    /// It is back.
+    Back,
 }
 
 /// How a notification looks.
@@ -110,6 +123,16 @@ impl Board {
     /// Nothing is shown and nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.held.is_empty()
+    }
+
+    /// The servers of which there is something to say that nobody has seen.
+    pub(super) fn unsaid(&self) -> BTreeSet<String> {
+        let waiting = self.entries.iter().filter(|e| e.place == Place::Waiting);
+        let waiting = waiting.filter_map(|e| match &e.about {
+            About::Servers(members) => Some(members),
+            _ => None,
+        });
+        waiting.chain([&self.held]).flatten().map(|member| member.id.clone()).collect()
     }
 
     /// Something waits for the end of the quiet hours.
@@ -199,8 +222,9 @@ impl Board {
     /// What to do about a notice that comes, or does not come, in quiet hours.
     pub(super) fn plan(&mut self, notice: Notice, quiet: bool) -> Vec<Step> {
         match notice {
-            Notice::ServerOffline { id, name } => self.offline(vec![(id, name)], quiet),
-            Notice::ManyOffline { servers } => self.offline(servers, quiet),
+            Notice::ServerOffline { id, name } => self.gone(vec![(id, name)], Word::Offline, quiet),
+            Notice::ManyOffline { servers } => self.gone(servers, Word::Offline, quiet),
+            Notice::Unsteady { servers } => self.gone(servers, Word::Unsteady, quiet),
             Notice::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
             Notice::ManyBack { servers } => self.back(servers, quiet),
             Notice::LoginWaiting(offer) => self.replace(About::Login(offer), About::is_login),
@@ -254,7 +278,7 @@ impl Board {
         let mut steps = Vec::new();
         self.rewrite(|members, place| {
             let before = members.len();
-            members.retain(|m| m.id != id || m.back);
+            members.retain(|m| m.id != id || m.is_back());
             match place {
                 Place::Shown { id, .. } if members.len() < before => {
                     let rest = show(std::mem::take(members), Some(id), true);
@@ -294,14 +318,15 @@ impl Board {
         });
     }
 
-    fn offline(&mut self, servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
+    /// These went offline, or keep coming and going.
+    fn gone(&mut self, servers: Vec<(String, String)>, word: Word, quiet: bool) -> Vec<Step> {
         if quiet {
             for (id, name) in servers {
-                self.hold(id, name, false);
+                self.hold(id, name, word);
             }
             return Vec::new();
         }
-        self.tell_anew(members(servers, false))
+        self.tell_anew(members(servers, word))
     }
 
     /// The steps that say this of servers in a notification of its own. What older ones say of
@@ -326,7 +351,7 @@ impl Board {
         // Those that nobody has heard went offline: nobody needs to hear that they are back.
         self.rewrite(|members, place| {
             if place == Place::Waiting {
-                members.retain(|m| m.back || m.told || take(&mut servers, &m.id).is_none());
+                members.retain(|m| m.is_back() || m.told || take(&mut servers, &m.id).is_none());
             }
         });
         let mut steps = Vec::new();
@@ -334,24 +359,26 @@ impl Board {
             // What has become wrong is taken away without a word.
             self.rewrite(|members, place| {
                 if let Place::Shown { id, .. } = place
-                    && members.iter().any(|m| !m.back)
-                    && members.iter().all(|m| m.back || servers.iter().any(|(s, _)| *s == m.id))
+                    && members.iter().any(|m| !m.is_back())
+                    && members
+                        .iter()
+                        .all(|m| m.is_back() || servers.iter().any(|(s, _)| *s == m.id))
                 {
                     members.clear();
                     steps.push(Step::Close(id));
                 }
             });
             for (id, name) in servers {
-                self.hold(id, name, true);
+                self.hold(id, name, Word::Back);
             }
             return steps;
         }
         self.rewrite(|members, place| {
             let mut touched = false;
-            for member in members.iter_mut().filter(|m| !m.back) {
+            for member in members.iter_mut().filter(|m| !m.is_back()) {
                 if let Some(name) = take(&mut servers, &member.id) {
                     member.name = name;
-                    member.back = true;
+                    member.word = Word::Back;
                     touched = true;
                 }
             }
@@ -361,22 +388,22 @@ impl Board {
                 steps.extend(show(std::mem::take(members), Some(id), false));
             }
         });
-        steps.extend(show(members(servers, true), None, false));
+        steps.extend(show(members(servers, Word::Back), None, false));
         steps
     }
 
     /// Keeps for the end of the quiet hours how a server is; nothing, where it went and came back
     /// within them.
-    fn hold(&mut self, id: String, name: String, back: bool) {
+    fn hold(&mut self, id: String, name: String, word: Word) {
         let Some(at) = self.held.iter().position(|m| m.id == id) else {
-            self.held.push(Member { id, name, back, told: back });
+            self.held.push(Member::new(id, name, word));
             return;
         };
-        if back && !self.held[at].told {
+        if word == Word::Back && !self.held[at].told {
             self.held.remove(at);
         } else {
             self.held[at].name = name;
-            self.held[at].back = back;
+            self.held[at].word = word;
         }
     }
 }
@@ -425,21 +452,28 @@ impl About {
                 category: Some(category(*back)),
             },
             Self::Servers(members) => {
-                let names = |back| -> Vec<&str> {
-                    members.iter().filter(|m| m.back == back).map(|m| m.name.as_str()).collect()
+                let names = |word| -> Vec<&str> {
+                    members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
                 };
-                let (back, offline) = (names(true), names(false));
-                let news = members.iter().any(|m| !m.back && !m.told);
+                let (back, offline) = (names(Word::Back), names(Word::Offline));
+                let unsteady = names(Word::Unsteady);
+                let news = members.iter().any(|m| !m.is_back() && !m.told);
                 let matters = news || back.is_empty();
+                let text = match (back.as_slice(), offline.as_slice()) {
+                    ([], []) => text::unsteady(&unsteady),
+                    ([_, ..], [_, ..]) if news => text::night(&back, &offline),
+                    _ => text::servers(&back, &offline),
+                };
                 Look {
-                    text: if news && !back.is_empty() {
-                        text::night(&back, &offline)
-                    } else {
-                        text::servers(&back, &offline)
+                    text: match unsteady.as_slice() {
+                        [_, ..] if unsteady.len() < members.len() => {
+                            text::and_unsteady(text, &unsteady)
+                        }
+                        _ => text,
                     },
                     matters,
                     buttons: match members.as_slice() {
-                        [only] if !only.back => &[Button::Open, Button::Mute, Button::Never],
+                        [only] if !only.is_back() => &[Button::Open, Button::Mute, Button::Never],
                         _ => &[Button::Open],
                     },
                     category: Some(category(!matters)),
@@ -478,8 +512,18 @@ impl Button {
 /// The key of a click on the notification itself: the specification's.
 pub(super) const DEFAULT: &str = "default";
 
-fn members(servers: Vec<(String, String)>, back: bool) -> Vec<Member> {
-    servers.into_iter().map(|(id, name)| Member { id, name, back, told: back }).collect()
+impl Member {
+    fn new(id: String, name: String, word: Word) -> Self {
+        Self { id, name, word, told: word == Word::Back }
+    }
+
+    fn is_back(&self) -> bool {
+        self.word == Word::Back
+    }
+}
+
+fn members(servers: Vec<(String, String)>, word: Word) -> Vec<Member> {
+    servers.into_iter().map(|(id, name)| Member::new(id, name, word)).collect()
 }
 
 /// Takes a server out of the list; its name.

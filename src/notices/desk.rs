@@ -1,6 +1,6 @@
 //! The task that talks to the notification server: one connection, one order after the other.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::time::Duration;
 
 use jiff::Timestamp;
@@ -38,6 +38,7 @@ pub(super) async fn work(
     mut orders: mpsc::Receiver<Order>,
     mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
+    unsaid: watch::Sender<BTreeSet<String>>,
 ) {
     let mut board = Board::default();
     let mut desk = None;
@@ -93,6 +94,7 @@ pub(super) async fn work(
             Ok(Err(error)) => debug!(%error, "no notification shown"),
             Err(_) => debug!("the notification server does not answer"),
         }
+        unsaid.send_replace(board.unsaid());
     }
 }
 

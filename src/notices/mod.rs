@@ -23,6 +23,8 @@ mod foreign;
 mod quiet;
 mod text;
 
+use std::collections::BTreeSet;
+
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
@@ -53,6 +55,8 @@ pub struct Notices {
     address: Option<String>,
     /// When notices about servers are held back.
     quiet_hours: watch::Sender<Option<QuietHours>>,
+    /// The servers of which there is something to say that nobody has seen.
+    unsaid: watch::Sender<BTreeSet<String>>,
     /// The way to the task, once there has been one.
     orders: Option<mpsc::Sender<Order>>,
     task: Option<AbortHandle>,
@@ -66,6 +70,7 @@ impl Notices {
             clicks,
             address: None,
             quiet_hours: watch::Sender::new(None),
+            unsaid: watch::Sender::default(),
             orders: None,
             task: None,
         }
@@ -83,6 +88,14 @@ impl Notices {
     /// back and is no longer to be is told.
     pub fn set_quiet_hours(&self, hours: Option<QuietHours>) {
         self.quiet_hours.send_replace(hours);
+    }
+
+    /// The servers (ids) of which there is something to say that nobody has seen: it is held back,
+    /// or waits for a notification server. Said after each notice, so that one that was kept for
+    /// the time after a restart is known to have been shown.
+    #[must_use]
+    pub fn unsaid(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.unsaid.subscribe()
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:
@@ -149,6 +162,7 @@ impl Notices {
             receiver,
             self.quiet_hours.subscribe(),
             self.clicks.clone(),
+            self.unsaid.clone(),
         );
         self.task = Some(tokio::spawn(work).abort_handle());
     }

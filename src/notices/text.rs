@@ -84,6 +84,7 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
         | Notice::ServerBack { .. }
         | Notice::ManyOffline { .. }
         | Notice::ManyBack { .. }
+        | Notice::Unsteady { .. }
         | Notice::PlexTvUnreachable
         | Notice::PlexTvBack => return None,
     })
@@ -157,6 +158,30 @@ pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
             ),
         ),
     }
+}
+
+/// The text of a notice about servers that keep coming and going.
+pub(super) fn unsteady(names: &[&str]) -> Text {
+    match names {
+        [name] => text(
+            format!("{} keeps coming and going", server(name)),
+            "No more is said of it until it has been steady for ten minutes.",
+        ),
+        names => text(
+            format!("{} Plex servers keep coming and going", names.len()),
+            format!(
+                "No more is said of {} until each has been steady for ten minutes.",
+                list(names)
+            ),
+        ),
+    }
+}
+
+/// A text about other servers, and that these keep coming and going.
+pub(super) fn and_unsteady(of_others: Text, names: &[&str]) -> Text {
+    let Text { summary, body } = of_others;
+    let keep = if names.len() == 1 { "keeps" } else { "keep" };
+    text(summary, format!("{body} {} {keep} coming and going.", list(names)))
 }
 
 /// The text that tells at once which servers went offline and which came back, some of each.

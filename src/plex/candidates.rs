@@ -2,6 +2,7 @@
 //! the asking.
 
 use std::collections::HashSet;
+use std::net::SocketAddr;
 
 use url::Url;
 
@@ -16,7 +17,7 @@ const MAX_CANDIDATES: usize = 64;
 /// A connection that may be asked.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Candidate {
-    /// As plex.tv wrote it.
+    /// As plex.tv wrote it, or its http twin.
     pub(super) uri: String,
     /// The same, parsed.
     pub(super) url: Url,
@@ -59,6 +60,13 @@ pub(super) fn waves(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candidate
         .collect();
     all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
     all.truncate(MAX_CANDIDATES);
+    if !request.https_required {
+        let twins = all.iter().filter_map(|candidate| http_twin(request, candidate));
+        let twins: Vec<_> = twins.filter(|twin| !seen.contains(&twin.uri)).collect();
+        all.extend(twins);
+        all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
+        all.truncate(MAX_CANDIDATES);
+    }
     all.chunk_by(|a, b| a.stage() == b.stage())
         .flat_map(|stage| stage.chunks(at_once))
         .map(<[Candidate]>::to_vec)
@@ -92,6 +100,21 @@ fn candidate(request: &ProbeRequest, connection: &Connection) -> Option<Candidat
     };
     let rank = Rank { http, distance, new: connection.uri != request.worked_last };
     Some(Candidate { uri: connection.uri.clone(), url, route, rank })
+}
+
+/// The same place by plain http, where it is on a private network: a server listens there on the
+/// port that it has for https, and in front of one whose certificate can't be had or has run out
+/// nothing else may answer.
+fn http_twin(request: &ProbeRequest, https: &Candidate) -> Option<Candidate> {
+    if !https.is_https() || https.route == Route::Relay {
+        return None;
+    }
+    let address = direct::address(&https.url).filter(|address| direct::is_private(*address))?;
+    let port = https.url.port_or_known_default()?;
+    let uri = format!("http://{}", SocketAddr::from((address, port)));
+    let url = Url::parse(&uri).ok()?;
+    let rank = Rank { http: true, new: uri != request.worked_last, ..https.rank };
+    Some(Candidate { uri, url, route: https.route, rank })
 }
 
 #[cfg(test)]
@@ -205,6 +228,7 @@ mod tests {
             "https://192-0-2-7.0123abcd.plex.direct:32400",
             "https://192.0.2.8:8443 r",
         ]);
+        shared.https_required = true;
         assert_eq!(uris(&shared).concat().len(), 17, "one's own may be anywhere");
         shared.owned = false;
         let public = "https://192-0-2-7.0123abcd.plex.direct:32400";
@@ -225,6 +249,33 @@ mod tests {
                 vec![relay],
             ]
         );
+    }
+
+    #[test]
+    fn a_private_place_is_asked_by_plain_http_too_where_https_is_not_required() {
+        let mut all = request(&[
+            "https://192-168-1-5.0123abcd.plex.direct:32400 l",
+            "https://fd00--5.0123abcd.plex.direct:32400 l",
+            "https://10.0.0.7 l",
+            "http://10.0.0.7:443 l",
+            "https://192-0-2-7.0123abcd.plex.direct:32400",
+            "https://nas.example:32400 l",
+            "https://127.0.0.1:32400 l",
+            "https://192.0.2.8:8443 r",
+        ]);
+        let http = ["http://10.0.0.7:443", "http://192.168.1.5:32400", "http://[fd00::5]:32400"];
+        let https = all.connections.iter().filter(|c| c.uri.starts_with("https") && !c.relay);
+        let https: Vec<_> = https.map(|c| c.uri.clone()).collect();
+        let asked = uris(&all);
+        assert_eq!(asked[0].len(), https.len());
+        assert_eq!(asked[1], http);
+        assert_eq!(asked[2], ["https://192.0.2.8:8443"]);
+        http[1].clone_into(&mut all.worked_last);
+        assert_eq!(uris(&all)[1][0], http[1]);
+        all.owned = false;
+        assert_eq!(uris(&all).len(), 2, "not where somebody else says");
+        (all.owned, all.https_required) = (true, true);
+        assert_eq!(uris(&all).len(), 2);
     }
 
     #[test]

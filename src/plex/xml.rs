@@ -116,7 +116,7 @@ impl Walker {
                     Ok(Event::Eof) => return Ok(bytes.len()),
                     // As long as it likes: nothing of it is kept.
                     Ok(Event::Text(_) | Event::GeneralRef(_)) => {
-                        self.text(&input[start..end], visitor)?
+                        self.text(&input[start..end], visitor)?;
                     }
                     Ok(_) if end - start > MAX_TAG => return Err(TOO_LONG),
                     Ok(event) => self.event(&event, visitor)?,

@@ -2,7 +2,11 @@
 
 use std::sync::Arc;
 
-use super::{Listed, probing::Probing};
+use super::{
+    Listed,
+    probing::Probing,
+    telling::{Telling, Wanted},
+};
 use crate::{
     clock::Boot,
     event::{Settings, Turn},
@@ -26,8 +30,7 @@ pub(super) struct Known {
     pub(super) expiring: bool,
     /// Complete lists in a row that lacked it.
     pub(super) missing: u8,
-    pub(super) was_online: Option<bool>,
-    pub(super) told_offline: bool,
+    pub(super) telling: Telling,
 }
 
 /// plex.tv said "not present" in a complete list.
@@ -64,8 +67,7 @@ impl Known {
             probing: Probing::new(turn.now.boot),
             expiring: false,
             missing: 0,
-            was_online: None,
-            told_offline: false,
+            telling: Telling::default(),
         }
     }
 
@@ -228,6 +230,30 @@ impl Known {
         }
         self.expiring = false;
         changed
+    }
+
+    /// What of its changes people want to hear.
+    pub(super) fn wanted(&self, turn: &Turn<'_>) -> Wanted {
+        let settings = turn.settings;
+        let wanted = (self.view.server.owned || settings.notify_shared)
+            && self.view.muted_until <= turn.now.unix
+            && !settings.silent_servers.contains(&self.view.server.id);
+        Wanted {
+            offline: wanted && settings.notify_offline,
+            online: wanted && settings.notify_online,
+        }
+    }
+
+    /// Its state is about to be looked at again.
+    pub(super) fn is_in_doubt(&self, now: Boot) -> bool {
+        self.absence.is_some() || self.good_until.is_none_or(|until| until <= now)
+    }
+
+    /// It came and went, and has become steady.
+    pub(super) fn has_settled(&self, now: Boot) -> bool {
+        self.view.state != State::Unknown
+            && self.telling.steady_at().is_some_and(|at| at <= now)
+            && !self.is_in_doubt(now)
     }
 
     pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {

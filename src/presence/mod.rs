@@ -8,14 +8,20 @@
 
 mod known;
 mod probing;
+mod telling;
 
-use std::{collections::HashMap, sync::Arc, time::Duration};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
 
 use serde::{Deserialize, Serialize};
 
 use self::{
     known::{Absence, Known},
     probing::Probing,
+    telling::{Tell, Telling},
 };
 use crate::{
     call::CallError,
@@ -35,11 +41,15 @@ const PROBES: usize = 32;
 pub struct Remembered {
     /// Unix seconds of the last good list, 0 = never.
     pub last_refresh: u64,
+    /// People were told that plex.tv itself can't be reached, and not yet that it can.
+    #[serde(default)]
+    pub told_plex_tv_away: bool,
     /// The servers in their order.
     pub servers: Vec<RememberedServer>,
 }
 
 /// One server in [`Remembered`].
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RememberedServer {
     /// As the lists described it.
@@ -57,9 +67,15 @@ pub struct RememberedServer {
     /// The last state that was known: online or offline.
     #[serde(default)]
     pub was_online: Option<bool>,
-    /// "Offline" was told and "back" was not.
+    /// "Offline" was told, or that it comes and goes, and "back" was not.
     #[serde(default)]
     pub told_offline: bool,
+    /// That it comes and goes was the last thing told.
+    #[serde(default)]
+    pub unsteady: bool,
+    /// Nobody has seen what was told last.
+    #[serde(default)]
+    pub unsaid: bool,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
@@ -113,6 +129,7 @@ impl Presence {
     pub fn new(remembered: Remembered, reason: Reason, now: Now) -> Self {
         let (now, now_unix) = (now.boot, now.unix);
         let servers = remembered.servers.into_iter().map(|r| Known {
+            telling: Telling::new(&r, now),
             view: Arc::new(ServerView {
                 server: Arc::new(r.server),
                 presence: r.presence,
@@ -131,8 +148,6 @@ impl Presence {
             probing: Probing::new(now),
             expiring: false,
             missing: 0,
-            was_online: r.was_online,
-            told_offline: r.told_offline,
         });
         Self {
             servers: servers.collect(),
@@ -145,17 +160,19 @@ impl Presence {
 
     /// What to keep on disk.
     #[must_use]
-    pub fn remembered(&self, last_refresh: u64) -> Remembered {
+    pub fn remembered(&self, last_refresh: u64, told_plex_tv_away: bool) -> Remembered {
         let servers = self.servers.iter().map(|known| RememberedServer {
             server: (*known.view.server).clone(),
             in_v2: known.in_v2,
             presence: known.view.presence,
             seen_at: known.seen_at,
-            was_online: known.was_online,
-            told_offline: known.told_offline,
+            was_online: known.telling.was_online,
+            told_offline: known.telling.told_offline,
+            unsteady: known.telling.is_unsteady(),
+            unsaid: known.telling.unsaid,
             muted_until: known.view.muted_until,
         });
-        Remembered { last_refresh, servers: servers.collect() }
+        Remembered { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
 
     /// What to show.
@@ -283,7 +300,7 @@ impl Presence {
             if known.missing < 2 {
                 next.push(known);
             } else {
-                if known.told_offline {
+                if known.telling.told_offline {
                     let id = known.view.server.id.clone();
                     turn.push(Effect::WithdrawServerNotice(id));
                 }
@@ -379,42 +396,62 @@ impl Presence {
                 Some(turn.now.boot + ahead)
             }
         });
-        expiry.chain(mutes).min()
+        let settled = self
+            .servers
+            .iter()
+            .filter_map(|known| known.telling.steady_at())
+            .filter(|at| *at > turn.now.boot);
+        expiry.chain(mutes).chain(settled).min()
     }
 
     /// What is to be told of the states as they are now, after what was told before.
     pub fn news(&mut self, turn: &mut Turn<'_>) -> News {
-        let settings = turn.settings;
-        let (mut gone, mut back) = (Vec::new(), Vec::new());
+        let (mut gone, mut back, mut unsteady) = (Vec::new(), Vec::new(), Vec::new());
         let mut learned = false;
         for known in &mut self.servers {
-            let view = &known.view;
-            let is_online = match view.state {
-                State::Online => true,
-                State::Offline => false,
-                State::Unknown => continue,
-            };
-            let was_online = known.was_online.replace(is_online);
-            learned |= was_online != known.was_online;
-            let wanted = (view.server.owned || settings.notify_shared)
-                && view.muted_until <= turn.now.unix
-                && !settings.silent_servers.contains(&view.server.id);
-            let named = || (view.server.id.clone(), view.server.name.clone());
-            if is_online && std::mem::take(&mut known.told_offline) {
-                learned = true;
-                if wanted && settings.notify_online {
-                    back.push(named());
-                } else {
-                    turn.push(Effect::WithdrawServerNotice(view.server.id.clone()));
-                }
-            } else if !is_online && was_online == Some(true) && wanted && settings.notify_offline {
-                known.told_offline = true;
-                gone.push(named());
+            let wanted = known.wanted(turn);
+            let in_doubt = known.is_in_doubt(turn.now.boot);
+            let state = known.view.state;
+            let (tell, learned_now) = known.telling.follow(state, in_doubt, wanted, turn.now.boot);
+            learned |= learned_now;
+            let Server { id, name, .. } = &*known.view.server;
+            match tell {
+                None => {}
+                Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
+                Some(Tell::Back) => back.push((id.clone(), name.clone())),
+                Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
+                Some(Tell::Withdraw) => turn.push(Effect::WithdrawServerNotice(id.clone())),
             }
         }
         let mut notices = Notice::offline(gone);
+        notices.extend(Notice::unsteady(unsteady));
         notices.extend(Notice::back(back));
         News { notices, learned }
+    }
+
+    /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
+    pub fn note_unsaid(&mut self, ids: &BTreeSet<String>) -> bool {
+        let mut changed = false;
+        for known in &mut self.servers {
+            changed |= known.telling.note_unsaid(ids.contains(&known.view.server.id));
+        }
+        changed
+    }
+
+    /// The settings have changed: takes away what nobody wants to hear of any more.
+    pub fn reconfigured(&self, turn: &mut Turn<'_>) {
+        for known in &self.servers {
+            if known.telling.told_offline && !known.wanted(turn).offline {
+                turn.push(Effect::WithdrawServerNotice(known.view.server.id.clone()));
+            }
+        }
+    }
+
+    /// Whether a server that came and went has become steady, so that there is
+    /// [`news`](Self::news).
+    #[must_use]
+    pub fn has_settled(&self, now: Boot) -> bool {
+        self.servers.iter().any(|known| known.has_settled(now))
     }
 
     /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).

@@ -36,8 +36,6 @@ pub(super) struct Arriving {
     pub(super) stored: Option<Storage>,
     /// How long it waits for the store or the name; `None` before the store was asked.
     pub(super) until: Option<Boot>,
-    /// Answers of the store that are about earlier records.
-    pub(super) ahead: usize,
     /// Sign-outs that came meanwhile.
     pub(super) sign_outs: Vec<CallId>,
 }
@@ -70,6 +68,11 @@ impl SignIn {
         } else if self.login.is_none() {
             self.last_login = Some((Outcome::Expired, EXPIRED.into()));
             self.login_over(Landing::Over, turn);
+        } else if turn.settings.open_browser
+            && let Some(offer) = self.login.as_ref().and_then(Login::offer)
+        {
+            // The browser has its page from before; the notice went with the daemon.
+            turn.push(Effect::ShowCode(offer));
         }
     }
 
@@ -184,6 +187,8 @@ impl SignIn {
                 turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
             if was_asking && turn.settings.open_browser {
+                login.set_opened();
+                turn.push(Effect::ShowCode(offer.clone()));
                 turn.push(Effect::Browse(offer));
             }
         }
@@ -228,14 +233,9 @@ impl SignIn {
             user: None,
             signed_in_at: turn.now.unix,
         };
-        self.arriving = Some(Arriving {
-            record,
-            offer,
-            stored: None,
-            until: None,
-            ahead: 0,
-            sign_outs: Vec::new(),
-        });
+        self.newest = self.next_number();
+        self.arriving =
+            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
         if !self.is_forgetting() {
             self.store_arriving(turn);
         }
@@ -246,11 +246,10 @@ impl SignIn {
     pub(super) fn store_arriving(&mut self, turn: &mut Turn<'_>) {
         if let Some(arriving) = &mut self.arriving {
             arriving.until = Some(turn.now.boot + STORE_PATIENCE);
-            arriving.ahead = self.storing;
+            let record = arriving.record.clone();
             self.residue = false;
             self.store.removed = false;
-            self.storing += 1;
-            turn.push(Effect::Store(arriving.record.clone()));
+            self.hand_over(record, turn);
         }
     }
 

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::{Arriving, Change, Held, SignIn};
 use crate::{
+    account::Record,
     call::CallError,
     clock::Boot,
     event::{Effect, FaultOf, Found, StoreFault, Turn},
@@ -21,8 +22,13 @@ pub(super) struct Store {
     /// Its last fault, if that is not over.
     pub(super) fault: Option<StoreFault>,
     pub(super) retry: Option<Retry>,
+    /// When to move the account again; none while that is under way.
+    pub(super) move_at: Option<Boot>,
+    move_delay: Option<Duration>,
     /// It was asked what it holds.
     reading: bool,
+    /// The keyring changed while it was asked to keep the newest record.
+    again: bool,
     /// Somebody else removed the account that is held.
     pub(super) removed: bool,
 }
@@ -104,27 +110,63 @@ impl SignIn {
     /// The keyring was unlocked or locked, came or went: what waited for it is tried again.
     pub fn keyring_changed(&mut self, turn: &mut Turn<'_>) {
         let by_keyring = self.store.fault.as_ref().is_none_or(|fault| fault.of != FaultOf::Disk);
-        if let Some(Arriving { record, stored: Some(Storage::Memory), .. }) = &self.arriving {
-            // The prompt may be answered before plex.tv has told the name.
-            self.storing += 1;
-            turn.push(Effect::Store(record.clone()));
+        if self.is_in_memory() {
+            self.store.again = self.is_storing();
+            if !self.store.again {
+                self.store_from_memory(turn);
+            }
             return;
         }
         match &self.held {
             Held::Locked => self.read_store(turn),
             Held::Unknown if by_keyring => self.read_store(turn),
-            Held::Token { storage: Storage::Memory, .. }
-                if !self.store.removed && self.signing_out.is_none() =>
-            {
-                self.store_held(turn);
-            }
             Held::Nothing if self.residue => turn.push(Effect::Forget),
             Held::Pending | Held::Unknown | Held::Nothing | Held::Token { .. } => {}
         }
     }
 
+    /// The newest token is used from memory, and nothing stands against storing it.
+    fn is_in_memory(&self) -> bool {
+        match (&self.arriving, &self.held) {
+            // The prompt may be answered before plex.tv has told the name.
+            (Some(arriving), _) => arriving.stored == Some(Storage::Memory),
+            (None, Held::Token { storage: Storage::Memory, .. }) => {
+                !self.store.removed && self.signing_out.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The store was handed the newest token and has not answered. It may be asking a person, who
+    /// is not to be asked twice.
+    fn is_storing(&self) -> bool {
+        self.storing.contains(&self.newest)
+    }
+
+    fn store_from_memory(&mut self, turn: &mut Turn<'_>) {
+        match &self.arriving {
+            Some(arriving) => self.hand_over(arriving.record.clone(), turn),
+            None => self.store_held(turn),
+        }
+    }
+
+    /// Hands the newest token to the store.
+    pub(super) fn hand_over(&mut self, record: Record, turn: &mut Turn<'_>) {
+        self.storing.push_back(self.newest);
+        turn.push(Effect::Store(record));
+    }
+
+    /// The account was to be moved to another store, and the disk did not take that.
+    pub fn not_moved(&mut self, turn: &Turn<'_>) {
+        let (first, longest) = STORE_RETRY;
+        let delay = self.store.move_delay.map_or(first, |delay| (delay * 2).min(longest));
+        self.store.move_delay = Some(delay);
+        self.store.move_at = Some(turn.now.boot + delay);
+    }
+
     /// The account that is held was moved to another store.
     pub fn moved(&mut self, to: Storage) {
+        (self.store.move_at, self.store.move_delay) = (None, None);
         if let (Some(Arriving { stored: Some(storage), .. }), _)
         | (_, Held::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
             // What no store has was not moved: that was the account before it.
@@ -159,8 +201,8 @@ impl SignIn {
         }
         self.unsaved = self.is_forgetting();
         if let (Held::Token { record, .. }, false) = (&self.held, self.unsaved) {
-            self.storing += 1;
-            turn.push(Effect::Store(record.clone()));
+            let record = record.clone();
+            self.hand_over(record, turn);
         }
     }
 
@@ -182,15 +224,8 @@ impl SignIn {
 
     /// The store has taken a record, or has not.
     pub fn stored(&mut self, result: Result<Storage, StoreFault>, turn: &mut Turn<'_>) -> Change {
-        self.storing = self.storing.saturating_sub(1);
-        let about_earlier = match &mut self.arriving {
-            Some(Arriving { until: None, .. }) => true,
-            Some(Arriving { ahead, .. }) if *ahead > 0 => {
-                *ahead -= 1;
-                true
-            }
-            _ => false,
-        };
+        let about_earlier = self.storing.pop_front().is_some_and(|token| token != self.newest);
+        let again = std::mem::take(&mut self.store.again);
         let storage = match result {
             Ok(storage) => {
                 self.store_works();
@@ -207,11 +242,18 @@ impl SignIn {
         if !about_earlier && matches!(self.arriving, Some(Arriving { stored: None, .. })) {
             return self.ask_name(storage.unwrap_or(Storage::Memory), turn);
         }
+        if about_earlier {
+            self.store.again = again;
+        } else if again && storage.is_none() && self.is_in_memory() {
+            self.store_from_memory(turn);
+        }
         match (&mut self.arriving, &mut self.held, storage) {
             // Later than we waited for.
             (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
             // A late answer, one more try, or the name added: what failed leaves the old copy.
-            (_, Held::Token { storage: held, rejected_since, .. }, Some(storage)) => {
+            (_, Held::Token { storage: held, rejected_since, .. }, Some(storage))
+                if !about_earlier =>
+            {
                 if *held == Storage::Memory && rejected_since.is_none() {
                     // That it would not outlive a restart.
                     turn.push(Effect::WithdrawAccountNotices);
@@ -237,7 +279,9 @@ impl SignIn {
         match &self.held {
             _ if self.arriving.is_some() => {} // it takes the place of what is held
             Held::Pending | Held::Unknown | Held::Locked => self.read_store(turn),
-            Held::Token { .. } if self.signing_out.is_none() => self.store_held(turn),
+            Held::Token { .. } if self.signing_out.is_none() && !self.is_storing() => {
+                self.store_held(turn);
+            }
             Held::Token { .. } => {}
             Held::Nothing if self.residue => turn.push(Effect::Forget),
             Held::Nothing => self.store.retry = None,
@@ -245,10 +289,10 @@ impl SignIn {
     }
 
     pub(super) fn store_fails(&mut self, fault: StoreFault, turn: &Turn<'_>) {
-        let told = fault.of == FaultOf::LockedKeyring;
+        let told = matches!(fault.of, FaultOf::LockedKeyring | FaultOf::Declined);
         self.store.fault = Some(fault);
         if told {
-            self.store.retry = None; // that it is unlocked will be told
+            self.store.retry = None; // that it is worth another try will be told
             return;
         }
         let (first, _) = STORE_RETRY;

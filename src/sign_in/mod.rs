@@ -13,6 +13,8 @@ mod keeping;
 mod landing;
 mod leaving;
 
+use std::collections::VecDeque;
+
 use self::{
     arrival::{Arriving, NO_WORD_OF_STORE},
     keeping::{Retry, Store},
@@ -51,8 +53,10 @@ pub struct SignIn {
     pins_wait_until: Option<Boot>,
     last_login: Option<(Outcome, String)>,
     store: Store,
-    /// Records handed to the store and not answered yet; it answers in order.
-    storing: usize,
+    /// The token that came last, held or arriving.
+    newest: u64,
+    /// Whose records were handed to the store and not answered yet; it answers in order.
+    storing: VecDeque<u64>,
     /// The record held could not be stored while the store was to forget it.
     unsaved: bool,
     /// A record was stored after the sign-out that took it away; the store is to forget it again.
@@ -113,7 +117,8 @@ impl SignIn {
             pins_wait_until: None,
             last_login: None,
             store: Store::default(),
-            storing: 0,
+            newest: 0,
+            storing: VecDeque::new(),
             unsaved: false,
             residue: false,
             revoked: None,
@@ -214,6 +219,9 @@ impl SignIn {
         {
             self.retry_store(turn);
         }
+        if self.store.move_at.take_if(|at| *at <= now).is_some() {
+            turn.push(Effect::Move);
+        }
         if let Some(signing_out) = &mut self.signing_out
             && signing_out.until <= now
         {
@@ -236,7 +244,6 @@ impl SignIn {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
                     self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), turn);
-                    self.storing = 0;
                     self.ask_name(Storage::Memory, turn)
                 }
                 Some(_) => self.arrive(None, turn),
@@ -253,7 +260,9 @@ impl SignIn {
         let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
         let retry = self.store.retry.map(|retry| retry.at);
         let visit = self.visits.iter().map(|visit| visit.until).min();
-        [login, arriving, signing_out.map(|s| s.until), retry, visit].into_iter().flatten().min()
+        let others = [retry, self.store.move_at, visit];
+        let until = [login, arriving, signing_out.map(|s| s.until)];
+        until.into_iter().chain(others).flatten().min()
     }
 
     fn next_number(&mut self) -> u64 {
@@ -303,7 +312,8 @@ impl SignIn {
         if self.state() == LoginState::Waiting {
             let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
             let login = arriving.or_else(|| self.login.as_ref().and_then(Login::offer));
-            return Details { login, account, ..Details::default() };
+            let opened = self.login.as_ref().is_some_and(Login::is_opened);
+            return Details { login, opened, account, ..Details::default() };
         }
         let login_fault = || match &self.last_login {
             Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
@@ -313,6 +323,7 @@ impl SignIn {
             self.store.fault.as_ref().map(|fault| (fault.error_name(), fault.message.clone()));
         Details {
             login: None,
+            opened: false,
             account,
             rejected_since: self.rejected_since(),
             last_login: self.last_login.as_ref().map(|(outcome, _)| *outcome),

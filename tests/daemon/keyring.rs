@@ -6,7 +6,7 @@ use plex_accountd::{dbus::client::AccountProxy, view::ErrorName};
 
 use crate::{
     fake::TOKEN,
-    secret_service::{self, Keyring, Person, State},
+    secret_service::{self, COLLECTION, Keyring, Person, State},
     session::{Said, Session, failure, names, status},
 };
 
@@ -90,6 +90,7 @@ async fn a_locked_keyring_is_waited_for_in_silence() {
     assert_eq!(failure(account.refresh().await).0, ErrorName::KeyringLocked);
     assert_eq!(failure(account.sign_out().await).0, ErrorName::KeyringLocked);
     assert!(!keyring.was_asked("Unlock"), "nobody is prompted");
+    assert!(!keyring.was_asked("SearchItems"), "which KeePassXC takes for a wish to unlock it");
     assert_eq!(requests(&session).await, before, "plex.tv is not asked");
 
     let began = Instant::now();
@@ -161,6 +162,48 @@ async fn a_login_into_a_locked_keyring_is_kept_once_it_is_unlocked() {
         assert_eq!(prompts(&keyring.state().calls), 1, "{person:?}");
         no_token_on_disk(&session, &token);
     }
+}
+
+/// As `KeePassXC` does, whose changes are many.
+#[tokio::test]
+async fn who_does_not_let_the_keyring_keep_the_token_is_asked_again_at_the_next_unlock_only() {
+    let session = Session::new().await;
+    let state = State { asks: true, person: Person::Refuses, ..State::default() };
+    let keyring = Keyring::start(&session.bus, state).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let account = session.account().await;
+    let token = session.log_in(&mut watch).await;
+    watch.refreshed().await;
+    let asked = |member: &str| {
+        let state = keyring.state();
+        state.calls.iter().filter(|call| *call == member).count()
+    };
+    let (_, details) = status(&account).await;
+    assert_eq!(details.storage.as_deref(), Some("memory"));
+    assert!(details.message.unwrap().contains("was not allowed"));
+    let looks = asked("SearchItems");
+    let item: zbus::OwnedObjectPath = format!("{COLLECTION}/7").try_into().unwrap();
+    let collection = "org.freedesktop.Secret.Collection";
+    keyring.signal(COLLECTION, collection, "ItemChanged", &(item,)).await;
+    let end = Instant::now() + Duration::from_secs(30);
+    while asked("SearchItems") == looks {
+        assert!(Instant::now() < end, "the keyring was looked at");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    account.refresh().await.unwrap();
+    assert_eq!(asked("Prompt"), 1);
+    keyring.state().person = Person::Agrees;
+    let looks = asked("Get");
+    keyring.set_locked(true).await;
+    while asked("Get") == looks {
+        assert!(Instant::now() < end, "the keyring was looked at");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    keyring.set_locked(false).await;
+    until_stored(&account, "secret-service").await;
+    assert_eq!(asked("Prompt"), 2);
+    no_token_on_disk(&session, &token);
 }
 
 #[tokio::test]
@@ -261,6 +304,23 @@ async fn a_sign_out_that_the_keyring_stops_changes_nothing() {
     keyring.set_locked(false).await;
     let _daemon = session.daemon().await;
     assert_eq!(status(&session.account().await).await.0, "signed-in");
+}
+
+#[tokio::test]
+async fn a_prompt_that_nobody_answers_does_not_keep_a_sign_out() {
+    let session = Session::new().await;
+    let state = State { asks: true, person: Person::Away, ..State::default() };
+    let keyring = Keyring::start(&session.bus, state).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let account = session.account().await;
+    session.log_in(&mut watch).await;
+    assert!(keyring.was_asked("Prompt") && !keyring.was_asked("Dismiss"));
+    account.sign_out().await.unwrap();
+    assert_eq!(status(&account).await.0, "signed-out");
+    assert!(keyring.was_asked("Dismiss"), "it is taken from the screen");
+    assert_eq!(session.fake.requests("signout").await.len(), 1);
+    assert!(keyring.state().items.is_empty());
 }
 
 #[tokio::test]

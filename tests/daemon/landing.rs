@@ -3,7 +3,7 @@
 use std::io;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use url::Url;
 
 use crate::notifications::soon;
@@ -63,13 +63,19 @@ async fn a_second_login_has_another_page() {
     let first = forward_url(&auth_url).unwrap();
     let (_, _, again, _) = account.start_login().await.unwrap();
     assert_eq!(auth_url, again, "the login that waits is the same");
+    // A browser is there, and waits, as nobody has allowed anything.
+    let (page, before) = (first.clone(), session.fake.last().await);
+    let waiting = tokio::spawn(async move { visit(&page).await });
+    session.fake.answered("pin", before).await;
     account.cancel_login().await.unwrap();
     let (_, _, auth_url, _) = account.start_login().await.unwrap();
+    let answer = soon("the first page", waiting).await.unwrap().unwrap();
+    assert!(answer.contains("This sign-in has ended"), "{answer}");
     let second = forward_url(&auth_url).unwrap();
     assert_ne!(first.path(), second.path());
     // Gone, or the port has another owner.
     assert!(!visit(&first).await.is_ok_and(|answer| answer.contains(" 200 ")));
-    assert_eq!(session.fake.requests("pin").await.len(), 0);
+    assert_eq!(session.fake.requests("pin").await.len(), 1, "that of the first");
     session.fake.approve("strong").await;
     let answer = soon("the page", visit(&second)).await.unwrap();
     assert!(answer.contains("You are signed in to Plex"), "{answer}");
@@ -96,6 +102,27 @@ async fn a_login_that_waits_survives_the_daemon_and_so_does_its_page() {
     watch.login_finished().await;
     assert_eq!(status(&account).await.0, "signed-in");
     session.removed("login.json").await;
+}
+
+#[tokio::test]
+async fn a_login_goes_on_without_its_page_where_the_port_has_another_owner_after_a_restart() {
+    let session = Session::new().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    let offer = account.start_login().await.unwrap();
+    let page = forward_url(&offer.2).unwrap();
+    session.written("login.json").await;
+    daemon.kill().await;
+    let other = TcpListener::bind(("127.0.0.1", page.port().unwrap())).await.unwrap();
+
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    assert_eq!(account.start_login().await.unwrap(), offer);
+    session.fake.approve("strong").await;
+    watch.login_finished().await;
+    assert_eq!(status(&account).await.0, "signed-in");
+    drop(other);
+    assert!(visit(&page).await.is_err());
 }
 
 #[tokio::test]

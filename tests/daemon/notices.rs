@@ -96,8 +96,7 @@ async fn a_muted_server_is_not_told() {
     assert_eq!(failure(account.mute_server("none", u64::MAX).await).0, ErrorName::NoSuchServer);
     assert!(account.mute_server("attic", 1_000_000_000).await.is_err());
     account.mute_server("attic", u64::MAX).await.unwrap();
-    assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
-    daemon.stop().await;
+    daemon.kill().await; // it was answered, so it is on disk
 
     let daemon = session.daemon().await;
     assert_eq!(account.list_servers().await.unwrap()[0].muted_until, u64::MAX);
@@ -204,6 +203,67 @@ async fn quiet_hours_are_those_of_the_settings_as_they_are_now() {
     session.write_config();
     daemon.signal(Signal::HUP);
     assert_eq!(desktop.told().await.seen().0, "Attic is offline");
+    daemon.stop().await;
+}
+
+/// Until the disk says that nobody has seen what was told of a server, or does no longer.
+async fn unsaid(session: &Session, unsaid: bool) {
+    let path = session.state().join("servers.json");
+    let kept = || std::fs::read_to_string(&path).unwrap_or_default();
+    soon("the disk", async {
+        while kept().replace(' ', "").contains("\"unsaid\":true") != unsaid {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
+    let mut session = Session::signed_in().await;
+    session.set("presence.grace", "\"0s\"");
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.probe", "false");
+    let servers =
+        ["Attic", "Cellar"].map(|name| json!({ "id": name.to_lowercase(), "name": name }));
+    session.fake.servers(servers).await;
+    // There is no notification server.
+    let (daemon, ..) = session.daemon_with_servers().await;
+    session.fake.order("presence", json!({ "ids": ["attic", "cellar"], "present": false })).await;
+    unsaid(&session, true).await;
+    daemon.stop().await;
+
+    session.fake.order("presence", json!({ "id": "cellar", "present": true })).await;
+    session.set("notifications.quiet_hours", "\"00:00-23:59\"");
+    session.write_config();
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    watch.server("attic", "offline").await;
+    unsaid(&session, true).await;
+    daemon.stop().await;
+
+    // Nor was it seen in the quiet hours.
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    session.set("notifications.quiet_hours", "\"00:00-00:01\"");
+    session.write_config();
+    let daemon = session.daemon().await;
+    assert_eq!(desktop.told().await.seen().0, "Attic is offline");
+    unsaid(&session, false).await;
+    daemon.stop().await;
+
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    watch.server("attic", "offline").await;
+    watch.refreshed().await;
+    assert!(desktop.pending().is_none(), "told once");
+    // And what the settings silence is taken away.
+    session.fake.order("presence", json!({ "id": "cellar", "present": false })).await;
+    let cellar = desktop.told().await;
+    assert_eq!(cellar.seen().0, "Cellar is offline");
+    session.set("servers.cellar.notify", "false");
+    session.write_config();
+    daemon.signal(Signal::HUP);
+    assert_eq!(desktop.asked_to_close().await, cellar.id);
     daemon.stop().await;
 }
 

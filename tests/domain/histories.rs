@@ -131,6 +131,10 @@ struct World {
     silent: HashMap<String, Boot>,
     /// Servers of which people believe that they are offline.
     told: HashSet<String>,
+    /// …or that they come and go.
+    unsteady: HashSet<String>,
+    /// What was told of these was taken away: because they are steady, or muted.
+    withdrawn: HashSet<String>,
     last_call: CallId,
     tokens: u32,
     look: Option<Answered>,
@@ -166,6 +170,8 @@ impl World {
             absent: HashMap::new(),
             silent: HashMap::new(),
             told: HashSet::new(),
+            unsteady: HashSet::new(),
+            withdrawn: HashSet::new(),
             last_call: 0,
             tokens: 0,
             look: None,
@@ -394,9 +400,13 @@ impl World {
 
         self.check_servers(&before, &after);
         self.take_effects();
-        self.told.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        for said in [&mut self.told, &mut self.unsteady] {
+            said.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
+        }
         for server in after.servers.iter().filter(|server| server.state == State::Online) {
-            self.told.remove(&server.server.id);
+            if !self.unsteady.contains(&server.server.id) {
+                self.told.remove(&server.server.id);
+            }
         }
         let shown = format!("{after:?}");
         assert!(!shown.contains("planted") && !shown.contains(CODE), "{shown}");
@@ -454,7 +464,7 @@ impl World {
     fn take_effects(&mut self) {
         for effect in self.p.take() {
             match effect {
-                Effect::Reply(call, _) => {
+                Effect::Reply(call, _) | Effect::ReplyOnceKept(call) => {
                     assert!(self.open.remove(&call).is_some(), "call {call} answered twice");
                 }
                 Effect::AskPin { login, kind } => {
@@ -486,7 +496,11 @@ impl World {
                 Effect::ReadStore => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Tell(notice) => self.told(notice),
-                Effect::WithdrawServerNotices => self.told.clear(),
+                Effect::WithdrawServerNotice(id) => drop(self.withdrawn.insert(id)),
+                Effect::WithdrawServerNotices => {
+                    self.told.clear();
+                    self.unsteady.clear();
+                }
                 _ => {}
             }
         }
@@ -499,6 +513,14 @@ impl World {
 
     fn told(&mut self, notice: Notice) {
         let (gone, back) = match notice {
+            Notice::Unsteady { servers } => {
+                for id in ids(servers) {
+                    self.told.insert(id.clone());
+                    let anew = self.withdrawn.remove(&id);
+                    assert!(self.unsteady.insert(id) || anew, "unsteady was told twice");
+                }
+                return;
+            }
             Notice::ServerOffline { id, .. } => (vec![id], vec![]),
             Notice::ManyOffline { servers } => (ids(servers), vec![]),
             Notice::ServerBack { id, .. } => (vec![], vec![id]),
@@ -506,9 +528,11 @@ impl World {
             _ => return,
         };
         for id in gone {
-            assert!(self.told.insert(id), "offline was told twice");
+            let settled = self.unsteady.remove(&id);
+            assert!(self.told.insert(id) || settled, "offline was told twice");
         }
         for id in back {
+            self.unsteady.remove(&id);
             assert!(self.told.remove(&id), "back, and nobody was told that it was offline");
         }
     }

@@ -177,6 +177,62 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
 }
 
 #[test]
+fn who_does_not_let_the_keyring_keep_the_token_is_not_asked_again_by_the_clock() {
+    let mut p = Player::signed_out();
+    let login = p.login_waits();
+    p.claimed(login, "new");
+    p.wait(3); // the prompt stands
+    p.wait(3);
+    assert_eq!(p.finished(), [Outcome::Succeeded]);
+    p.wait(50);
+    assert_eq!(p.stored(), [token("new").expose()], "one question at a time");
+    p.happens(Event::Stored(Err(StoreFault::declined("no"))));
+    p.take();
+    p.wait(10_000);
+    assert_eq!(p.stored(), [""; 0]);
+    assert_eq!(storage(&p), Storage::Memory);
+    let fault = p.view().account.details.fault;
+    assert_eq!(fault, Some((ErrorName::KeyringLocked, "no".into())));
+    p.happens(Event::KeyringChanged);
+    assert_eq!(p.stored(), [token("new").expose()], "custody knows whether they may be asked");
+}
+
+#[test]
+fn a_late_answer_about_one_login_says_nothing_of_the_next() {
+    let mut p = Player::signed_out();
+    for text in ["one", "two"] {
+        let login = p.login_waits();
+        p.claimed(login, text);
+        p.wait(3);
+        p.wait(3);
+    }
+    assert_eq!(p.finished(), [Outcome::Succeeded; 2]);
+    p.happens(Event::Stored(Ok(Storage::SecretService)));
+    assert_eq!(storage(&p), Storage::Memory, "that was the first");
+    p.happens(Event::Stored(Err(StoreFault::keyring("no"))));
+    assert_eq!(storage(&p), Storage::Memory);
+    p.wait(700);
+    p.happens(Event::Stored(Ok(Storage::SecretService)));
+    assert_eq!(storage(&p), Storage::SecretService);
+}
+
+#[test]
+fn a_change_of_the_keyring_during_a_try_is_one_more_try_if_that_fails() {
+    for (answer, tries) in [(Err(locked()), 1), (Ok(Storage::SecretService), 0)] {
+        let mut p = Player::signed_out();
+        let login = p.login_waits();
+        p.claimed(login, "new");
+        p.wait(10);
+        p.take();
+        p.happens(Event::KeyringChanged);
+        p.happens(Event::KeyringChanged);
+        assert_eq!(p.stored(), [""; 0]);
+        p.happens(Event::Stored(answer));
+        assert_eq!(p.stored().len(), tries);
+    }
+}
+
+#[test]
 fn a_login_over_a_locked_account_takes_its_place_at_the_unlock() {
     let mut p = behind_a_lock();
     let login = p.login_waits();
@@ -206,6 +262,25 @@ fn a_move_shows_in_the_storage_and_nowhere_else() {
     p.happens(Event::Moved(Storage::SecretService));
     assert_eq!(storage(&p), Storage::SecretService);
     assert_eq!(p.take(), []);
+}
+
+#[test]
+fn a_move_that_the_disk_did_not_take_is_tried_again() {
+    let mut p = Player::signed_in(&[]);
+    let moves = |p: &mut Player, seconds| {
+        p.take();
+        p.wait(seconds);
+        p.count(|effect| *effect == Effect::Move)
+    };
+    for seconds in [10, 20, 40] {
+        p.happens(Event::NotMoved);
+        assert_eq!(moves(&mut p, seconds - 1), 0);
+        assert_eq!(moves(&mut p, 1), 1);
+    }
+    assert_eq!(moves(&mut p, 1000), 0, "it is under way");
+    p.happens(Event::NotMoved);
+    p.happens(Event::Moved(Storage::SecretService));
+    assert_eq!(moves(&mut p, 1000), 0);
 }
 
 #[test]

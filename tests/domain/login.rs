@@ -465,7 +465,7 @@ fn a_store_that_refuses_or_hangs_leaves_the_token_in_memory() {
         p.lists(complete(&[]));
         p.take();
         p.wait(60);
-        assert!(!p.stored().is_empty(), "tried again");
+        assert_eq!(p.stored().is_empty(), hangs, "tried again, once it has answered");
         p.store_takes();
         let details = p.view().account.details;
         assert_eq!(details.account.unwrap().storage, Storage::File);
@@ -713,6 +713,14 @@ fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
     p.start_login();
     p.polled(login, PinKind::Short, Err(Failure::PinGone));
     assert_eq!(browses(&p), 1);
+    assert!(p.view().account.details.opened, "nobody else need open it");
+    let kept = p.kept()[0].clone();
+    let mut p =
+        Player::with(Settings { open_browser: true, ..Settings::default() }, Found::Nothing, None);
+    p.happens(Event::Resume(kept));
+    assert_eq!(browses(&p), 0, "its page is open from before");
+    let shown = p.count(|e| matches!(e, Effect::ShowCode(offer) if !offer.code.is_empty()));
+    assert_eq!(shown, 1, "the notice went with the daemon");
     let mut p = Player::signed_out();
     p.login_waits();
     assert_eq!(browses(&p), 0);

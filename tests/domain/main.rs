@@ -3,6 +3,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, clippy::wildcard_imports)]
 
+mod alarms;
+mod flapping;
 mod histories;
 mod keyring;
 mod landing;
@@ -12,6 +14,7 @@ mod news;
 mod player;
 mod presence;
 mod probes;
+mod reasons;
 mod refresh;
 mod schedule;
 mod sign_out;

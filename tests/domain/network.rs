@@ -191,3 +191,31 @@ fn plex_tv_away_for_a_quarter_of_an_hour_is_told_once_to_those_who_want_it() {
         }
     }
 }
+
+#[test]
+fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
+    let settings = || Settings { notify_plex_tv: true, ..Settings::default() };
+    let mut p = Player::with(settings(), account("t"), None);
+    p.lists(complete(&[row("a", true)]));
+    p.next_lists(failed(&down()));
+    p.take();
+    p.wait(1200);
+    assert_eq!(p.notices(), [Notice::PlexTvUnreachable]);
+    let (kept, durable) = p.remembered().unwrap();
+    assert!(durable && kept.told_plex_tv_away);
+    // That there is no network says nothing of plex.tv.
+    says(&mut p, Connectivity::Limited);
+    p.lists(failed(&down()));
+    p.effects.retain(|e| !matches!(e, Effect::Tell(Notice::PlexTvUnreachable)));
+    assert_eq!(p.notices(), []);
+
+    let mut p = Player::with(settings(), account("t"), Some(kept));
+    p.lists(failed(&down()));
+    for _ in 0..8 {
+        p.next_lists(failed(&down()));
+        assert_eq!(p.notices(), [], "told before");
+    }
+    p.next_lists(complete(&[row("a", true)]));
+    assert_eq!(p.notices(), [Notice::PlexTvBack]);
+    assert!(!p.remembered().unwrap().0.told_plex_tv_away);
+}

@@ -2,7 +2,7 @@
 
 use plex_accountd::{
     command::CallError,
-    event::Settings,
+    event::{Effect, Event, Settings},
     notice::Notice,
     server::Row,
     view::{ErrorName, State},
@@ -31,6 +31,12 @@ impl Player {
             assert_eq!(self.is(&row.id).0, State::Offline);
         }
         self.notices()
+    }
+
+    /// The same, after a start that had no list yet.
+    fn all_go_anew(&mut self, rows: &[Row]) -> Vec<Notice> {
+        self.lists(failed(&down()));
+        self.all_go(rows)
     }
 
     fn all_come(&mut self, rows: &[Row]) -> Vec<Notice> {
@@ -123,6 +129,68 @@ fn last_known_words_outlive_a_restart() {
 }
 
 #[test]
+fn what_nobody_has_seen_is_told_after_a_restart_if_still_true() {
+    let rows = [row("a", true)];
+    let unsaid = |p: &mut Player, ids: &[&str]| {
+        p.happens(Event::Unsaid(ids.iter().map(|id| (*id).to_owned()).collect()));
+    };
+    // That it went offline: still true, or not any more.
+    let mut p = Player::signed_in(&rows);
+    p.all_go(&rows);
+    p.take();
+    unsaid(&mut p, &["a"]);
+    assert!(p.remembered().unwrap().1, "kept on disk");
+    let mut again = p.restarted();
+    unsaid(&mut again, &[]); // another notice was shown
+    assert_eq!(again.remembered(), None, "nothing new of this one");
+    assert_eq!(again.all_go_anew(&rows), [offline_notice("a")]);
+    unsaid(&mut again, &[]);
+    assert_eq!(again.restarted().all_go_anew(&rows), [], "once");
+    let mut again = p.restarted();
+    again.lists(complete(&rows));
+    assert_eq!(again.notices(), [], "nobody heard that it went");
+    assert_eq!(again.restarted().all_go_anew(&rows), [offline_notice("a")]);
+
+    // That it was back.
+    let mut p = Player::signed_in(&rows);
+    p.all_go(&rows);
+    p.all_come(&rows);
+    unsaid(&mut p, &["a"]);
+    let mut again = p.restarted();
+    again.lists(complete(&rows));
+    assert_eq!(again.notices(), [back_notice("a")]);
+    assert!(again.remembered().unwrap().0.servers[0].unsaid, "it may not be shown now either");
+    let mut again = p.restarted();
+    assert_eq!(again.all_go_anew(&rows), [offline_notice("a")], "it has gone again");
+    // And what was shown meanwhile is not told.
+    p.take();
+    unsaid(&mut p, &[]);
+    let mut again = p.restarted();
+    again.lists(complete(&rows));
+    assert_eq!(again.notices(), []);
+}
+
+#[test]
+fn what_the_settings_silence_is_taken_away() {
+    let rows = [row("a", true), row("b", true), row("c", true)];
+    let withdrawn = |settings: Settings| {
+        let mut p = Player::signed_in(&rows);
+        p.all_go(&rows[..2]);
+        p.take();
+        p.happens(Event::Configured(settings));
+        let withdrawn = p.effects.iter().map(|e| match e {
+            Effect::WithdrawServerNotice(id) => id.clone(),
+            other => panic!("{other:?}"),
+        });
+        withdrawn.collect::<String>()
+    };
+    let silent = |id: &str| vec![id.to_owned()];
+    assert_eq!(withdrawn(Settings::default()), "");
+    assert_eq!(withdrawn(Settings { silent_servers: silent("b"), ..Settings::default() }), "b");
+    assert_eq!(withdrawn(Settings { notify_offline: false, ..Settings::default() }), "ab");
+}
+
+#[test]
 fn muted_servers_are_not_told() {
     let rows = [row("a", true)];
     let mut p = Player::signed_in(&rows);
@@ -130,6 +198,9 @@ fn muted_servers_are_not_told() {
     assert!(p.is_done(call));
     assert_eq!(p.server("a").muted_until, u64::MAX);
     assert!(p.remembered().unwrap().1, "kept on disk");
+    let kept = p.place(|e| matches!(e, Effect::Remember { durable: true, .. }));
+    let answered = p.place(|e| matches!(e, Effect::ReplyOnceKept(_)));
+    assert!(kept.is_some() && kept < answered, "and answered then");
     assert_eq!(p.restarted().server("a").muted_until, u64::MAX);
     assert_eq!(p.all_go(&rows), []);
     p.mute("a", 0);

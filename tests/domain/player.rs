@@ -33,6 +33,8 @@ pub(crate) struct Player {
     pub(crate) now: Now,
     /// What came out and was not looked at yet.
     pub(crate) effects: Vec<Effect>,
+    /// The list on disk, for those who keep it.
+    pub(crate) kept: Option<Remembered>,
     last_call: CallId,
 }
 
@@ -47,10 +49,20 @@ impl Player {
             unix: START,
             dice: u16::MAX / 2,
         };
+        Self::with_clock(settings, found, remembered, now)
+    }
+
+    pub(crate) fn with_clock(
+        settings: Settings,
+        found: Found,
+        remembered: Option<Remembered>,
+        now: Now,
+    ) -> Self {
         let mut effects = Vec::new();
+        let kept = remembered.clone();
         let domain =
             Domain::new(settings, "client".into(), found, remembered, 0, now, &mut effects);
-        Self { domain, now, effects, last_call: 0 }
+        Self { domain, now, effects, kept, last_call: 0 }
     }
 
     pub(crate) fn signed_out() -> Self {
@@ -137,6 +149,7 @@ impl Player {
     pub(crate) fn answer(&self, call: CallId) -> Option<Result<Answer, CallError>> {
         let mut answers = self.effects.iter().filter_map(|effect| match effect {
             Effect::Reply(id, answer) if *id == call => Some(answer.clone()),
+            Effect::ReplyOnceKept(id) if *id == call => Some(Ok(Answer::Done)),
             _ => None,
         });
         let first = answers.next();
@@ -511,7 +524,11 @@ pub(crate) fn remembered() -> Remembered {
         was_online: Some(true),
         ..RememberedServer::default()
     };
-    Remembered { last_refresh: START - 400, servers: vec![server("a"), server("b")] }
+    Remembered {
+        last_refresh: START - 400,
+        servers: vec![server("a"), server("b")],
+        ..Remembered::default()
+    }
 }
 
 /// A row of a server that can be asked.

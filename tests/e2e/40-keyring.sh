@@ -6,26 +6,9 @@
 
 # The keyring, by its own D-Bus interface: nobody is there to type.
 keyring() { user python3 /bed/keyring.py "$@"; }
-# The paths of our items.
-items() {
-  user busctl --user --json=short call org.freedesktop.secrets /org/freedesktop/secrets \
-    org.freedesktop.Secret.Service SearchItems 'a{ss}' 1 xdg:schema $NAME | jq -r '.data | add | .[]'
-}
-label() {
-  user busctl --user --json=short get-property org.freedesktop.secrets "$(items)" \
-    org.freedesktop.Secret.Item Label | jq -r .data
-}
 delete() {
   user busctl --user call org.freedesktop.secrets "$(items)" org.freedesktop.Secret.Item Delete
 }
-state_dir() {
-  root sh -c "tr '\0' '\n' < /proc/$(pid)/environ" | sed -n s/^STATE_DIRECTORY=//p
-}
-# files_with TEXT: the files of the state folder that hold it.
-files_with() { user grep -rlF "$1" "$(state_dir)"; }
-tokens() { fake state | jq -r '.tokens | keys[]'; }
-reasons() { account ListServers | jq -c '[.[0][].reason.data] | unique'; }
-asked() { fake state | jq .last_n; }
 # Whether anybody was asked to unlock anything, or a window was opened for it.
 prompted() {
   jq -e 'select(.type == "method_call" and (.member == "Unlock" or .member == "BeginPrompting"))' \

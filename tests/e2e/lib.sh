@@ -197,6 +197,31 @@ sign_in() {
   within 15 equals signed-in login_state
 }
 
+# --- the token's store ---------------------------------------------------------------------
+
+# The paths of our items in the keyring.
+items() {
+  user busctl --user --json=short call org.freedesktop.secrets /org/freedesktop/secrets \
+    org.freedesktop.Secret.Service SearchItems 'a{ss}' 1 xdg:schema $NAME | jq -r '.data | add | .[]'
+}
+# The label of our one item.
+label() {
+  user busctl --user --json=short get-property org.freedesktop.secrets "$(items)" \
+    org.freedesktop.Secret.Item Label | jq -r .data
+}
+# The state folder in use.
+state_dir() {
+  root sh -c "tr '\0' '\n' < /proc/$(pid)/environ" | sed -n s/^STATE_DIRECTORY=//p
+}
+# files_with TEXT: the files of the state folder that hold it.
+files_with() { user grep -rlF "$1" "$(state_dir)"; }
+# The tokens that the stand-in has given out.
+tokens() { fake state | jq -r '.tokens | keys[]'; }
+# The different reasons in ListServers.
+reasons() { account ListServers | jq -c '[.[0][].reason.data] | unique'; }
+# How many requests the stand-in has had.
+asked() { fake state | jq .last_n; }
+
 # --- the bus -------------------------------------------------------------------------------
 
 # signalled MEMBER ARGUMENT...: the daemon sent this signal, with (at least) these first arguments.

@@ -24,7 +24,7 @@ use tokio::{
 use crate::support::PrivateBus;
 
 /// A session bus of our own, on which nothing is started; it ends with this.
-pub(crate) struct Bus(PrivateBus);
+pub(crate) struct Bus(pub(crate) PrivateBus);
 
 impl Bus {
     pub(crate) fn start() -> Self {

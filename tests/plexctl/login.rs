@@ -15,7 +15,10 @@ use zbus::{
     names::BusName,
 };
 
-use crate::common::{Bus, Following, Person, having, json_lines, read, seen, server, signed_out};
+use crate::{
+    common::{Bus, Following, Person, having, json_lines, read, seen, server, signed_out},
+    portal::portal,
+};
 
 const LINK: &str = "https://app.plex.tv/auth#?code=xyz";
 
@@ -135,7 +138,7 @@ async fn the_browser_is_opened_where_there_is_a_screen() {
     let path = format!("{}:{}", folder.path().display(), std::env::var("PATH").unwrap());
 
     let mut command = bus.plexctl("login");
-    let child = command.env("WAYLAND_DISPLAY", "wayland-7").env("PATH", path).spawn().unwrap();
+    let child = command.env("WAYLAND_DISPLAY", "wayland-7").env("PATH", &path).spawn().unwrap();
     owner.start(offer()).await;
     let reading = tokio::task::spawn_blocking(move || std::fs::read_to_string(page).unwrap());
     assert_eq!(reading.await.unwrap(), LINK);
@@ -143,7 +146,15 @@ async fn the_browser_is_opened_where_there_is_a_screen() {
     let (_, out, _) = read(&child.wait_with_output().await.unwrap());
     assert!(out.contains(LINK), "for the browser that did not open: {out}");
 
-    // Nowhere else: the opener would wait for a reader for ever, and so would this.
+    // By the portal where there is one.
+    let (_portal, mut links) = portal(&bus.0).await;
+    let child = bus.plexctl("login").env("DISPLAY", ":7").spawn().unwrap();
+    owner.start(offer()).await;
+    assert_eq!(links.recv().await.unwrap(), LINK);
+    owner.end(Outcome::Cancelled).await;
+    child.wait_with_output().await.unwrap();
+
+    // Nowhere else.
     for (name, arguments) in [("SSH_CONNECTION", "login"), ("LESS", "login --no-browser")] {
         let mut command = bus.plexctl(arguments);
         let child = command.env("WAYLAND_DISPLAY", "wayland-7").env(name, "x").spawn().unwrap();
@@ -152,6 +163,20 @@ async fn the_browser_is_opened_where_there_is_a_screen() {
         let (_, out, _) = read(&child.wait_with_output().await.unwrap());
         assert!(!out.contains(LINK) && !out.contains("browser"), "{name}: {out}");
     }
+    // Nor where the service has opened it itself.
+    let mut view = signed_out();
+    view.account.login_state = LoginState::Waiting;
+    view.account.details.login = Some(offer());
+    view.account.details.opened = true;
+    owner.service.publish(view).await.unwrap();
+    let mut command = bus.plexctl("login");
+    command.env("WAYLAND_DISPLAY", "wayland-7");
+    let mut following = Following::of(&mut command);
+    owner.start(offer()).await;
+    while !following.line().await.contains("minutes left") {}
+    owner.end(Outcome::Cancelled).await;
+    while !following.line().await.contains("cancelled") {}
+    assert!(links.try_recv().is_err());
     // Only this way in was granted: then it is shown all the same.
     let child = bus.plexctl("login --no-browser").spawn().unwrap();
     owner.start(LoginOffer { code: String::new(), link_url: String::new(), ..offer() }).await;

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[path = "../support/portal.rs"]
+mod portal;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -15,3 +17,5 @@ mod json;
 mod login;
 mod manual;
 mod servers;
+
+use support::PrivateBus;

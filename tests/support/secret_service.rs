@@ -78,6 +78,8 @@ pub struct State {
     /// Members called, in order.
     pub calls: Vec<String>,
     pub waiting: Option<Waiting>,
+    /// Sessions opened and not closed.
+    pub sessions: u32,
     pub next: u32,
 }
 
@@ -128,6 +130,11 @@ impl Keyring {
         let task = tokio::spawn(serve(connection.clone(), calls, Arc::clone(&state)));
         connection.request_name(NAME).await.expect("the name");
         Self { connection, state, task }
+    }
+
+    /// Its name on the bus.
+    pub fn unique_name(&self) -> String {
+        self.connection.unique_name().unwrap().to_string()
     }
 
     /// To look at and to change. Not to be held across an await.
@@ -240,9 +247,14 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
     let said = match member.as_str() {
         "OpenSession" => {
             let session = ObjectPath::try_from(format!("{ROOT}/session/s")).unwrap();
+            state.lock().unwrap().sessions += 1;
             c.reply(h, &(Variant::from(""), session)).await
         }
-        "Close" | "Dismiss" => Ok(()),
+        "Close" => {
+            state.lock().unwrap().sessions -= 1;
+            Ok(())
+        }
+        "Dismiss" => Ok(()),
         "ReadAlias" => {
             let path = if state.lock().unwrap().no_default { "/" } else { COLLECTION };
             c.reply(h, &ObjectPath::try_from(path).unwrap()).await
@@ -360,6 +372,10 @@ async fn prompted(c: &Connection, state: &Mutex<State>) {
         match (state.person, state.waiting.take()) {
             (Person::Away, _) => return,
             (Person::Refuses, _) | (_, None) => (true, Variant::from(""), false),
+            // The secret is read in its session, and only now.
+            (_, Some(Waiting::Create(_))) if state.sessions == 0 => {
+                (true, Variant::from(""), false)
+            }
             (Person::Agrees, Some(Waiting::Unlock)) => {
                 state.locked = false;
                 let path = ObjectPath::try_from(COLLECTION).unwrap();

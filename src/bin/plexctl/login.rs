@@ -132,9 +132,18 @@ impl<'a> Login<'a> {
         Ok(offer)
     }
 
+    /// Whether the service opens the link itself (`login.open_browser`); one page is enough.
+    async fn is_opened(&self) -> bool {
+        let status = self.daemon.account.login_status().await;
+        status.is_ok_and(|(_, details)| details.opened == Some(true))
+    }
+
     /// Waits until the login ends.
     async fn wait(&mut self, offer: &LoginOffer) -> Result<End, Stop> {
-        let opens = self.browser && !self.arguments.json && !offer.auth_url.is_empty();
+        let opens = self.browser
+            && !self.arguments.json
+            && !offer.auth_url.is_empty()
+            && !self.is_opened().await;
         let mut opening: Option<Opening<'_>> =
             opens.then(|| Box::pin(browser::open(&self.daemon.bus, &offer.auth_url)) as _);
         let mut asked: Option<oneshot::Receiver<String>> = None;

@@ -1,7 +1,13 @@
 //! Listens to what the keyring and the bus say unasked. A task of its own, since a stream of
 //! signals that nobody reads would hold up the answers on the same connection.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::Notify,
@@ -24,6 +30,8 @@ const SETTLE: Duration = Duration::from_millis(200);
 /// [`WINDOW`] it is looked at this often.
 const BUDGET: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
+/// What may be an unlock is looked at all the same, but not sooner than this after the last look.
+const PAUSE: Duration = Duration::from_millis(600);
 
 /// Ends the listening with itself.
 pub(super) struct Ear(JoinHandle<()>);
@@ -35,8 +43,13 @@ impl Drop for Ear {
 }
 
 impl Ear {
-    /// Listens on a connection; `worth` is notified whenever the keyring should be looked at.
-    pub(super) async fn open(connection: &Connection, worth: Arc<Notify>) -> zbus::Result<Self> {
+    /// Listens on a connection; `worth` is notified whenever the keyring should be looked at,
+    /// `owners` counts how often it came, went or was replaced.
+    pub(super) async fn open(
+        connection: &Connection,
+        worth: Arc<Notify>,
+        owners: Arc<AtomicU32>,
+    ) -> zbus::Result<Self> {
         let said = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(NAME)
@@ -44,7 +57,7 @@ impl Ear {
             .build()?;
         let said = MessageStream::for_match_rule(said, connection, None).await?;
         let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
-        Ok(Self(tokio::spawn(listen(said, owner, worth))))
+        Ok(Self(tokio::spawn(listen(said, owner, worth, owners))))
     }
 }
 
@@ -60,9 +73,15 @@ pub(super) fn owner_changed() -> zbus::Result<MatchRule<'static>> {
         .build()
 }
 
-async fn listen(mut said: MessageStream, mut owner: MessageStream, worth: Arc<Notify>) {
+async fn listen(
+    mut said: MessageStream,
+    mut owner: MessageStream,
+    worth: Arc<Notify>,
+    owners: Arc<AtomicU32>,
+) {
     let mut due: Option<Instant> = None;
     let (mut window, mut told) = (Instant::now(), 0);
+    let mut last: Option<Instant> = None;
     loop {
         let ring = async {
             match due {
@@ -70,55 +89,73 @@ async fn listen(mut said: MessageStream, mut owner: MessageStream, worth: Arc<No
                 None => std::future::pending().await,
             }
         };
-        let matters = tokio::select! {
+        let change = tokio::select! {
             () = ring => {
                 worth.notify_one();
                 told += 1;
                 due = None;
+                last = Some(Instant::now());
                 continue;
             }
             changed = owner.next() => match changed {
-                Some(changed) => changed.is_ok(),
+                Some(changed) => {
+                    owners.fetch_add(1, Ordering::Relaxed);
+                    changed.is_ok().then_some(Change::Any)
+                }
                 None => return,
             },
             signal = said.next() => match signal {
-                Some(signal) => signal.is_ok_and(|signal| matters(&signal)),
+                Some(signal) => signal.ok().and_then(|signal| change(&signal)),
                 None => return,
             },
         };
-        if matters && due.is_none() {
-            let now = Instant::now();
-            if now >= window + WINDOW {
-                (window, told) = (now, 0);
-            }
-            due = Some(if told < BUDGET { now + SETTLE } else { window + WINDOW });
+        let Some(change) = change else { continue };
+        let now = Instant::now();
+        if now >= window + WINDOW {
+            (window, told) = (now, 0);
         }
+        let soon = now + SETTLE;
+        let at = match change {
+            _ if told < BUDGET => soon,
+            Change::Lock => last.map_or(soon, |last| soon.max(last + PAUSE)),
+            Change::Any => window + WINDOW,
+        };
+        due = Some(due.map_or(at, |due| due.min(at)));
     }
 }
 
-/// Whether a signal may mean that the keyring would now answer something else.
-fn matters(signal: &Message) -> bool {
+/// Why the keyring would now answer something else.
+#[derive(Clone, Copy)]
+enum Change {
+    /// It may have been unlocked.
+    Lock,
+    Any,
+}
+
+/// What a signal may mean.
+fn change(signal: &Message) -> Option<Change> {
     let header = signal.header();
     let interface = header.interface().map(InterfaceName::as_str);
     let member = header.member().map(MemberName::as_str);
     match (interface, member) {
+        (Some("org.freedesktop.Secret.Service"), Some("CollectionChanged")) => Some(Change::Lock),
         (
             Some("org.freedesktop.Secret.Service"),
-            Some("CollectionCreated" | "CollectionDeleted" | "CollectionChanged"),
+            Some("CollectionCreated" | "CollectionDeleted"),
         )
         | (
             Some("org.freedesktop.Secret.Collection"),
             Some("ItemCreated" | "ItemDeleted" | "ItemChanged"),
-        ) => true,
+        ) => Some(Change::Any),
         (Some("org.freedesktop.DBus.Properties"), Some("PropertiesChanged")) => {
             type Changed<'a> =
                 (&'a str, std::collections::HashMap<&'a str, OwnedVariant>, Vec<&'a str>);
             let body = signal.body();
-            body.deserialize::<Changed<'_>>().is_ok_and(|(of, now, stale)| {
-                let of_these = ["org.freedesktop.Secret.Collection", "org.freedesktop.Secret.Item"];
-                of_these.contains(&of) && (now.contains_key("Locked") || stale.contains(&"Locked"))
-            })
+            let (of, now, stale) = body.deserialize::<Changed<'_>>().ok()?;
+            let of_these = ["org.freedesktop.Secret.Collection", "org.freedesktop.Secret.Item"];
+            let lock = now.contains_key("Locked") || stale.contains(&"Locked");
+            (of_these.contains(&of) && lock).then_some(Change::Lock)
         }
-        _ => false,
+        _ => None,
     }
 }

@@ -11,15 +11,24 @@
 //! and whoever may listen on it may as well ask the keyring. Its copies on our side are zeroed,
 //! but for the bus library's message buffers.
 //!
-//! `KeePassXC` shows items that it has not yet granted this connection as locked, and lists none
-//! while its database is locked; it may ask a person on `CreateItem` and `Delete`.
+//! `KeePassXC` shows items that it has not yet granted this connection as locked. While its database
+//! is locked it lists none, and asks a person for the password when it is searched. It answers
+//! `CreateItem` and `Delete` by a prompt, whether that asks anything or not.
 
 mod ear;
 mod prompt;
 mod proxies;
 mod trouble;
 
-use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
+use std::{
+    collections::HashMap,
+    fmt,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     sync::{Mutex, Notify},
@@ -102,6 +111,9 @@ pub struct SecretService {
     address: Option<String>,
     link: Mutex<Option<Link>>,
     worth: Arc<Notify>,
+    owners: Arc<AtomicU32>,
+    /// Nobody wants kept any longer what a person is asked about.
+    unwanted: Notify,
 }
 
 struct Link {
@@ -125,7 +137,13 @@ impl SecretService {
     /// The keyring of the session bus. Nothing is asked yet.
     #[must_use]
     pub fn new() -> Self {
-        Self { address: None, link: Mutex::new(None), worth: Arc::default() }
+        Self {
+            address: None,
+            link: Mutex::new(None),
+            worth: Arc::default(),
+            owners: Arc::default(),
+            unwanted: Notify::new(),
+        }
     }
 
     /// The keyring of another bus.
@@ -150,7 +168,9 @@ impl SecretService {
         match asked.await {
             Ok(_) | Err(Trouble::Locked) => There::Yes,
             Err(Trouble::Absent(_)) => There::No,
-            Err(Trouble::Refused(why) | Trouble::Silent(why)) => There::Silent(why),
+            Err(Trouble::Declined(why) | Trouble::Refused(why) | Trouble::Silent(why)) => {
+                There::Silent(why)
+            }
         }
     }
 
@@ -164,7 +184,9 @@ impl SecretService {
             Ok(looked) => looked,
             Err(Trouble::Locked) => Looked::Locked,
             Err(Trouble::Absent(why)) => Looked::Absent(why),
-            Err(Trouble::Refused(why) | Trouble::Silent(why)) => Looked::Silent(why),
+            Err(Trouble::Declined(why) | Trouble::Refused(why) | Trouble::Silent(why)) => {
+                Looked::Silent(why)
+            }
         }
     }
 
@@ -174,26 +196,47 @@ impl SecretService {
     ///
     /// After [`Trouble::Silent`] the account may be kept or not; the one before may be, too.
     pub async fn store(&self, record: &Record) -> Result<(), Trouble> {
-        let (connection, item, prompt) = within(PATIENCE, async {
+        let (connection, before, session, item, prompt) = within(PATIENCE, async {
             let connection = self.connection().await?;
-            let (item, prompt) = create(&connection, record).await?;
-            Ok((connection, item, prompt))
+            let service = ServiceProxy::new(&connection).await?;
+            let (before, _) = search(&connection, &service).await?;
+            let (session, item, prompt) = create(&connection, &service, record).await?;
+            Ok((connection, before, session, item, prompt))
         })
         .await?;
         let item = match some(prompt) {
             None => item,
-            Some(prompt) => match prompt::answer(&connection, prompt, PROMPT_PATIENCE).await? {
+            Some(prompt) => match self.ask_wanted(&connection, prompt).await? {
                 Ended::Agreed(item) => item.try_into()?,
                 Ended::Dismissed => {
-                    return Err(Trouble::Refused(
+                    return Err(Trouble::Declined(
                         "The keyring was not allowed to keep the Plex sign-in: answer its \
-                         question with yes the next time"
+                         question with yes when it is next unlocked, or sign in again"
                             .into(),
                     ));
                 }
             },
         };
-        within(PATIENCE, confirm(&connection, &item, record)).await
+        drop(session);
+        let is_new = !before.contains(&item);
+        within(PATIENCE, confirm(&connection, &item, is_new, record)).await
+    }
+
+    async fn ask_wanted(
+        &self,
+        connection: &Connection,
+        prompt: OwnedObjectPath,
+    ) -> Result<Ended, Trouble> {
+        tokio::select! {
+            ended = prompt::answer(connection, prompt, PROMPT_PATIENCE) => ended,
+            () = self.unwanted.notified() => Ok(Ended::Dismissed),
+        }
+    }
+
+    /// Takes back the prompt of a [`store`](Self::store) under way, which fails then: what it
+    /// would keep is to be forgotten.
+    pub fn withdraw_prompt(&self) {
+        self.unwanted.notify_waiters();
     }
 
     /// Asks the person to unlock what is ours. Takes [`PATIENCE`] at most, and [`PROMPT_PATIENCE`]
@@ -209,11 +252,12 @@ impl SecretService {
         let asked = within(PATIENCE, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let (_, mut shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
             let collection = default_collection(&service).await?;
-            if is_locked(&connection, &collection).await? {
-                shut.push(collection);
-            }
+            let shut = if is_locked(&connection, &collection).await? {
+                vec![collection]
+            } else {
+                search(&connection, &service).await?.1
+            };
             if shut.is_empty() {
                 return Ok(None);
             }
@@ -237,15 +281,12 @@ impl SecretService {
         within(patience, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let (open, shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+            let (open, shut) = search(&connection, &service).await?;
             if !shut.is_empty() {
                 return Err(Trouble::Locked);
             }
             if open.is_empty() {
-                let collection = default_collection(&service).await?;
-                if is_locked(&connection, &collection).await? {
-                    return Err(Trouble::Locked);
-                }
+                default_collection(&service).await?;
             }
             for item in open {
                 delete(&connection, item, patience).await?;
@@ -265,6 +306,11 @@ impl SecretService {
         self.worth.notified().await;
     }
 
+    /// How often the keyring came, went or was replaced since we listen.
+    pub fn owners(&self) -> u32 {
+        self.owners.load(Ordering::Relaxed)
+    }
+
     /// Our connection, opened if need be.
     async fn connection(&self) -> Result<Connection, Trouble> {
         let mut link = self.link.lock().await;
@@ -277,7 +323,7 @@ impl SecretService {
         }
         .build()
         .await?;
-        let ear = Ear::open(&connection, Arc::clone(&self.worth)).await?;
+        let ear = Ear::open(&connection, Arc::clone(&self.worth), Arc::clone(&self.owners)).await?;
         *link = Some(Link { connection: connection.clone(), _ear: ear });
         Ok(connection)
     }
@@ -322,20 +368,29 @@ async fn is_locked(connection: &Connection, path: &OwnedObjectPath) -> Result<bo
     Ok(collection(connection, path).await?.locked().await?)
 }
 
+/// Our items, unlocked ones and locked ones. Not searched for while the default collection is
+/// locked: `KeePassXC` would ask the person for its password then, or list none.
+async fn search(
+    connection: &Connection,
+    service: &ServiceProxy<'_>,
+) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), Trouble> {
+    if let Some(default) = some(service.read_alias("default").await?)
+        && is_locked(connection, &default).await?
+    {
+        return Err(Trouble::Locked);
+    }
+    Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
+}
+
 async fn look(connection: &Connection) -> Result<Looked, Trouble> {
     let service = ServiceProxy::new(connection).await?;
-    let (open, shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+    let (open, shut) = search(connection, &service).await?;
     if open.is_empty() {
         if !shut.is_empty() {
             return Ok(Looked::Locked);
         }
-        // Some list no items while they are locked, so this is no proof yet.
-        let collection = default_collection(&service).await?;
-        return Ok(if is_locked(connection, &collection).await? {
-            Looked::Locked
-        } else {
-            Looked::Nothing
-        });
+        default_collection(&service).await?;
+        return Ok(Looked::Nothing);
     }
     let mut best: Option<Record> = None;
     let (mut damaged, mut newer) = (0, false);
@@ -391,37 +446,41 @@ async fn secrets(
         .collect())
 }
 
-/// Asks for a new item; the answer is the item, or a prompt to be answered first.
+/// Asks for a new item; the answer is the item, or a prompt to be answered first. `KeePassXC` reads
+/// the secret only after its prompt, for which the session must still be open.
 async fn create(
     connection: &Connection,
+    service: &ServiceProxy<'_>,
     record: &Record,
-) -> Result<(OwnedObjectPath, OwnedObjectPath), Trouble> {
-    let service = ServiceProxy::new(connection).await?;
-    let path = default_collection(&service).await?;
+) -> Result<(Session, OwnedObjectPath, OwnedObjectPath), Trouble> {
+    let path = default_collection(service).await?;
     let collection = collection(connection, &path).await?;
     if collection.locked().await? {
         return Err(Trouble::Locked);
     }
-    let session = Session::open(connection, &service).await?;
+    let session = Session::open(connection, service).await?;
     let properties = HashMap::from([
         ("org.freedesktop.Secret.Item.Label", Variant::from(LABEL)),
         ("org.freedesktop.Secret.Item.Attributes", Variant::from(HashMap::from(ATTRIBUTES))),
     ]);
     let value = form::write_token(record);
     let secret = (session.path.as_ref(), &[][..], &value[..], CONTENT_TYPE);
-    Ok(collection.create_item(&properties, &secret, true).await?)
+    let (item, prompt) = collection.create_item(&properties, &secret, true).await?;
+    Ok((session, item, prompt))
 }
 
 /// Reads a new item back; once it is right, it is made the only one.
 async fn confirm(
     connection: &Connection,
     item: &OwnedObjectPath,
+    is_new: bool,
     record: &Record,
 ) -> Result<(), Trouble> {
     let service = ServiceProxy::new(connection).await?;
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
     if !matches!(&read[..], [Ok(read)] if read == record) {
-        if !read.is_empty() {
+        // One that was there before may be the account's, and be read better another time.
+        if is_new && !read.is_empty() {
             // It must not be found by the next start in the place of a good one elsewhere.
             delete(connection, item.clone(), PATIENCE).await?;
         }
@@ -451,7 +510,7 @@ async fn delete(
         None => Ok(()),
         Some(prompt) => match prompt::answer(connection, prompt, patience).await? {
             Ended::Agreed(_) => Ok(()),
-            Ended::Dismissed => Err(Trouble::Refused(format!(
+            Ended::Dismissed => Err(Trouble::Declined(format!(
                 "The keyring was not allowed to delete the item \"{LABEL}\": answer its question \
                  with yes, or delete it in your password manager"
             ))),

@@ -19,6 +19,9 @@ pub enum Trouble {
     /// It answered, and said no.
     #[error("{0}")]
     Refused(String),
+    /// It asked the person, who said no, or nothing in time.
+    #[error("{0}")]
+    Declined(String),
     /// It did not answer in time or could not be started: what was asked for may have happened or
     /// not.
     #[error("{0}")]
@@ -59,6 +62,7 @@ impl From<Trouble> for StoreFault {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Locked => Self::locked(trouble.to_string()),
+            Trouble::Declined(why) => Self::declined(why),
             Trouble::Absent(why) | Trouble::Refused(why) | Trouble::Silent(why) => {
                 Self::keyring(why)
             }

@@ -57,21 +57,20 @@ fn without_an_account_the_client_id_of_another_folder_is_taken_over() {
 }
 
 #[test]
-fn a_closed_folder_further_down_does_not_stop_the_first() {
+fn what_a_folder_further_down_holds_is_not_known_while_it_is_closed() {
     let disk = |fault| Arc::new(FaultyDisk::new(fault)) as Arc<dyn Disk>;
-    // The third step looks for a token in the second folder.
-    let home = Home::new();
-    let opened = home.open_on(&disk(Fault::FailAt(2, Errno::ACCESS)));
-    assert!(matches!(opened.found, Found::Nothing));
-    // Where that can't be told, nothing is said, and nothing of ours is put there.
-    let home = Home::new();
-    let mut opened = home.open_on(&disk(Fault::FailAt(2, Errno::IO)));
-    assert!(matches!(opened.found, Found::Unreadable(_)));
-    assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
-    let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
-    run(opened.custody.store(record.clone())).unwrap();
-    assert!(home.file("token.json").exists());
-    assert_eq!(account(&home.open_clean().found), Some((&record, None)));
+    for why in [Errno::ACCESS, Errno::IO] {
+        // The third step looks for a token in the second folder.
+        let home = Home::new();
+        let mut opened = home.open_on(&disk(Fault::FailAt(2, why)));
+        // Nothing is said, and nothing of ours is put there.
+        assert!(matches!(opened.found, Found::Unreadable(_)));
+        assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
+        let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
+        run(opened.custody.store(record.clone())).unwrap();
+        assert!(home.file("token.json").exists());
+        assert_eq!(account(&home.open_clean().found), Some((&record, None)));
+    }
 }
 
 #[test]

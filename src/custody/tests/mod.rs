@@ -160,6 +160,7 @@ fn record(name: &str, id: u64) -> Record {
 fn list(name: &str) -> Remembered {
     Remembered {
         last_refresh: 42,
+        told_plex_tv_away: true,
         servers: vec![RememberedServer {
             server: Server {
                 id: "abc".into(),

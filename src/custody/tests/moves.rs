@@ -266,6 +266,7 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
         (Mood::Locked, Err(FaultOf::LockedKeyring), Err(FaultOf::LockedKeyring)),
         (Mood::Silent, Err(FaultOf::Keyring), Err(FaultOf::Keyring)),
         (Mood::Refuses, Err(FaultOf::Keyring), Err(FaultOf::Keyring)),
+        (Mood::Declines, Err(FaultOf::Declined), Err(FaultOf::Declined)),
     ] {
         for (choice, expected) in [
             (TokenStore::Auto, auto),
@@ -296,4 +297,41 @@ fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
     run(custody.signed_out()).unwrap();
     assert!(!home.holds("token-of"));
     assert_eq!(home.open().found, Found::Nothing);
+}
+
+#[test]
+fn who_said_no_is_asked_again_after_an_unlock_a_new_owner_or_a_new_login_only() {
+    let home = Home { choice: TokenStore::Auto, ..Home::new() };
+    let mut custody = home.open().custody;
+    let mood = |mood| home.vault.lock().unwrap().mood = mood;
+    let asked = |custody: &mut Custody, record| {
+        run(custody.settle()); // the keyring changed
+        let before = home.vault.lock().unwrap().asked;
+        assert_eq!(run(custody.store(record)).unwrap_err().of, FaultOf::Declined);
+        home.vault.lock().unwrap().asked - before
+    };
+    mood(Mood::Declines);
+    assert_eq!(asked(&mut custody, old()), 1);
+    assert_eq!(asked(&mut custody, old()), 0, "the same sign-in");
+    assert_eq!(asked(&mut custody, Record { user: None, ..old() }), 0, "and with another name");
+    assert_eq!(asked(&mut custody, new()), 1, "another one");
+    mood(Mood::Locked);
+    run(custody.settle());
+    mood(Mood::Declines);
+    assert_eq!(asked(&mut custody, new()), 1, "unlocked anew");
+    home.vault.lock().unwrap().owners += 1;
+    assert_eq!(asked(&mut custody, new()), 1, "another keyring");
+    assert_eq!(asked(&mut custody, new()), 0);
+}
+
+#[test]
+fn who_said_no_to_a_move_is_not_asked_about_it_at_each_change() {
+    let home = Home { choice: TokenStore::Auto, ..in_file() };
+    let mut custody = home.open().custody;
+    home.vault.lock().unwrap().mood = Mood::Declines;
+    for _ in 0..3 {
+        assert_eq!(run(custody.settle()), Settled::AsItWas);
+    }
+    assert_eq!(home.vault.lock().unwrap().asked, 1);
+    assert!(home.has("token.json"));
 }

@@ -20,6 +20,8 @@ pub(super) enum Mood {
     Locked,
     Silent,
     Refuses,
+    /// Asks a person, who says no.
+    Declines,
 }
 
 /// What outlives us.
@@ -27,6 +29,9 @@ pub(super) enum Mood {
 pub(super) struct Vault {
     pub(super) mood: Mood,
     pub(super) item: Option<Record>,
+    pub(super) owners: u32,
+    /// How often the person was asked.
+    pub(super) asked: u32,
 }
 
 pub(super) struct Ring {
@@ -56,6 +61,10 @@ impl Ring {
             Mood::Locked => return Err(Trouble::Locked),
             Mood::Silent => return Err(Trouble::Silent("no answer".into())),
             Mood::Refuses => return Err(Trouble::Refused("no".into())),
+            Mood::Declines => {
+                vault.asked += 1;
+                return Err(Trouble::Declined("no".into()));
+            }
         }
         drop(vault);
         self.step(true)
@@ -91,5 +100,9 @@ impl Keyring for Ring {
 
     fn forget(&self, _: Duration) -> Answer<'_, Result<(), Trouble>> {
         Box::pin(ready(self.change(|vault| vault.item = None)))
+    }
+
+    fn owners(&self) -> u32 {
+        self.vault.lock().unwrap().owners
     }
 }

@@ -83,6 +83,26 @@ fn servers(names: &[&str]) -> Vec<(String, String)> {
 const NOTHING: [&str; 0] = [];
 
 #[test]
+fn what_waits_or_is_held_back_is_unsaid_until_it_is_shown() {
+    let unsaid = |d: &Desktop| d.board.unsaid().into_iter().collect::<String>();
+    let mut d = Desktop::new();
+    d.offline(&["A", "B"]);
+    assert_eq!(unsaid(&d), "");
+    d.nobody = true;
+    d.offline(&["C", "D", "E"]);
+    assert_eq!(unsaid(&d), "CDE");
+    d.back(&["D"]);
+    d.quiet = true;
+    d.back(&["A"]);
+    assert_eq!(unsaid(&d), "ACE");
+    d.mutes("C");
+    d.appears();
+    assert_eq!(unsaid(&d), "AE", "held back");
+    d.morning();
+    assert_eq!(unsaid(&d), "");
+}
+
+#[test]
 fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
     let mut d = Desktop::new();
     d.quiet = true;
@@ -249,4 +269,27 @@ fn only_a_notice_of_one_server_mutes_it() {
     assert_eq!(d.board.clicked(1, "never"), None);
     d.board.closed(1, Sequence::default());
     assert_eq!(d.board.clicked(1, "open"), None);
+}
+
+#[test]
+fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
+    let unsteady = |names: &[&str]| Notice::Unsteady { servers: servers(names) };
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.board.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
+    assert_eq!(d.back(&["A"]), ["1: A is back"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
+    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.mutes("A"), ["close 1"]);
+
+    d.quiet = true;
+    d.offline(&["A", "B"]);
+    d.tell(unsteady(&["B", "C"]));
+    assert_eq!(d.back(&["C"]), NOTHING, "nobody heard of it");
+    assert_eq!(d.morning(), ["2: A is offline"], "and B comes and goes");
+    let looks: Vec<_> = d.board.entries.iter().map(|entry| entry.about.look()).collect();
+    let body = looks[0].text.body.replace(['\u{2068}', '\u{2069}'], "");
+    assert_eq!(body, "Plex has lost contact with this server. B keeps coming and going.");
 }

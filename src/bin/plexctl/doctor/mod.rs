@@ -141,8 +141,13 @@ impl Patient {
             Ok(bus) => during("Asking plex-accountd", Known::of(bus)).await,
             Err(_) => Err("there is no bus to ask it on".to_owned()),
         };
-        let config = match Config::default_path() {
-            Some(path) => Config::load(&path, false).map_err(|error| error.to_string()),
+        let told = match &bus {
+            Ok(bus) => service::named_config(bus).await,
+            Err(_) => None,
+        };
+        let must_exist = told.is_some();
+        let config = match told.or_else(Config::default_path) {
+            Some(path) => Config::load(&path, must_exist).map_err(|error| error.to_string()),
             None => Ok(Config::default()),
         };
         Self { bus, daemon, config, names, clocks: Cell::new(None) }

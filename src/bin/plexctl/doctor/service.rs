@@ -1,6 +1,11 @@
 //! The bus, and the service on it.
 
-use std::fs;
+use std::{
+    ffi::OsStr,
+    fs,
+    os::unix::ffi::OsStrExt as _,
+    path::{Path, PathBuf},
+};
 
 use plex_accountd::dbus::names::BUS_NAME;
 use zbus::{
@@ -120,14 +125,37 @@ async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
     reply.body().deserialize().ok()
 }
 
+/// The daemon's process. None is started for this.
+async fn process(bus: &Connection) -> zbus::Result<u32> {
+    let name = BusName::try_from(BUS_NAME)?;
+    Ok(DBusProxy::new(bus).await?.get_connection_unix_process_id(name).await?)
+}
+
+/// The configuration file that the running daemon was told to read in place of the user's.
+pub(super) async fn named_config(bus: &Connection) -> Option<PathBuf> {
+    let pid = process(bus).await.ok()?;
+    let words = fs::read(format!("/proc/{pid}/cmdline")).ok()?;
+    let file = config_in(&words)?;
+    // Absolute, it stands alone.
+    Some(fs::read_link(format!("/proc/{pid}/cwd")).unwrap_or_default().join(file))
+}
+
+/// What a command line, as the kernel tells it, gives to `--config`.
+fn config_in(words: &[u8]) -> Option<&Path> {
+    let mut words = words.split(|byte| *byte == 0);
+    let file = words.find_map(|word| match word.strip_prefix(b"--config") {
+        Some([]) => Some(None),
+        Some([b'=', file @ ..]) => Some(Some(file)),
+        _ => None,
+    })?;
+    let file = file.or_else(|| words.next()).filter(|file| !file.is_empty())?;
+    Some(Path::new(OsStr::from_bytes(file)))
+}
+
 /// What the kernel says of the daemon's process. (Its mounts can't be looked at from outside.)
 pub(super) async fn sandbox(patient: &Patient) -> Finding {
     let Ok(bus) = &patient.bus else { return no_bus() };
-    let pid = async {
-        let name = BusName::try_from(BUS_NAME)?;
-        zbus::Result::Ok(DBusProxy::new(bus).await?.get_connection_unix_process_id(name).await?)
-    };
-    let Ok(pid) = pid.await else {
+    let Ok(pid) = process(bus).await else {
         return Finding::skipped("The daemon does not run.");
     };
     let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
@@ -153,4 +181,20 @@ pub(super) async fn sandbox(patient: &Patient) -> Finding {
 
 pub(super) fn no_bus() -> Finding {
     Finding::skipped("There is no bus.")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_daemon_s_own_configuration_is_the_one_looked_at() {
+        let found = |words: &str| config_in(words.as_bytes()).map(Path::to_path_buf);
+        for words in ["plex-accountd\0--config\0/etc/p.toml\0", "p\0--config=/etc/p.toml\0"] {
+            assert_eq!(found(words), Some(PathBuf::from("/etc/p.toml")));
+        }
+        for words in ["plex-accountd\0", "p\0--config\0", "p\0--check-config\0", ""] {
+            assert_eq!(found(words), None, "{words:?}");
+        }
+    }
 }
