@@ -1,0 +1,121 @@
+//! The programs of `examples/`, run as somebody who tries them does: against the daemon and a
+//! plex.tv of its own. Each says the same, in its language.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+#[path = "support/fake.rs"]
+mod fake;
+#[path = "support/notifications.rs"]
+mod notifications;
+#[path = "support/session.rs"]
+mod session;
+mod support;
+
+use std::process::{Command, Stdio};
+
+use serde_json::json;
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
+use tokio::process::{Child, ChildStdout};
+
+use notifications::soon;
+use session::Session;
+use support::PrivateBus;
+
+/// A session with one server, before anybody has signed in.
+async fn session() -> Session {
+    let mut session = Session::new().await;
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"1s\"");
+    session.fake.servers([json!({ "id": "attic", "name": "Attic" })]).await;
+    session
+}
+
+/// An example that is running.
+struct Running {
+    child: Child,
+    lines: Lines<BufReader<ChildStdout>>,
+}
+
+impl Running {
+    fn start(session: &Session, program: &str, arguments: &[&str]) -> Self {
+        let mut command = session.command(program, arguments);
+        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
+        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
+        Self { child, lines }
+    }
+
+    async fn line(&mut self) -> String {
+        match soon("a line", self.lines.next_line()).await.unwrap() {
+            Some(line) => line,
+            None => panic!("it ended: {:?}", self.end().await),
+        }
+    }
+
+    /// Exit code and complaints.
+    async fn end(&mut self) -> (Option<i32>, String) {
+        let mut complaints = String::new();
+        let stderr = self.child.stderr.as_mut().unwrap();
+        soon("its end", stderr.read_to_string(&mut complaints)).await.unwrap();
+        (self.child.wait().await.unwrap().code(), complaints)
+    }
+}
+
+/// The example signs in, lists, and tells a server's change.
+async fn signs_in_lists_and_follows(program: &str) {
+    let session = session().await;
+    let _daemon = session.daemon().await;
+    let mut example = Running::start(&session, program, &[]);
+    let line = example.line().await;
+    let (code, link, _, _) = session.account().await.start_login().await.unwrap();
+    assert!(line.starts_with(&format!("Type {code} at {link}")), "{line}");
+    session.fake.approve("short").await;
+    let line = example.line().await;
+    assert!(line.starts_with("Login succeeded"), "{line}");
+    assert_eq!(example.line().await, "Attic: online");
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    assert_eq!(example.line().await, "Attic: online -> offline");
+    drop(example);
+
+    // Whoever is signed in sees the list at once.
+    let mut example = Running::start(&session, program, &[]);
+    assert_eq!(example.line().await, "Attic: offline");
+    session.fake.order("presence", json!({ "id": "attic", "present": true })).await;
+    assert_eq!(example.line().await, "Attic: offline -> online");
+}
+
+/// The example ends, with a failure, when nobody signs in.
+async fn ends_with_a_login_that_expires(program: &str) {
+    let session = session().await;
+    let _daemon = session.daemon().await;
+    let mut example = Running::start(&session, program, &[]);
+    example.line().await;
+    session.fake.order("expire", json!({ "all": true })).await;
+    let line = example.line().await;
+    assert!(line.starts_with("Login expired"), "{line}");
+    assert_eq!(example.end().await, (Some(1), String::new()));
+}
+
+async fn holds(program: &str) {
+    tokio::join!(signs_in_lists_and_follows(program), ends_with_a_login_that_expires(program));
+}
+
+/// Whether what an example needs is here: each a command that ends well.
+fn installed(package: &str, command: &[&str]) -> bool {
+    let mut look = Command::new(command[0]);
+    look.args(&command[1..]).stdout(Stdio::null()).stderr(Stdio::null());
+    let found = look.status().is_ok_and(|status| status.success());
+    if !found {
+        let reason = format!("{} (package {package}) is missing", command.join(" "));
+        assert!(std::env::var_os("PLEX_ACCOUNTD_CI").is_none(), "{reason}");
+        eprintln!("skipped: {reason}");
+    }
+    found
+}
+
+#[tokio::test]
+async fn bash() {
+    if installed("systemd", &["busctl", "--version"]) && installed("jq", &["jq", "--version"]) {
+        holds("examples/servers.sh").await;
+    }
+}
