@@ -37,7 +37,7 @@ SOURCES := Cargo.toml Cargo.lock $(shell find src dbus -type f)
 TOOLS := $(TARGET)/tools
 CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
-SCRIPTS := .ci/run $(shell grep -rlE '^\\#!.*\\b(ba)?sh$$$$' tests examples --include='*' --exclude-dir=fixtures)
+SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
 .PHONY: all install uninstall demo test unit e2e bench check deny deb
 

@@ -119,3 +119,18 @@ async fn bash() {
         holds("examples/servers.sh").await;
     }
 }
+
+#[tokio::test]
+async fn rust() {
+    let daemon = std::path::Path::new(env!("CARGO_BIN_EXE_plex-accountd"));
+    let example = daemon.with_file_name("examples/servers");
+    assert!(example.exists(), "{}: cargo build --example servers", example.display());
+    holds(example.to_str().unwrap()).await;
+}
+
+#[tokio::test]
+async fn python() {
+    if installed("python3-gi", &["/usr/bin/python3", "-c", "from gi.repository import Gio"]) {
+        holds("examples/servers.py").await;
+    }
+}
