@@ -134,3 +134,10 @@ async fn python() {
         holds("examples/servers.py").await;
     }
 }
+
+#[tokio::test]
+async fn javascript() {
+    if installed("gjs", &["gjs", "--version"]) {
+        holds("examples/servers.js").await;
+    }
+}
