@@ -11,9 +11,10 @@ mod notifications;
 mod session;
 mod support;
 
+use std::path::Path;
 use std::process::{Command, Stdio};
 
-use serde_json::json;
+use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
 use tokio::process::{Child, ChildStdout};
 
@@ -39,7 +40,10 @@ struct Running {
 impl Running {
     fn start(session: &Session, program: &str, arguments: &[&str]) -> Self {
         let mut command = session.command(program, arguments);
-        command.current_dir(env!("CARGO_MANIFEST_DIR"));
+        // plexctl is found as if it were installed.
+        let installed = Path::new(env!("CARGO_BIN_EXE_plexctl")).parent().unwrap();
+        let path = format!("{}:{}", installed.display(), std::env::var("PATH").unwrap());
+        command.env("PATH", path).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));
         let lines = BufReader::new(child.stdout.take().unwrap()).lines();
         Self { child, lines }
@@ -66,12 +70,12 @@ async fn signs_in_lists_and_follows(program: &str) {
     let session = session().await;
     let _daemon = session.daemon().await;
     let mut example = Running::start(&session, program, &[]);
-    let line = example.line().await;
+    let said = example.line().await;
     let (code, link, _, _) = session.account().await.start_login().await.unwrap();
-    assert!(line.starts_with(&format!("Type {code} at {link}")), "{line}");
+    assert!(said.starts_with(&format!("Type {code} at {link}")), "{said}");
     session.fake.approve("short").await;
-    let line = example.line().await;
-    assert!(line.starts_with("Login succeeded"), "{line}");
+    let said = example.line().await;
+    assert!(said.starts_with("Login succeeded"), "{said}");
     assert_eq!(example.line().await, "Attic: online");
     session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
     assert_eq!(example.line().await, "Attic: online -> offline");
@@ -91,8 +95,8 @@ async fn ends_with_a_login_that_expires(program: &str) {
     let mut example = Running::start(&session, program, &[]);
     example.line().await;
     session.fake.order("expire", json!({ "all": true })).await;
-    let line = example.line().await;
-    assert!(line.starts_with("Login expired"), "{line}");
+    let said = example.line().await;
+    assert!(said.starts_with("Login expired"), "{said}");
     assert_eq!(example.end().await, (Some(1), String::new()));
 }
 
@@ -122,7 +126,7 @@ async fn bash() {
 
 #[tokio::test]
 async fn rust() {
-    let daemon = std::path::Path::new(env!("CARGO_BIN_EXE_plex-accountd"));
+    let daemon = Path::new(env!("CARGO_BIN_EXE_plex-accountd"));
     let example = daemon.with_file_name("examples/servers");
     assert!(example.exists(), "{}: cargo build --example servers", example.display());
     holds(example.to_str().unwrap()).await;
@@ -140,4 +144,48 @@ async fn javascript() {
     if installed("gjs", &["gjs", "--version"]) {
         holds("examples/servers.js").await;
     }
+}
+
+/// Waybar runs the commands by a shell, and picks the icon by `alt`.
+#[tokio::test]
+async fn waybar() {
+    let config = std::fs::read_to_string("examples/waybar.jsonc").unwrap();
+    let bare = config.lines().filter(|line| !line.trim_start().starts_with("//"));
+    let config: Value = serde_json::from_str(&bare.collect::<String>()).unwrap();
+    let module = &config["custom/plex"];
+    let run = |session: &Session, key: &str| {
+        Running::start(session, "sh", &["-c", module[key].as_str().unwrap()])
+    };
+    let session = session().await;
+    let _daemon = session.daemon().await;
+    let mut bar = run(&session, "exec");
+    let mut icons = Vec::new();
+    // Reads on until the bar shows this.
+    let mut shows = async |text: &str, alt: &str| {
+        loop {
+            let shown: Value = serde_json::from_str(&bar.line().await).unwrap();
+            assert_eq!(shown["alt"], shown["class"]);
+            let icon = &module["format-icons"][shown["alt"].as_str().unwrap()];
+            assert!(icon.is_string(), "no icon: {shown}");
+            if shown["text"] == text && shown["alt"] == alt {
+                icons.push(icon.clone());
+                break;
+            }
+        }
+    };
+    shows("!", "signed-out").await;
+    let mut click = run(&session, "on-click");
+    while !click.line().await.contains("Waiting") {}
+    session.fake.approve("short").await;
+    shows("1/1", "online").await;
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    shows("0/1", "offline").await;
+    icons.dedup();
+    assert_eq!(icons.len(), 3, "{icons:?}");
+
+    // Who is signed in is not asked to do it again.
+    soon("the end of the login", click.child.wait()).await.unwrap();
+    let mut click = run(&session, "on-click");
+    assert_eq!(click.end().await.0, Some(0));
+    assert_eq!(session.account().await.login_state().await.unwrap(), "signed-in");
 }
