@@ -70,7 +70,7 @@ packaging/completions/plexctl.fish 644 $(DATADIR)/fish/vendor_completions.d/plex
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
-$(foreach f,$(wildcard examples/*),$f 644 $(DOCDIR)/$f
+$(foreach f,$(wildcard examples/servers.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
 )$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard dbus/*.xml),$f 644 $(DATADIR)/dbus-1/interfaces/$(notdir $f)
