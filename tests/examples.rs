@@ -12,7 +12,6 @@ mod session;
 mod support;
 
 use std::path::Path;
-use std::process::{Command, Stdio};
 
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
@@ -20,7 +19,7 @@ use tokio::process::{Child, ChildStdout};
 
 use notifications::soon;
 use session::Session;
-use support::PrivateBus;
+use support::{PrivateBus, installed};
 
 /// A session with one server, before anybody has signed in.
 async fn session() -> Session {
@@ -102,19 +101,6 @@ async fn ends_with_a_login_that_expires(program: &str) {
 
 async fn holds(program: &str) {
     tokio::join!(signs_in_lists_and_follows(program), ends_with_a_login_that_expires(program));
-}
-
-/// Whether what an example needs is here: each a command that ends well.
-fn installed(package: &str, command: &[&str]) -> bool {
-    let mut look = Command::new(command[0]);
-    look.args(&command[1..]).stdout(Stdio::null()).stderr(Stdio::null());
-    let found = look.status().is_ok_and(|status| status.success());
-    if !found {
-        let reason = format!("{} (package {package}) is missing", command.join(" "));
-        assert!(std::env::var_os("PLEX_ACCOUNTD_CI").is_none(), "{reason}");
-        eprintln!("skipped: {reason}");
-    }
-    found
 }
 
 #[tokio::test]

@@ -13,8 +13,8 @@ group() {
   demo) echo dbus-daemon systemd curl ;;
   test)
     echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools
-    # what the examples are written in
-    echo systemd jq python3-gi gjs
+    # what the examples are written in, and shells that complete
+    echo systemd jq python3-gi gjs zsh fish
     ;;
   e2e)
     echo dbus-user-session gnome-keyring python3-dbus dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
