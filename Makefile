@@ -37,7 +37,7 @@ SOURCES := Cargo.toml Cargo.lock $(shell find src dbus -type f)
 TOOLS := $(TARGET)/tools
 CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
-SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests --include='*' --exclude-dir=fixtures)
+SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
 .PHONY: all install uninstall demo test unit e2e bench check deny deb
 
@@ -70,7 +70,8 @@ packaging/completions/plexctl.fish 644 $(DATADIR)/fish/vendor_completions.d/plex
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
-$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
+$(foreach f,$(wildcard examples/servers.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
+)$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
 )$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard dbus/*.xml),$f 644 $(DATADIR)/dbus-1/interfaces/$(notdir $f)
 )

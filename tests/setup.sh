@@ -11,7 +11,11 @@ group() {
   case $1 in
   build) echo gcc libc6-dev ca-certificates ;;
   demo) echo dbus-daemon systemd curl ;;
-  test) echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools ;;
+  test)
+    echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools
+    # what the examples are written in, and shells that complete
+    echo systemd jq python3-gi gjs zsh fish
+    ;;
   e2e)
     echo dbus-user-session gnome-keyring python3-dbus dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
       ca-certificates libxml2-utils libglib2.0-bin lintian make

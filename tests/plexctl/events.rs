@@ -114,7 +114,7 @@ async fn waybar_gets_a_module_that_follows() {
     assert_eq!(
         watch.json().await,
         json!({
-            "text": "1/1", "class": "online", "percentage": 100,
+            "text": "1/1", "alt": "online", "class": "online", "percentage": 100,
             "tooltip": "&lt;b&gt; &amp; co: online",
         })
     );

@@ -93,3 +93,16 @@ impl Drop for PrivateBus {
         self.kill();
     }
 }
+
+/// Whether a test has what it needs: a command that ends well. In CI it must be there.
+pub fn installed(package: &str, command: &[&str]) -> bool {
+    let mut look = Command::new(command[0]);
+    look.args(&command[1..]).stdout(Stdio::null()).stderr(Stdio::null());
+    let found = look.status().is_ok_and(|status| status.success());
+    if !found {
+        let reason = format!("{} (package {package}) is missing", command.join(" "));
+        assert!(std::env::var_os("PLEX_ACCOUNTD_CI").is_none(), "{reason}");
+        eprintln!("skipped: {reason}");
+    }
+    found
+}

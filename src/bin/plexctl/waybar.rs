@@ -48,17 +48,22 @@ async fn look(daemon: &Daemon) -> Result<Value, Stop> {
     Ok(module(&account, &servers))
 }
 
+/// `class` is for the style sheet; `alt`, which picks the icon, is the same word.
+fn object(text: &str, class: &str, percentage: usize, tooltip: &str) -> Value {
+    json!({
+        "text": text, "alt": class, "class": class, "percentage": percentage, "tooltip": tooltip,
+    })
+}
+
 fn stopped() -> Value {
-    json!({ "text": "–", "class": "stopped", "tooltip": "plex-accountd is not running" })
+    object("–", "stopped", 0, "plex-accountd is not running")
 }
 
 /// How things are, as a module: servers that are online out of all.
 fn module(account: &AccountProperties, servers: &[ServerInfo]) -> Value {
     let word = account.login_state.as_deref().unwrap_or_default();
     if !has_account(account) || word == LoginState::Rejected.word() {
-        return json!({
-            "text": "!", "class": "signed-out", "tooltip": "Not signed in: run plexctl login",
-        });
+        return object("!", "signed-out", 0, "Not signed in: run plexctl login");
     }
     let number = |state| servers.iter().filter(|server| server.known_state() == state).count();
     let (online, offline) = (number(State::Online), number(State::Offline));
@@ -69,12 +74,9 @@ fn module(account: &AccountProperties, servers: &[ServerInfo]) -> Value {
     };
     let line = |server: &ServerInfo| format!("{}: {}", markup(&server.name), markup(&server.state));
     let tooltip = servers.iter().map(line).collect::<Vec<_>>().join("\n");
-    json!({
-        "text": format!("{online}/{}", servers.len()),
-        "class": class,
-        "percentage": (online * 100).checked_div(servers.len()).unwrap_or(0),
-        "tooltip": if tooltip.is_empty() { "No servers" } else { &tooltip },
-    })
+    let text = format!("{online}/{}", servers.len());
+    let percentage = (online * 100).checked_div(servers.len()).unwrap_or(0);
+    object(&text, class, percentage, if tooltip.is_empty() { "No servers" } else { &tooltip })
 }
 
 /// Foreign text as Pango markup.
