@@ -183,10 +183,10 @@ stop() {
 
 start() {
   local ours theirs
-  read -r ours theirs < <("$BENCH" start 40 \
+  read -r ours theirs < <("$BENCH" start 100 \
     "$NAME" "$DAEMON" --config "$tmp/nobody.toml" -- \
     org.gnome.keyring gnome-keyring-daemon --foreground --components=secrets --control-directory="$tmp/keyring")
-  line 'start to bus name / gnome-keyring-daemon'\''s' "$(ratio "$ours" "$theirs")" 0.5 "$ours / $theirs µs, medians of 40"
+  line 'start to bus name / gnome-keyring-daemon'\''s' "$(ratio "$ours" "$theirs")" 0.5 "$ours / $theirs µs, first quartiles of 100"
 }
 
 # kib FIELD PID
