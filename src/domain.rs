@@ -191,6 +191,7 @@ impl Domain {
             Event::Woke => {
                 self.network.woke(turn.now.boot);
                 self.presence.woke(turn);
+                self.doubt_plex_tv_away();
                 Change::None
             }
             Event::Resume(login) => {
@@ -221,10 +222,6 @@ impl Domain {
         };
         let probes = self.reach() != Reach::Nowhere;
         let probe = probes.then(|| self.presence.next_probe(&self.settings)).flatten();
-        let away = match self.plex_tv_away {
-            Some((since, false)) if self.settings.notify_plex_tv => Some(since + AWAY),
-            _ => None,
-        };
         let early = self.early.front().map(|(until, _)| *until);
         [
             self.sign_in.next_wakeup(),
@@ -233,7 +230,6 @@ impl Domain {
             probe,
             early,
             self.network.quiet_at(),
-            away,
         ]
         .into_iter()
         .flatten()
@@ -430,7 +426,13 @@ impl Domain {
         if self.network.said(word, moved, turn.now.boot) && !turn.settings.plex_tv_is_local {
             self.presence.lose_sight(Reason::NetworkDown, turn);
             self.refresh.pause(turn.now);
+            self.doubt_plex_tv_away();
         }
+    }
+
+    /// Nobody asked for a while: that plex.tv is away for long is to be seen anew.
+    fn doubt_plex_tv_away(&mut self) {
+        self.plex_tv_away = self.plex_tv_away.filter(|(_, told)| *told);
     }
 
     /// Whether and where servers may be asked: not without an account that plex.tv accepts.
@@ -457,6 +459,13 @@ impl Domain {
             }
             // Without a network nothing is known of plex.tv.
             (PlexTv::Unreachable, Some((_, false))) if network_down => self.plex_tv_away = None,
+            (PlexTv::Unreachable, Some((since, false)))
+                if turn.settings.notify_plex_tv && turn.now.boot.since(since) >= AWAY =>
+            {
+                self.plex_tv_away = Some((since, true));
+                self.remember(true, turn);
+                turn.push(Effect::Tell(Notice::PlexTvUnreachable));
+            }
             (PlexTv::Unreachable, _) | (_, None) => {}
             (_, Some((_, told))) => {
                 self.plex_tv_away = None;
@@ -475,14 +484,6 @@ impl Domain {
             if let Some(token) = self.sign_in.token() {
                 self.refresh.begin_again(self.sign_in.rejected_since(), token, turn);
             }
-        }
-        if let Some((since, told @ false)) = &mut self.plex_tv_away
-            && turn.settings.notify_plex_tv
-            && turn.now.boot.since(*since) >= AWAY
-        {
-            *told = true;
-            self.remember(true, turn);
-            turn.push(Effect::Tell(Notice::PlexTvUnreachable));
         }
         let token = self.sign_in.token().filter(|_| self.may_ask());
         let unrefused = token.filter(|_| self.sign_in.rejected_since().is_none());

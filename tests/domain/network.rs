@@ -193,6 +193,28 @@ fn plex_tv_away_for_a_quarter_of_an_hour_is_told_once_to_those_who_want_it() {
 }
 
 #[test]
+fn a_night_s_sleep_or_hours_without_a_network_are_no_absence_of_plex_tv() {
+    let settings = || Settings { notify_plex_tv: true, ..Settings::default() };
+    for asleep in [true, false] {
+        let mut p = Player::with(settings(), account("t"), None);
+        p.lists(complete(&[row("a", true)]));
+        p.next_lists(failed(&down()));
+        if asleep {
+            p.sleep(8 * 3600);
+            p.happens(Event::Woke);
+        } else {
+            says(&mut p, Connectivity::None);
+            p.wait(8 * 3600);
+            says(&mut p, Connectivity::Full);
+        }
+        p.take();
+        p.wait(5);
+        p.lists(failed(&down()));
+        assert_eq!(p.notices(), [], "asleep: {asleep}");
+    }
+}
+
+#[test]
 fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
     let settings = || Settings { notify_plex_tv: true, ..Settings::default() };
     let mut p = Player::with(settings(), account("t"), None);
@@ -200,6 +222,8 @@ fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
     p.next_lists(failed(&down()));
     p.take();
     p.wait(1200);
+    assert_eq!(p.notices(), [], "it was not seen to be away for long");
+    p.lists(failed(&down()));
     assert_eq!(p.notices(), [Notice::PlexTvUnreachable]);
     let (kept, durable) = p.remembered().unwrap();
     assert!(durable && kept.told_plex_tv_away);
