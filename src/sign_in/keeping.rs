@@ -232,7 +232,9 @@ impl SignIn {
                 Some(storage)
             }
             Err(fault) => {
-                if fault.of == FaultOf::LockedKeyring && !about_earlier && self.arriving.is_some() {
+                // Once for a login: not again for what waits for its name.
+                let is_first = matches!(self.arriving, Some(Arriving { stored: None, .. }));
+                if fault.of == FaultOf::LockedKeyring && !about_earlier && is_first {
                     turn.push(Effect::Unlock);
                 }
                 self.store_fails(fault, turn);

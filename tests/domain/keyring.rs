@@ -150,6 +150,9 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     let login = p.login_waits();
     p.claimed(login, "new");
     p.happens(Event::Stored(Err(locked())));
+    // The keyring stirs before the name has come.
+    p.happens(Event::KeyringChanged);
+    p.happens(Event::Stored(Err(locked())));
     p.named(p.session().unwrap(), 1);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
     assert_eq!(p.count(|e| *e == Effect::Unlock), 1);
