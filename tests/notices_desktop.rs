@@ -403,7 +403,7 @@ async fn a_hanging_notification_server_is_given_up() {
     let told = server.told().await;
     assert!(on_bus(&watcher, &told.sender).await);
     tokio::time::pause();
-    tokio::time::advance(std::time::Duration::from_secs(6)).await;
+    tokio::time::advance(std::time::Duration::from_secs(31)).await;
     tokio::time::resume();
     gone(&watcher, &told.sender).await;
     idle(&notices).await;

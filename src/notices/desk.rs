@@ -28,8 +28,9 @@ const PATH: &str = "/org/freedesktop/Notifications";
 const ENTRY: &str = "org.plexaccountd.Account1";
 const APP_NAME: &str = "Plex Account";
 
-/// For everything that is done with one order. The first call may start the notification server.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// For everything that is done with one order. The first call may start the notification server,
+/// which takes its time while a session begins; what is given up counts as shown.
+const PATIENCE: Duration = Duration::from_secs(30);
 
 /// Serves orders until nothing is shown, nothing waits and nothing is asked for, or nobody can
 /// ask any more.
