@@ -143,6 +143,19 @@ fn refreshes_come_every_interval_give_or_take_ten_per_cent() {
 }
 
 #[test]
+fn last_and_next_change_once_for_each_refresh() {
+    let mut p = Player::signed_in(&[]);
+    let before = p.view().account;
+    assert_eq!((before.last_refresh, before.next_refresh), (START, START + 300));
+    p.wait(200);
+    assert_eq!(p.view().account.next_refresh, before.next_refresh);
+    p.refresh_with(complete(&[]));
+    let after = p.view().account;
+    assert_eq!(after.last_refresh, p.now.unix);
+    assert_eq!(after.next_refresh, p.now.unix + 300);
+}
+
+#[test]
 fn failures_back_off_from_30_s_to_30_minutes() {
     let mut p = Player::new(account("old"), None);
     for seconds in [30, 60, 120, 240, 480, 960, 1800, 1800] {

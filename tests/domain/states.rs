@@ -268,6 +268,15 @@ fn an_answer_under_way_may_still_renew_the_evidence() {
 }
 
 #[test]
+fn offline_grows_old_as_well() {
+    let mut p = offline();
+    for _ in 0..6 {
+        p.next_lists(failed(&down()));
+    }
+    assert_eq!(p.is("a"), unknown(Reason::PlexTvUnreachable));
+}
+
+#[test]
 fn last_seen_is_written_when_it_stops_being_online() {
     let mut p = Player::signed_in(&[row("a", true)]);
     for _ in 0..3 {
