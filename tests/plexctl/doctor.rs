@@ -289,6 +289,50 @@ impl Unit {
     }
 }
 
+/// The same unit as a service: its process, and a sandbox that the process of a test has not.
+struct UnitService(u32);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+#[allow(clippy::unused_self)]
+impl UnitService {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> u32 {
+        self.0
+    }
+    #[zbus(property)]
+    fn private_tmp(&self) -> bool {
+        true
+    }
+    #[zbus(property)]
+    fn system_call_filter(&self) -> (bool, Vec<&str>) {
+        (true, vec!["read"])
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_not_in_force_is_told_by_its_parts() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let _served = bus.serve(having([])).await;
+    let systemd = bus.connect().await;
+    let objects = systemd.object_server();
+    objects.at("/org/freedesktop/systemd1", Manager).await.unwrap();
+    objects.at("/unit", Unit("loaded", "active", "enabled")).await.unwrap();
+    objects.at("/unit", UnitService(std::process::id())).await.unwrap();
+    systemd.request_name("org.freedesktop.systemd1").await.unwrap();
+    let (code, out) = doctor(&bus, &well, "doctor").await;
+    let row = out.lines().find(|line| line.contains("  sandbox")).unwrap();
+    assert_eq!(code, 0, "{out}");
+    assert!(row.starts_with("note") && row.contains("PrivateTmp, but without effect"), "{out}");
+
+    // A unit that some other process is of gives the daemon nothing.
+    objects.remove::<UnitService, _>("/unit").await.unwrap();
+    objects.at("/unit", UnitService(1)).await.unwrap();
+    let (_, out) = doctor(&bus, &well, "doctor").await;
+    let row = out.lines().find(|line| line.contains("  sandbox")).unwrap();
+    assert!(row.starts_with("note") && row.contains("not started as its systemd unit"), "{out}");
+}
+
 #[tokio::test]
 async fn the_unit_is_seen_as_systemd_sees_it() {
     let bus = Bus::start();

@@ -7,6 +7,7 @@
 mod account;
 mod desk;
 mod network;
+mod sandbox;
 mod service;
 
 use std::{
@@ -46,7 +47,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("activation", |patient| Box::pin(service::activation(patient))),
     ("daemon", |patient| Box::pin(ready(service::daemon(patient)))),
     ("unit", |patient| Box::pin(service::unit(patient))),
-    ("sandbox", |patient| Box::pin(service::sandbox(patient))),
+    ("sandbox", |patient| Box::pin(sandbox::sandbox(patient))),
     ("config", |patient| Box::pin(ready(account::config(patient)))),
     ("keyring", |patient| Box::pin(account::keyring(patient))),
     ("token-store", |patient| Box::pin(ready(account::token_store(patient)))),
@@ -143,12 +144,12 @@ impl Patient {
             Some(bus) => during("Asking plex-accountd", Known::of(bus)).await,
             None => Err("there is no bus to ask it on".to_owned()),
         };
-        let named = match &bus {
+        let told = match &bus {
             Some(bus) => service::named_config(bus).await,
             None => None,
         };
-        let must_exist = named.is_some();
-        let path = named.or_else(Config::default_path);
+        let must_exist = told.is_some();
+        let path = told.or_else(Config::default_path);
         let usual = std::env::home_dir().map(|home| home.join(account::USUAL_CONFIG));
         let usual_config = path == usual;
         let config = match path {

@@ -16,7 +16,7 @@ use zbus::{
 
 use super::{Finding, Patient, plain, property, reason};
 
-const SYSTEMD: &str = "org.freedesktop.systemd1";
+pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "plex-accountd.service";
 
 pub(super) fn bus(patient: &Patient) -> Finding {
@@ -120,7 +120,7 @@ pub(super) async fn unit(patient: &Patient) -> Finding {
     }
 }
 
-async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
+pub(super) async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
     if !is_there(bus, SYSTEMD).await.ok()? {
         return None;
     }
@@ -131,7 +131,7 @@ async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
 }
 
 /// The daemon's process. None is started for this.
-async fn process(bus: &Connection) -> zbus::Result<u32> {
+pub(super) async fn process(bus: &Connection) -> zbus::Result<u32> {
     let name = BusName::try_from(BUS_NAME)?;
     Ok(DBusProxy::new(bus).await?.get_connection_unix_process_id(name).await?)
 }
@@ -155,33 +155,6 @@ fn config_in(words: &[u8]) -> Option<&Path> {
     })?;
     let file = file.or_else(|| words.next()).filter(|file| !file.is_empty())?;
     Some(Path::new(OsStr::from_bytes(file)))
-}
-
-/// What the kernel says of the daemon's process. (Its mounts can't be looked at from outside.)
-pub(super) async fn sandbox(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
-    let Ok(pid) = process(bus).await else {
-        return Finding::skipped("The daemon does not run.");
-    };
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return Finding::skipped("The daemon's process can't be looked at.");
-    };
-    let is = |key: &str, value: &str| {
-        status.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.trim() == value))
-    };
-    match (is("NoNewPrivs:", "1"), is("Seccomp:", "2")) {
-        (true, true) => {
-            Finding::good("No new privileges and a filter of system calls are in force.")
-        }
-        (false, false) => Finding::note(
-            "The daemon runs without a sandbox.",
-            "Started as a systemd unit it has one.",
-        ),
-        _ => Finding::note(
-            "A part of the daemon's sandbox is not in force.",
-            "`systemd-analyze --user security plex-accountd` lists its parts.",
-        ),
-    }
 }
 
 pub(super) fn no_bus() -> Finding {
