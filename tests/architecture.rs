@@ -93,13 +93,14 @@ fn the_edge_uses_the_domain_and_little_else() {
 #[test]
 fn plexctl_sees_the_bus_only() {
     for path in rust_files(&root().join("src/bin/plexctl")) {
-        // The doctor looks at the settings too, where the daemon does not answer.
+        // The doctor looks at the settings too, where the daemon does not answer, and asks plex.tv
+        // as the daemon would.
         let doctor = path.components().any(|part| part.as_os_str() == "doctor");
         let code = code_of(&path);
         for used in used_parts(&code, "plex_accountd::") {
             assert!(
                 ["browser", "dbus", "server", "view"].contains(&used.as_str())
-                    || doctor && used == "config",
+                    || doctor && ["config", "plex"].contains(&used.as_str()),
                 "{} uses {used}",
                 path.display()
             );

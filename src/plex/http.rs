@@ -88,7 +88,7 @@ impl Http {
 }
 
 /// What all our requests have in common: no redirect is followed, no connection kept open.
-pub(super) fn builder() -> reqwest::ClientBuilder {
+pub fn builder() -> reqwest::ClientBuilder {
     reqwest::Client::builder()
         .user_agent(concat!("plex-accountd/", env!("CARGO_PKG_VERSION")))
         .redirect(reqwest::redirect::Policy::none())
@@ -243,7 +243,8 @@ fn no_client(error: &reqwest::Error) -> String {
 }
 
 /// Why no answer came, as people would say it: without URL, and without a library's own words.
-pub(super) fn cause(error: &reqwest::Error, host: &str) -> String {
+#[must_use]
+pub fn cause(error: &reqwest::Error, host: &str) -> String {
     if error.is_timeout() {
         return format!("{host} did not answer in time");
     }

@@ -18,6 +18,7 @@ mod value;
 mod xml;
 
 pub use client::Client;
+pub use http::{builder, cause};
 pub use identity::Prober;
 pub use list::{Kind, ListReader};
 

@@ -44,7 +44,11 @@ async fn offered(bus: &Bus, verb: &str, word: &str) -> Vec<String> {
 async fn servers_complete_by_what_is_known_now() {
     let bus = Bus::start();
     assert_eq!(offered(&bus, "", "ref").await, ["refresh"]);
-    assert_eq!(offered(&bus, "url", "").await, ["--help"], "no daemon, and none is started");
+    assert_eq!(
+        offered(&bus, "url", "").await,
+        ["--json", "--help"],
+        "no daemon, and none is started"
+    );
 
     let servers = [
         server("f00d01", "Attic", true),

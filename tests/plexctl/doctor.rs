@@ -1,12 +1,18 @@
 //! `plexctl doctor`: what it finds, and what it keeps to itself.
 
-use std::{io::Read as _, io::Write as _, net::TcpListener, sync::Arc, thread};
+use std::{
+    collections::HashMap, io::Read as _, io::Write as _, net::TcpListener, sync::Arc, thread,
+};
 
 use plex_accountd::{server::Server, view::LoginState};
 use serde_json::Value;
+use tokio_rustls::rustls::{ServerConfig, crypto::aws_lc_rs, pki_types::PrivatePkcs8KeyDer};
 use zbus::OwnedObjectPath;
 
-use crate::common::{Bus, at, but, having, json_lines, read, server, signed_out};
+use crate::{
+    common::{Bus, at, but, having, json_lines, read, server, signed_out},
+    stand::{Answer, Stand},
+};
 
 /// A plex.tv that answers each request the same; its address.
 fn plex_tv(answer: &'static str) -> String {
@@ -105,7 +111,8 @@ async fn each_fault_is_found_where_it_is() {
     assert_eq!(code, 1);
     let config = out.lines().find(|line| line.contains("  config")).unwrap();
     assert!(
-        config.starts_with("wrong") && config.contains("~/.config/plex-accountd/config.toml:1:1"),
+        config.starts_with("wrong")
+            && config.contains("~/.config/plex-accountd/config.toml, line 1, column 1"),
         "{out}"
     );
 }
@@ -144,6 +151,115 @@ async fn what_it_prints_can_be_posted() {
     }
 }
 
+/// A daemon whose calls fail with more than is good to post.
+struct Talkative;
+
+const TOLD: &[&str] = &["ada", "example.org", "203.0.113.7", "/srv", "Attic"];
+
+#[zbus::interface(name = "org.plexaccountd.Account1")]
+#[allow(clippy::unused_self)]
+impl Talkative {
+    fn login_status(&self) -> zbus::fdo::Result<(String, HashMap<String, zbus::OwnedVariant>)> {
+        let text = "Attic of ada@example.org at 203.0.113.7: /srv/ada/token".to_owned();
+        Err(zbus::fdo::Error::Failed(text))
+    }
+}
+
+#[tokio::test]
+async fn nor_does_what_others_wrote_get_into_it() {
+    let bus = Bus::start();
+    let talkative = bus.connect().await;
+    let objects = talkative.object_server();
+    objects.at("/org/plexaccountd/Account1", Talkative).await.unwrap();
+    objects
+        .at("/org/freedesktop/Notifications", Notifications("ada@example.org /srv", "203.0.113.7"))
+        .await
+        .unwrap();
+    for name in ["org.plexaccountd.Account1", "org.freedesktop.Notifications"] {
+        talkative.request_name(name).await.unwrap();
+    }
+    let elsewhere = tempfile::Builder::new().prefix("ada-").tempdir().unwrap();
+    let folder = elsewhere.path().join("plex-accountd");
+    std::fs::create_dir(&folder).unwrap();
+    for problem in
+        ["\"ada@example.org\" = 1", "[token]\nstore = \"Attic of ada\"", "[device]\n/srv"]
+    {
+        std::fs::write(folder.join("config.toml"), problem).unwrap();
+        for arguments in ["doctor --json", "doctor"] {
+            let mut command = bus.plexctl(arguments);
+            command.env("XDG_CONFIG_HOME", elsewhere.path());
+            command.env("DBUS_SESSION_BUS_ADDRESS", bus.address());
+            let (code, out, _) = read(&command.output().await.unwrap());
+            assert_eq!(code, 1);
+            for private in TOLD.iter().copied().chain([elsewhere.path().to_str().unwrap()]) {
+                assert!(!out.contains(private), "{private} in:\n{out}");
+            }
+            assert!(out.contains("org.freedesktop.DBus.Error.Failed"), "{out}");
+        }
+    }
+    let mut command = bus.plexctl("doctor");
+    command.env("DBUS_SESSION_BUS_ADDRESS", "unix:path=/srv/ada/bus");
+    let (_, out, _) = read(&command.output().await.unwrap());
+    assert!(!out.contains("/srv"), "{out}");
+}
+
+/// A daemon of an earlier version, which does not know every call.
+struct Older;
+
+#[zbus::interface(name = "org.plexaccountd.Account1")]
+#[allow(clippy::unused_self)]
+impl Older {
+    fn login_status(&self) -> (&str, HashMap<&str, zbus::Variant<'_>>) {
+        ("signed-in", HashMap::new())
+    }
+    #[zbus(property)]
+    fn version(&self) -> &'static str {
+        "0.0.1"
+    }
+}
+
+#[tokio::test]
+async fn a_daemon_of_another_version_is_told_with_both_versions() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let older = bus.connect().await;
+    older.object_server().at("/org/plexaccountd/Account1", Older).await.unwrap();
+    older.request_name("org.plexaccountd.Account1").await.unwrap();
+    let (code, out) = doctor(&bus, &well, "doctor").await;
+    assert_eq!(code, 1);
+    let row = format!("plex-accountd 0.0.1 runs, plexctl is {}.\n", env!("CARGO_PKG_VERSION"));
+    assert!(out.contains(&row), "{out}");
+    assert!(out.contains("systemctl --user restart plex-accountd"), "{out}");
+}
+
+#[tokio::test]
+async fn a_certificate_that_is_not_trusted_is_told_as_that() {
+    let bus = Bus::start();
+    let _served = bus.serve(having([])).await;
+    let made = rcgen::generate_simple_self_signed(["127.0.0.1".to_owned()]).unwrap();
+    let key = PrivatePkcs8KeyDer::from(made.signing_key.serialize_der());
+    let config = ServerConfig::builder_with_provider(aws_lc_rs::default_provider().into())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![made.cert.der().clone()], key.into())
+        .unwrap();
+    let stand = Stand::on("127.0.0.1:0", Some(Arc::new(config).into()), |_| Answer::Silence).await;
+    let no_tls = plex_tv("HTTP/1.1 400 Bad Request\r\n\r\n").replace("http:", "https:");
+    let address = stand.url.as_str().trim_end_matches('/');
+    for (address, told) in [
+        (address, "not signed by an authority that this system trusts"),
+        (&no_tls, "no connection to 127.0.0.1 came about"),
+    ] {
+        let home = home(&format!("[plextv]\nbase_url = \"{address}\"\n"));
+        let (code, out) = doctor(&bus, &home, "doctor").await;
+        assert_eq!(code, 1);
+        let row = out.lines().find(|line| line.contains("  plex-tv")).unwrap();
+        assert!(row.starts_with("wrong") && row.contains(told), "{out}");
+        assert!(out.contains("SSL_CERT_FILE"), "{out}");
+    }
+}
+
 /// systemd's user manager, with our unit in these states: load, active, unit file.
 struct Manager;
 struct Unit(&'static str, &'static str, &'static str);
@@ -173,6 +289,50 @@ impl Unit {
     }
 }
 
+/// The same unit as a service: its process, and a sandbox that the process of a test has not.
+struct UnitService(u32);
+
+#[zbus::interface(name = "org.freedesktop.systemd1.Service")]
+#[allow(clippy::unused_self)]
+impl UnitService {
+    #[zbus(property, name = "MainPID")]
+    fn main_pid(&self) -> u32 {
+        self.0
+    }
+    #[zbus(property)]
+    fn private_tmp(&self) -> bool {
+        true
+    }
+    #[zbus(property)]
+    fn system_call_filter(&self) -> (bool, Vec<&str>) {
+        (true, vec!["read"])
+    }
+}
+
+#[tokio::test]
+async fn a_sandbox_that_is_not_in_force_is_told_by_its_parts() {
+    let bus = Bus::start();
+    let well = home(&format!("[plextv]\nbase_url = \"{}\"\n", plex_tv(WELL)));
+    let _served = bus.serve(having([])).await;
+    let systemd = bus.connect().await;
+    let objects = systemd.object_server();
+    objects.at("/org/freedesktop/systemd1", Manager).await.unwrap();
+    objects.at("/unit", Unit("loaded", "active", "enabled")).await.unwrap();
+    objects.at("/unit", UnitService(std::process::id())).await.unwrap();
+    systemd.request_name("org.freedesktop.systemd1").await.unwrap();
+    let (code, out) = doctor(&bus, &well, "doctor").await;
+    let row = out.lines().find(|line| line.contains("  sandbox")).unwrap();
+    assert_eq!(code, 0, "{out}");
+    assert!(row.starts_with("note") && row.contains("PrivateTmp, but without effect"), "{out}");
+
+    // A unit that some other process is of gives the daemon nothing.
+    objects.remove::<UnitService, _>("/unit").await.unwrap();
+    objects.at("/unit", UnitService(1)).await.unwrap();
+    let (_, out) = doctor(&bus, &well, "doctor").await;
+    let row = out.lines().find(|line| line.contains("  sandbox")).unwrap();
+    assert!(row.starts_with("note") && row.contains("not started as its systemd unit"), "{out}");
+}
+
 #[tokio::test]
 async fn the_unit_is_seen_as_systemd_sees_it() {
     let bus = Bus::start();
@@ -200,7 +360,7 @@ async fn the_unit_is_seen_as_systemd_sees_it() {
 /// A keyring with one collection, and what shows notifications.
 struct Secrets;
 struct Collection(bool);
-struct Notifications;
+struct Notifications(&'static str, &'static str);
 struct Network(u32);
 
 #[zbus::interface(name = "org.freedesktop.Secret.Service")]
@@ -223,7 +383,7 @@ impl Collection {
 #[allow(clippy::unused_self)]
 impl Notifications {
     fn get_server_information(&self) -> (&str, &str, &str, &str) {
-        ("Shower", "Nobody", "7.1", "1.2")
+        (self.0, "Nobody", self.1, "1.2")
     }
     fn get_capabilities(&self) -> Vec<&str> {
         vec!["body", "persistence"]
@@ -249,7 +409,7 @@ async fn what_is_round_the_service_is_asked_too() {
     let objects = desktop.object_server();
     objects.at("/org/freedesktop/secrets", Secrets).await.unwrap();
     objects.at("/collection", Collection(true)).await.unwrap();
-    objects.at("/org/freedesktop/Notifications", Notifications).await.unwrap();
+    objects.at("/org/freedesktop/Notifications", Notifications("Shower", "7.1")).await.unwrap();
     objects.at("/org/freedesktop/NetworkManager", Network(2)).await.unwrap();
     for name in ["secrets", "Notifications", "NetworkManager"] {
         desktop.request_name(format!("org.freedesktop.{name}")).await.unwrap();

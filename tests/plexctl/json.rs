@@ -39,6 +39,7 @@ async fn what_is_printed_is_what_is_documented() {
     assert_eq!(status["version"].take(), env!("CARGO_PKG_VERSION"));
     same("status", &status);
     same("servers", &one("servers --all --json").await);
+    same("url", &one("url Attic --json").await);
     same("muted", &one("muted --json").await);
 
     let refresh = async {

@@ -4,6 +4,8 @@
 
 #[path = "../support/portal.rs"]
 mod portal;
+#[path = "../support/stand.rs"]
+mod stand;
 #[path = "../support/mod.rs"]
 mod support;
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use plex_accountd::view::{ServerView, State};
+use plex_accountd::view::{Reason, ServerView, State};
 use serde_json::json;
 
 use crate::common::{Bus, but, having, json_lines, read, seen, server, signed_out};
@@ -52,6 +52,39 @@ async fn servers_are_a_table_and_an_array() {
     assert_eq!((code, &*out), (0, "No servers.\n"));
     service.publish(signed_out()).await.unwrap();
     assert_eq!(bus.run("servers").await.0, 3);
+}
+
+#[tokio::test]
+async fn an_unknown_state_has_its_reason_where_there_is_room() {
+    let bus = Bus::start();
+    let [attic, longer, elsewhere] = three();
+    let unknown = |server, reason| {
+        but(server, |server| (server.state, server.reason) = (State::Unknown, reason))
+    };
+    let longer = unknown(&longer, Reason::PlexTvUnreachable);
+    let elsewhere = unknown(&elsewhere, Reason::NetworkDown);
+    let _served = bus.serve(having([attic, longer, elsewhere])).await;
+    let (_, out, _) = bus.run("servers --all").await;
+    assert_eq!(
+        out,
+        "Your servers\n\
+         NAME                STATE      WHY                  SINCE             ID\n\
+         Attic               ● online                        2023-11-14 22:13  abc\n\
+         A much longer name  ? unknown  plex-tv-unreachable  2023-11-14 22:13  d\n\
+         \n\
+         Shared with you\n\
+         NAME       STATE      WHY           OWNER  SINCE             ID\n\
+         Elsewhere  ? unknown  network-down  Bo     2023-11-14 22:13  e\n"
+    );
+    for (columns, has_reason) in [(20, false), (40, true), (80, true)] {
+        let shown = bus.on_terminal(columns, 24, "servers").output().await.unwrap();
+        let shown = seen(&read(&shown).1);
+        assert_eq!(shown.contains("plex-tv-unreachable"), has_reason, "{shown}");
+        for line in shown.lines() {
+            let wide = unicode_width::UnicodeWidthStr::width(line);
+            assert!(wide <= usize::from(columns), "{wide} > {columns}: {line}");
+        }
+    }
 }
 
 #[tokio::test]

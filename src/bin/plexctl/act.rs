@@ -11,9 +11,17 @@ use crate::{
     text::count,
 };
 
-pub(crate) async fn url(daemon: &Daemon, server: &str) -> Outcome {
+pub(crate) async fn url(daemon: &Daemon, server: &str, json: bool) -> Outcome {
+    let mut out = Output::new();
     let server = daemon.server(server).await?;
-    Output::new().line(address(&server)?)?;
+    let uri = address(&server)?;
+    if json {
+        out.json(&json!({
+            "id": server.id, "name": server.name, "uri": uri, "route": server.route,
+        }))?;
+    } else {
+        out.line(uri)?;
+    }
     Ok(Exit::Done)
 }
 

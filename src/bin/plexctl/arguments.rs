@@ -36,6 +36,9 @@ pub(crate) enum Task {
     Url {
         #[command(flatten)]
         server: Server,
+        /// As a JSON object
+        #[arg(long)]
+        json: bool,
     },
     /// Open a server in the browser
     Open {

@@ -117,7 +117,7 @@ async fn ask(daemon: &Daemon, task: Task) -> Outcome {
         Task::Logout { json } => act::logout(daemon, json).await,
         Task::Status { json } => status::status(daemon, json).await,
         Task::Servers(arguments) => servers::servers(daemon, &arguments).await,
-        Task::Url { server } => act::url(daemon, &server.server).await,
+        Task::Url { server, json } => act::url(daemon, &server.server, json).await,
         Task::Open { server } => act::open(daemon, &server.server).await,
         Task::Watch { json: true, .. } => watch::watch(daemon, arguments::Format::Json).await,
         Task::Watch { format, .. } => watch::watch(daemon, format).await,

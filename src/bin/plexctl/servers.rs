@@ -90,23 +90,26 @@ async fn print(
 
 const NAME: Column = Column { head: "NAME", least: Some(8), rank: 0 };
 const STATE: Column = Column { head: "STATE", least: None, rank: 0 };
-const SINCE: Column = Column { head: "SINCE", least: None, rank: 2 };
-const OWNER: Column = Column { head: "OWNER", least: Some(6), rank: 1 };
+// The words that README and manual explain; a part of one says nothing.
+const WHY: Column = Column { head: "WHY", least: None, rank: 1 };
+const SINCE: Column = Column { head: "SINCE", least: None, rank: 3 };
+const OWNER: Column = Column { head: "OWNER", least: Some(6), rank: 2 };
 // A start of an id is enough to name a server by.
-const ID: Column = Column { head: "ID", least: Some(8), rank: 3 };
+const ID: Column = Column { head: "ID", least: Some(8), rank: 4 };
 
 fn owned_table(out: &mut Output, servers: &[&ServerInfo]) -> Result<(), Stop> {
     let row = |server: &&ServerInfo| Row {
         cells: [
             server.name.clone(),
             state_cell(out, server),
+            why(server),
             moment(server.since),
             server.id.clone(),
         ],
         paint: Some((1, paint_of(server.known_state()))),
     };
     let rows: Vec<_> = servers.iter().map(row).collect();
-    Ok(table::print(out, &[NAME, STATE, SINCE, ID], &rows)?)
+    Ok(table::print(out, &[NAME, STATE, WHY, SINCE, ID], &rows)?)
 }
 
 fn shared_table(out: &mut Output, servers: &[&ServerInfo]) -> Result<(), Stop> {
@@ -114,6 +117,7 @@ fn shared_table(out: &mut Output, servers: &[&ServerInfo]) -> Result<(), Stop> {
         cells: [
             server.name.clone(),
             state_cell(out, server),
+            why(server),
             server.source_title.clone(),
             moment(server.since),
             server.id.clone(),
@@ -121,12 +125,20 @@ fn shared_table(out: &mut Output, servers: &[&ServerInfo]) -> Result<(), Stop> {
         paint: Some((1, paint_of(server.known_state()))),
     };
     let rows: Vec<_> = servers.iter().map(row).collect();
-    Ok(table::print(out, &[NAME, STATE, OWNER, SINCE, ID], &rows)?)
+    Ok(table::print(out, &[NAME, STATE, WHY, OWNER, SINCE, ID], &rows)?)
 }
 
 /// The state as a sign and a word.
 fn state_cell(out: &Output, server: &ServerInfo) -> String {
     format!("{} {}", sign(out, server.known_state()), out.foreign(&server.state))
+}
+
+/// Why nothing is known of the server; nothing otherwise.
+fn why(server: &ServerInfo) -> String {
+    match server.known_state() {
+        State::Unknown => server.reason.clone(),
+        State::Online | State::Offline => String::new(),
+    }
 }
 
 /// A sign that tells the states apart without colours.

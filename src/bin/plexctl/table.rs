@@ -12,7 +12,8 @@ pub(crate) struct Column {
     pub(crate) head: &'static str,
     /// How narrow it may become before it is left out; `None`: it is never cut.
     pub(crate) least: Option<usize>,
-    /// Columns with the highest number are cut and left out first; 0 is never left out.
+    /// Columns with the highest number are cut and left out first; 0 is never left out, any other
+    /// is where no row has anything in it.
     pub(crate) rank: u8,
 }
 
@@ -30,10 +31,11 @@ pub(crate) fn print<const N: usize>(
     columns: &[Column; N],
     rows: &[Row<N>],
 ) -> io::Result<()> {
-    let mut natural = columns.each_ref().map(|column| width(column.head));
-    for row in rows {
-        for (at, cell) in row.cells.iter().enumerate() {
-            natural[at] = natural[at].max(width(cell));
+    let mut natural = [0; N];
+    for (at, column) in columns.iter().enumerate() {
+        let widest = rows.iter().map(|row| width(&row.cells[at])).max().unwrap_or_default();
+        if widest > 0 || column.rank == 0 {
+            natural[at] = widest.max(width(column.head));
         }
     }
     let widths = fit(columns, natural, out.look.columns());
@@ -75,13 +77,13 @@ fn push_row<const N: usize>(
     to.push('\n');
 }
 
-/// The width of each column in `limit`, `None` for one that is left out.
+/// The width of each column in `limit`, `None` for one that is left out, as is one that needs none.
 fn fit<const N: usize>(
     columns: &[Column; N],
     natural: [usize; N],
     limit: Option<usize>,
 ) -> [Option<usize>; N] {
-    let mut widths = natural.map(Some);
+    let mut widths = natural.map(|wide| Some(wide).filter(|wide| *wide > 0));
     let Some(limit) = limit else { return widths };
     let mut order: Vec<usize> = (0..N).collect();
     order.sort_by_key(|&at| std::cmp::Reverse(columns[at].rank));

@@ -1,7 +1,7 @@
 //! Settings, the token's store, and the account by the daemon's word.
 
 use plex_accountd::{
-    config::TokenStore,
+    config::{ConfigError, TokenStore},
     view::{LoginState, Storage},
 };
 use zbus::{Connection, OwnedObjectPath};
@@ -13,15 +13,29 @@ use super::{
 
 const SECRETS: &str = "org.freedesktop.secrets";
 
+/// Where the settings are, below the home folder, if nobody says otherwise.
+pub(super) const USUAL_CONFIG: &str = ".config/plex-accountd/config.toml";
+
+/// What is wrong is said by its place: the words for it repeat what stands there, which may be
+/// anything, a mislaid token too.
 pub(super) fn config(patient: &Patient) -> Finding {
-    match &patient.config {
-        Ok(_) => Finding::good("The configuration is good."),
-        Err(error) => Finding::wrong(
-            format!("The configuration is not read: {error}"),
-            "Mend it; `plex-accountd --check-config` looks again, `systemctl --user reload \
-             plex-accountd` puts it in force.",
-        ),
-    }
+    let file = if patient.usual_config {
+        format!("~/{USUAL_CONFIG}")
+    } else {
+        "the file of settings, which is not at the usual place".to_owned()
+    };
+    let text = match &patient.config {
+        Ok(_) => return Finding::good("The configuration is good."),
+        Err(ConfigError::Place { line, column, .. }) => {
+            format!("The configuration has an error: {file}, line {line}, column {column}.")
+        }
+        Err(ConfigError::File { .. }) => format!("The configuration can't be read: {file}."),
+    };
+    Finding::wrong(
+        text,
+        "`plex-accountd --check-config` says what is wrong (with the daemon's --config, if it has \
+         one); `systemctl --user reload plex-accountd` puts it in force once it is mended.",
+    )
 }
 
 /// What there is of a keyring.
@@ -34,7 +48,7 @@ enum Keyring {
 }
 
 pub(super) async fn keyring(patient: &Patient) -> Finding {
-    let Ok(bus) = &patient.bus else { return no_bus() };
+    let Some(bus) = &patient.bus else { return no_bus() };
     let wanted =
         matches!(&patient.config, Ok(config) if config.token.store == TokenStore::SecretService);
     let used = patient.daemon.as_ref().is_ok_and(|known| {

@@ -3,7 +3,7 @@
 use zbus::Connection;
 
 use super::{
-    Finding, Patient,
+    Finding, Patient, plain,
     service::{can_start, is_there, no_bus},
 };
 
@@ -14,7 +14,7 @@ const USED: &[(&str, &str)] =
     &[("actions", "buttons"), ("body", "text"), ("persistence", "a list of old notices")];
 
 pub(super) async fn notifications(patient: &Patient) -> Finding {
-    let Ok(bus) = &patient.bus else { return no_bus() };
+    let Some(bus) = &patient.bus else { return no_bus() };
     let there = async {
         Ok::<_, zbus::Error>(
             is_there(bus, NOTIFICATIONS).await? || can_start(bus, NOTIFICATIONS).await?,
@@ -37,6 +37,7 @@ pub(super) async fn notifications(patient: &Patient) -> Finding {
             } else {
                 format!(", without {}", lacks.join(", "))
             };
+            let (name, version) = (plain(&name), plain(&version));
             Finding::good(format!("{name} {version} shows notifications{but}."))
         }
         Err(_) => Finding::wrong(

@@ -1,16 +1,17 @@
 //! `plexctl doctor`: what may be wrong, a sentence for each thing, and what to do.
 //!
 //! What it prints can be posted: no token, no e-mail address, no address of a server, no name of
-//! one unless asked for, and no user's name in a path.
+//! one unless asked for, no path but the usual ones. So no text that somebody else wrote is printed:
+//! an error is told by its kind, and a foreign word only if it is a plain one.
 
 mod account;
 mod desk;
 mod network;
+mod sandbox;
 mod service;
 
 use std::{
     cell::Cell,
-    env,
     future::ready,
     io,
     pin::Pin,
@@ -18,16 +19,16 @@ use std::{
 };
 
 use plex_accountd::{
-    config::Config,
+    config::{Config, ConfigError},
     dbus::client::{AccountProperties, AccountProxy, LoginDetails, ServerInfo},
 };
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tokio::time::timeout;
-use zbus::{Connection, proxy::CacheProperties};
+use zbus::{Connection, DBusError as _, proxy::CacheProperties};
 
 use crate::{
-    Exit, Outcome, Stop,
+    Exit, Outcome,
     daemon::session_bus,
     output::{Output, Paint},
     progress::during,
@@ -46,7 +47,7 @@ const CHECKS: &[(&str, Check)] = &[
     ("activation", |patient| Box::pin(service::activation(patient))),
     ("daemon", |patient| Box::pin(ready(service::daemon(patient)))),
     ("unit", |patient| Box::pin(service::unit(patient))),
-    ("sandbox", |patient| Box::pin(service::sandbox(patient))),
+    ("sandbox", |patient| Box::pin(sandbox::sandbox(patient))),
     ("config", |patient| Box::pin(ready(account::config(patient)))),
     ("keyring", |patient| Box::pin(account::keyring(patient))),
     ("token-store", |patient| Box::pin(ready(account::token_store(patient)))),
@@ -112,14 +113,19 @@ impl Finding {
 
 /// What the checks look at.
 struct Patient {
-    bus: Result<Connection, String>,
+    /// `None`: it can't be reached.
+    bus: Option<Connection>,
     /// What the daemon says; why it says nothing.
     daemon: Result<Known, String>,
-    config: Result<Config, String>,
+    config: Result<Config, ConfigError>,
+    /// The configuration is the one at the usual place.
+    usual_config: bool,
     /// Names of servers may be shown.
     names: bool,
     /// plex.tv's clock and ours, when it answered.
     clocks: Cell<Option<(SystemTime, SystemTime)>>,
+    /// Names can be looked up here.
+    resolves: Cell<bool>,
 }
 
 /// What the daemon says of itself and the account.
@@ -132,25 +138,26 @@ struct Known {
 
 impl Patient {
     async fn meet(names: bool) -> Self {
-        let bus = match session_bus().await {
-            Ok(bus) => Ok(bus),
-            Err(Stop::Told(_, sentence)) => Err(sentence),
-            Err(_) => Err("The session bus can't be reached.".to_owned()),
-        };
+        // (Its error may have a path in it.)
+        let bus = session_bus().await.ok();
         let daemon = match &bus {
-            Ok(bus) => during("Asking plex-accountd", Known::of(bus)).await,
-            Err(_) => Err("there is no bus to ask it on".to_owned()),
+            Some(bus) => during("Asking plex-accountd", Known::of(bus)).await,
+            None => Err("there is no bus to ask it on".to_owned()),
         };
         let told = match &bus {
-            Ok(bus) => service::named_config(bus).await,
-            Err(_) => None,
+            Some(bus) => service::named_config(bus).await,
+            None => None,
         };
         let must_exist = told.is_some();
-        let config = match told.or_else(Config::default_path) {
-            Some(path) => Config::load(&path, must_exist).map_err(|error| error.to_string()),
+        let path = told.or_else(Config::default_path);
+        let usual = std::env::home_dir().map(|home| home.join(account::USUAL_CONFIG));
+        let usual_config = path == usual;
+        let config = match path {
+            Some(path) => Config::load(&path, must_exist),
             None => Ok(Config::default()),
         };
-        Self { bus, daemon, config, names, clocks: Cell::new(None) }
+        let (clocks, resolves) = (Cell::new(None), Cell::new(false));
+        Self { bus, daemon, config, usual_config, names, clocks, resolves }
     }
 }
 
@@ -160,12 +167,13 @@ impl Known {
             let account =
                 AccountProxy::builder(bus).cache_properties(CacheProperties::No).build().await?;
             let (state, details) = account.login_status().await?;
-            let mut servers = account.list_servers().await?;
-            servers.extend(account.list_shared_servers().await?);
             let properties = AccountProperties::read(bus).await?;
+            // A daemon that is older than these calls answers all the same.
+            let mut servers = account.list_servers().await.unwrap_or_default();
+            servers.extend(account.list_shared_servers().await.unwrap_or_default());
             Ok(Self { properties, state, details, servers })
         };
-        read.await.map_err(|error: zbus::Error| error.to_string())
+        read.await.map_err(|error: zbus::Error| reason(&error))
     }
 }
 
@@ -182,14 +190,13 @@ pub(crate) async fn doctor(names: bool, json: bool) -> Outcome {
             Finding::wrong(text, "Look whether what should answer hangs.")
         });
         wrong += usize::from(finding.verdict == Verdict::Wrong);
-        let text = postable(&finding.text);
         if json {
             rows.push(json!({
-                "check": name, "verdict": finding.verdict.word(), "text": text,
+                "check": name, "verdict": finding.verdict.word(), "text": finding.text,
                 "advice": finding.advice,
             }));
         } else {
-            show(&mut out, name, &finding, &text)?;
+            show(&mut out, name, &finding)?;
         }
     }
     if json {
@@ -202,7 +209,7 @@ pub(crate) async fn doctor(names: bool, json: bool) -> Outcome {
     Ok(if wrong == 0 { Exit::Done } else { Exit::Failed })
 }
 
-fn show(out: &mut Output, name: &str, finding: &Finding, text: &str) -> io::Result<()> {
+fn show(out: &mut Output, name: &str, finding: &Finding) -> io::Result<()> {
     let paint = match finding.verdict {
         Verdict::Good => Paint::Good,
         Verdict::Note => Paint::Unsure,
@@ -210,19 +217,39 @@ fn show(out: &mut Output, name: &str, finding: &Finding, text: &str) -> io::Resu
         Verdict::Skipped => Paint::Faint,
     };
     let word = out.paint(paint, &format!("{:7}", finding.verdict.word()));
-    out.line(&format!("{word}  {name:13}  {}", out.foreign(text)))?;
+    out.line(&format!("{word}  {name:13}  {}", out.foreign(&finding.text)))?;
     match finding.advice {
         Some(advice) => out.line(&format!("{:24}{advice}", "")),
         None => Ok(()),
     }
 }
 
-/// A text without the person's name in the path of the home folder.
-fn postable(text: &str) -> String {
-    match env::var("HOME") {
-        Ok(home) if home.len() > 1 => text.replace(home.trim_end_matches('/'), "~"),
-        _ => text.to_owned(),
+/// A failed call, by the name of its error: the words may have anything in them.
+fn reason(error: &zbus::Error) -> String {
+    let name = match error {
+        zbus::Error::MethodError(name, ..) => name.to_string(),
+        zbus::Error::FDO(error) => error.name().to_string(),
+        _ => String::new(),
+    };
+    let known = ["org.freedesktop.DBus.Error.", "org.plexaccountd.Error."];
+    match name.rsplit('.').next() {
+        Some("ServiceUnknown" | "NameHasNoOwner") => "it does not run, and can't be started".into(),
+        Some("NoReply" | "Timeout" | "TimedOut") => "no answer came in time".into(),
+        _ if known.iter().any(|known| name.starts_with(known)) && is_plain(&name) => name,
+        _ => "what came makes no sense".into(),
     }
+}
+
+/// A word that a program says of itself, such as its name and version, if it is no more than that.
+fn plain(word: &str) -> &str {
+    // Numbers with three points are addresses as well.
+    let points = word.matches('.').count();
+    if is_plain(word) && (points < 3 || word.contains(char::is_alphabetic)) { word } else { "?" }
+}
+
+fn is_plain(word: &str) -> bool {
+    let fits = |char: char| char.is_ascii_alphanumeric() || " .+~-_".contains(char);
+    (1..=64).contains(&word.len()) && word.chars().all(fits)
 }
 
 /// A property of an object on `bus`.

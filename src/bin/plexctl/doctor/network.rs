@@ -5,11 +5,12 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use plex_accountd::config::Config;
+use plex_accountd::{config::Config, dbus::client::ConnectionInfo, plex};
 use tokio::{net::lookup_host, time::timeout};
+use url::Url;
 use zbus::Connection;
 
-use super::{Finding, Patient, Verdict, property};
+use super::{Finding, Patient, property};
 
 /// plex.tv's tokens and certificates live for days, so minutes matter little.
 const SKEW: Duration = Duration::from_secs(300);
@@ -45,15 +46,29 @@ fn config(patient: &Patient) -> Config {
 
 pub(super) async fn dns(patient: &Patient) -> Finding {
     let url = config(patient).plextv.base_url;
-    let host = url.host_str().unwrap_or_default();
     let port = url.port_or_known_default().unwrap_or(443);
-    match timeout(LOOKUP, lookup_host((host, port))).await {
-        Ok(Ok(_)) => Finding::good(format!("The name {host} is known.")),
+    let found = timeout(LOOKUP, lookup_host((url.host_str().unwrap_or_default(), port))).await;
+    let host = shown_host(&url);
+    match found {
+        Ok(Ok(_)) => {
+            patient.resolves.set(true);
+            Finding::good(format!("The name {host} is known."))
+        }
         _ if proxied() => Finding::skipped(format!("{host} is not known here; a proxy is used.")),
         _ => Finding::wrong(
             format!("The name {host} can't be looked up."),
             "Look at the network's DNS: `resolvectl query plex.tv`.",
         ),
+    }
+}
+
+/// plex.tv's host as it may be posted; that of somebody's own is called by the setting.
+fn shown_host(url: &Url) -> &str {
+    match url.host_str() {
+        Some(host) if host.ends_with("plex.tv") || host == "127.0.0.1" || host == "localhost" => {
+            host
+        }
+        _ => "plextv.base_url",
     }
 }
 
@@ -66,20 +81,18 @@ fn proxied() -> bool {
 
 pub(super) async fn plex_tv(patient: &Patient) -> Finding {
     let settings = config(patient).plextv;
-    let client = reqwest::Client::builder()
-        .redirect(reqwest::redirect::Policy::none())
-        .timeout(settings.timeout.min(Duration::from_secs(10)))
-        .build();
+    let timeout = settings.timeout.min(Duration::from_secs(10));
+    let client = plex::builder().timeout(timeout).build();
     let Ok(client) = client else {
         return Finding::wrong(
             "No certificate authorities are installed, so no HTTPS server can be trusted.",
-            "Install the package ca-certificates.",
+            "Install the package ca-certificates, or set SSL_CERT_FILE.",
         );
     };
     let Ok(url) = settings.base_url.join("/api/v2/ping") else {
         return Finding::skipped("plextv.base_url has no pages.");
     };
-    let host = settings.base_url.host_str().unwrap_or_default().to_owned();
+    let host = shown_host(&settings.base_url);
     match client.get(url).send().await {
         Ok(answer) => {
             let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
@@ -101,14 +114,11 @@ pub(super) async fn plex_tv(patient: &Patient) -> Finding {
             }
         }
         Err(error) => {
-            let error = error.without_url();
-            let mut cause: &dyn std::error::Error = &error;
-            while let Some(deeper) = cause.source() {
-                cause = deeper;
-            }
+            let cause = plex::cause(&error, host);
             Finding::wrong(
-                format!("{host} can't be reached: {cause}."),
-                "Look at the network, the proxy (HTTPS_PROXY) and, for certificates, the clock.",
+                format!("plex.tv can't be asked: {cause}."),
+                "Look at the network and the proxy (HTTPS_PROXY); for certificates, at the clock, \
+                 at what filters the network, and at SSL_CERT_FILE.",
             )
         }
     }
@@ -132,44 +142,54 @@ pub(super) async fn rebinding(patient: &Patient) -> Finding {
     let Ok(known) = &patient.daemon else {
         return Finding::skipped("The daemon, which knows the servers, does not answer.");
     };
+    if !patient.resolves.get() {
+        return Finding::skipped("Names can't be looked up here, so it can't be told.");
+    }
+    let look = async |host: &str, port| {
+        let found = timeout(LOOKUP, lookup_host((host, port))).await.ok()?;
+        Some(found.map(|found| found.map(|one| one.ip()).collect()).unwrap_or_default())
+    };
+    let servers = known.servers.iter().map(|one| (one.name.as_str(), one.connections.as_slice()));
+    rebound(servers, patient.names, look).await
+}
+
+/// `look` is what looks up a name: its addresses, `None` if no answer came in time.
+async fn rebound<'a>(
+    servers: impl Iterator<Item = (&'a str, &'a [ConnectionInfo])>,
+    names: bool,
+    look: impl AsyncFn(&str, u16) -> Option<Vec<IpAddr>>,
+) -> Finding {
     let mut tried = 0;
     let mut lost = Vec::new();
-    for server in &known.servers {
-        let home = server.connections.iter().find_map(|connection| {
-            let host = url::Url::parse(&connection.uri).ok()?.host_str()?.to_owned();
+    for (name, connections) in servers {
+        let home = connections.iter().find_map(|connection| {
+            let host = Url::parse(&connection.uri).ok()?.host_str()?.to_owned();
             let meant = private_address(&host)?;
             Some((host, connection.port, meant))
         });
         let Some((host, port, meant)) = home else { continue };
+        let Some(found) = look(&host, port).await else { continue };
         tried += 1;
-        let found = timeout(LOOKUP, lookup_host((host.as_str(), port))).await;
-        let leads_there = match found {
-            Ok(Ok(mut found)) => found.any(|address| address.ip() == meant),
-            _ => false,
-        };
-        if !leads_there {
-            lost.push(server.name.as_str());
+        if !found.contains(&meant) {
+            lost.push(name);
         }
         // One tells it of the network; where names may be shown, each is of interest.
-        if !patient.names {
+        if !names {
             break;
         }
     }
     if tried == 0 {
-        return Finding::skipped("No server has a plex.direct name at home.");
+        return Finding::skipped("No server's plex.direct name for an address at home was found.");
     }
     if lost.is_empty() {
         return Finding::good("Names of plex.direct lead to addresses at home.");
     }
-    let which = if patient.names { format!(" ({})", lost.join(", ")) } else { String::new() };
-    Finding {
-        verdict: Verdict::Wrong,
-        text: format!("A server's plex.direct name does not lead to its address at home{which}."),
-        advice: Some(
-            "The router protects from DNS rebinding: except plex.direct there \
-             (dnsmasq: rebind-domain-ok=/plex.direct/).",
-        ),
-    }
+    let which = if names { format!(" ({})", lost.join(", ")) } else { String::new() };
+    Finding::wrong(
+        format!("A server's plex.direct name does not lead to its address at home{which}."),
+        "The router protects from DNS rebinding: except plex.direct there (dnsmasq: \
+         rebind-domain-ok=/plex.direct/).",
+    )
 }
 
 /// The address at home that a name such as `192-168-1-2.<hash>.plex.direct` stands for.
@@ -184,7 +204,7 @@ fn private_address(host: &str) -> Option<IpAddr> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use super::{super::Verdict, *};
 
     #[test]
     fn only_names_for_addresses_at_home_tell_of_rebinding() {
@@ -199,5 +219,34 @@ mod tests {
         ] {
             assert_eq!(private_address(host), None, "{host}");
         }
+    }
+    /// Servers at home, and one elsewhere before them.
+    const SERVERS: [(&str, &[&str]); 3] = [
+        ("Elsewhere", &["https://203-0-113-2.01ab.plex.direct:32400"]),
+        ("Attic", &["http://192.168.1.2:1", "https://192-168-1-2.01ab.plex.direct:32400"]),
+        ("Barn", &["https://192-168-1-3.01ab.plex.direct:32400"]),
+    ];
+
+    #[tokio::test]
+    async fn a_name_that_is_dropped_or_leads_elsewhere_is_wrong() {
+        let [attic, barn] = [2, 3].map(|last| IpAddr::from([192, 168, 1, last]));
+        let connection =
+            |uri: &&str| ConnectionInfo { uri: (*uri).to_owned(), ..ConnectionInfo::default() };
+        let servers =
+            SERVERS.map(|(name, uris)| (name, uris.iter().map(connection).collect::<Vec<_>>()));
+        let servers = || servers.iter().map(|(name, connections)| (*name, connections.as_slice()));
+        for (found, names, verdict, text) in [
+            (Some(vec![attic]), false, Verdict::Good, "lead to addresses at home."),
+            (Some(vec![]), false, Verdict::Wrong, "its address at home."),
+            (Some(vec![IpAddr::from([0, 0, 0, 0])]), false, Verdict::Wrong, "address at home."),
+            (Some(vec![]), true, Verdict::Wrong, "at home (Attic, Barn)."),
+            (Some(vec![barn]), true, Verdict::Wrong, "at home (Attic)."),
+            (None, true, Verdict::Skipped, "was found."),
+        ] {
+            let finding = rebound(servers(), names, async |_: &str, _| found.clone()).await;
+            assert!(finding.verdict == verdict && finding.text.ends_with(text), "{}", finding.text);
+        }
+        let none = rebound(servers().take(1), true, async |_: &str, _| Some(vec![])).await;
+        assert!(none.verdict == Verdict::Skipped);
     }
 }

@@ -14,20 +14,24 @@ use zbus::{
     names::{BusName, WellKnownName},
 };
 
-use super::{Finding, Patient, property};
+use super::{Finding, Patient, plain, property, reason};
 
-const SYSTEMD: &str = "org.freedesktop.systemd1";
+pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "plex-accountd.service";
 
 pub(super) fn bus(patient: &Patient) -> Finding {
-    match &patient.bus {
-        Ok(_) => Finding::good("The session bus answers."),
-        Err(sentence) => Finding::wrong(sentence, "Without it nothing can reach plex-accountd."),
+    if patient.bus.is_some() {
+        return Finding::good("The session bus answers.");
     }
+    Finding::wrong(
+        "The session bus can't be reached.",
+        "Without it nothing can reach plex-accountd. Run plexctl in a session that you have logged \
+         in to (sudo and su begin none); `plexctl status` says more.",
+    )
 }
 
 pub(super) async fn activation(patient: &Patient) -> Finding {
-    let Ok(bus) = &patient.bus else { return no_bus() };
+    let Some(bus) = &patient.bus else { return no_bus() };
     match can_start(bus, BUS_NAME).await {
         Ok(true) => Finding::good("The bus can start plex-accountd."),
         Ok(false) => Finding::note(
@@ -35,7 +39,8 @@ pub(super) async fn activation(patient: &Patient) -> Finding {
             "`make install` or the package puts its file where the bus looks; log in again after.",
         ),
         Err(error) => {
-            Finding::skipped(format!("The bus does not tell what it can start: {error}."))
+            let reason = reason(&error);
+            Finding::skipped(format!("The bus does not tell what it can start: {reason}."))
         }
     }
 }
@@ -54,7 +59,7 @@ pub(super) async fn is_there(bus: &Connection, name: &str) -> zbus::Result<bool>
 
 pub(super) fn daemon(patient: &Patient) -> Finding {
     let own = env!("CARGO_PKG_VERSION");
-    if patient.bus.is_err() {
+    if patient.bus.is_none() {
         return no_bus();
     }
     match &patient.daemon {
@@ -67,7 +72,7 @@ pub(super) fn daemon(patient: &Patient) -> Finding {
                 "plex-accountd {version} answers, of the same version as plexctl."
             )),
             version => Finding::wrong(
-                format!("plex-accountd {} runs, plexctl is {own}.", version.unwrap_or("?")),
+                format!("plex-accountd {} runs, plexctl is {own}.", version.map_or("?", plain)),
                 "`systemctl --user restart plex-accountd` starts what is installed.",
             ),
         },
@@ -75,7 +80,7 @@ pub(super) fn daemon(patient: &Patient) -> Finding {
 }
 
 pub(super) async fn unit(patient: &Patient) -> Finding {
-    let Ok(bus) = &patient.bus else { return no_bus() };
+    let Some(bus) = &patient.bus else { return no_bus() };
     let Some(path) = unit_path(bus).await else {
         return Finding::skipped("This session has no systemd user manager.");
     };
@@ -109,13 +114,13 @@ pub(super) async fn unit(patient: &Patient) -> Finding {
             "`systemctl --user enable --now plex-accountd` starts it, now and at each login.",
         ),
         _ => Finding::wrong(
-            format!("systemd can't read the unit ({load})."),
+            format!("systemd can't read the unit ({}).", plain(&load)),
             "`systemctl --user status plex-accountd` says what is wrong with it.",
         ),
     }
 }
 
-async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
+pub(super) async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
     if !is_there(bus, SYSTEMD).await.ok()? {
         return None;
     }
@@ -126,7 +131,7 @@ async fn unit_path(bus: &Connection) -> Option<OwnedObjectPath> {
 }
 
 /// The daemon's process. None is started for this.
-async fn process(bus: &Connection) -> zbus::Result<u32> {
+pub(super) async fn process(bus: &Connection) -> zbus::Result<u32> {
     let name = BusName::try_from(BUS_NAME)?;
     Ok(DBusProxy::new(bus).await?.get_connection_unix_process_id(name).await?)
 }
@@ -150,33 +155,6 @@ fn config_in(words: &[u8]) -> Option<&Path> {
     })?;
     let file = file.or_else(|| words.next()).filter(|file| !file.is_empty())?;
     Some(Path::new(OsStr::from_bytes(file)))
-}
-
-/// What the kernel says of the daemon's process. (Its mounts can't be looked at from outside.)
-pub(super) async fn sandbox(patient: &Patient) -> Finding {
-    let Ok(bus) = &patient.bus else { return no_bus() };
-    let Ok(pid) = process(bus).await else {
-        return Finding::skipped("The daemon does not run.");
-    };
-    let Ok(status) = fs::read_to_string(format!("/proc/{pid}/status")) else {
-        return Finding::skipped("The daemon's process can't be looked at.");
-    };
-    let is = |key: &str, value: &str| {
-        status.lines().any(|line| line.strip_prefix(key).is_some_and(|rest| rest.trim() == value))
-    };
-    match (is("NoNewPrivs:", "1"), is("Seccomp:", "2")) {
-        (true, true) => {
-            Finding::good("No new privileges and a filter of system calls are in force.")
-        }
-        (false, false) => Finding::note(
-            "The daemon runs without a sandbox.",
-            "Started as a systemd unit it has one.",
-        ),
-        _ => Finding::note(
-            "A part of the daemon's sandbox is not in force.",
-            "`systemd-analyze --user security plex-accountd` lists its parts.",
-        ),
-    }
 }
 
 pub(super) fn no_bus() -> Finding {
