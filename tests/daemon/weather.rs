@@ -1,6 +1,7 @@
 //! plex.tv answers wrongly, hugely, slowly or not at all: what was known stays, the failure has a
 //! name, and when plex.tv is back all is well by itself.
 
+use std::io::Read;
 use std::net::TcpListener;
 
 use plex_accountd::view::ErrorName;
@@ -244,6 +245,34 @@ async fn a_login_at_a_port_that_never_answers() {
     assert!(sentence.contains("in time"), "{sentence}");
     assert_eq!(status(&account).await.0, "signed-out");
     assert_eq!(account.plex_tv().await.unwrap(), "unreachable");
+}
+
+#[tokio::test]
+async fn a_proxy_is_asked_but_for_hosts_that_are_excepted() {
+    for excepted in [false, true] {
+        let proxy = TcpListener::bind("127.0.0.1:0").unwrap();
+        let mut session = Session::at(Fake::start().await, "https://plex.invalid").await;
+        session.set("plextv.timeout", "\"2s\"");
+        session.set("login.poll_interval", "\"1s\"");
+        session.environment("HTTPS_PROXY", format!("http://{}", proxy.local_addr().unwrap()));
+        if excepted {
+            session.environment("NO_PROXY", "plex.invalid");
+        }
+        let _daemon = session.daemon().await;
+        let account = session.account().await;
+        let (name, _) = failure(account.start_login().await);
+        assert_eq!(name, ErrorName::PlexTvUnreachable);
+        proxy.set_nonblocking(true).unwrap();
+        match proxy.accept() {
+            Ok((mut stream, _)) => {
+                assert!(!excepted);
+                let mut request = [0; 32];
+                stream.read_exact(&mut request).unwrap();
+                assert_eq!(&request, b"CONNECT plex.invalid:443 HTTP/1.");
+            }
+            Err(_) => assert!(excepted),
+        }
+    }
 }
 
 #[tokio::test]
