@@ -2,10 +2,11 @@
 //! and a state folder, so that it survives whatever the machine does.
 //!
 //! Files: `client-id` (never removed by us), `token.json` (not there while a keyring holds the
-//! token), `login.json` (while a login waits; no other file has a secret), `account.json` (which store holds the token, whether it was refused,
-//! whether a sign-out is under way), `servers.json`. The folder has mode 0700, the files 0600; each
-//! is written beside its place, waited for, and renamed into it. A token that the unit gives goes
-//! before all of them; `servers-credential.json` is the list of its servers.
+//! token), `login.json` (while a login waits), and without a secret `account.json` (which store
+//! holds the token, whether it was refused, whether a sign-out is under way) and `servers.json`.
+//! The folder has mode 0700, the files 0600; each is written beside its place, waited for, and
+//! renamed into it. A token that the unit gives goes before all of them;
+//! `servers-credential.json` is the list of its servers.
 //!
 //! Calls have their turns in the order they come in, and each is finished before the next begins,
 //! even if its caller no longer waits for it. `order.rs` says in which order things are written.
