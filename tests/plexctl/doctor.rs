@@ -102,6 +102,11 @@ async fn each_fault_is_found_where_it_is() {
     let late = home(&format!("[plextv]\nbase_url = \"{late}\"\n"));
     assert_eq!(verdicts(&doctor(&bus, &late, "doctor --json").await.1)("clock"), "wrong");
 
+    // One cause is one thing wrong. (No resolver sends a name as long as this one.)
+    let nowhere = home(&format!("[plextv]\nbase_url = \"https://{}.example\"\n", "a".repeat(64)));
+    let found = verdicts(&doctor(&bus, &nowhere, "doctor --json").await.1);
+    assert_eq!((found("dns"), found("plex-tv")), ("wrong".to_owned(), "skipped".to_owned()));
+
     let (code, out) = doctor(
         &bus,
         &home("nonsense = 1\n[plextv]\nbase_url = \"http://127.0.0.1:1\"\n"),

@@ -80,6 +80,9 @@ fn proxied() -> bool {
 }
 
 pub(super) async fn plex_tv(patient: &Patient) -> Finding {
+    if !(patient.resolves.get() || proxied()) {
+        return Finding::skipped("Without its name plex.tv can't be asked.");
+    }
     let settings = config(patient).plextv;
     let timeout = settings.timeout.min(Duration::from_secs(10));
     let client = plex::builder().timeout(timeout).build();
