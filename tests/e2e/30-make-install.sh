@@ -16,7 +16,7 @@ user cp -a /bed/clone .
 
 ok 'make install tells the next step' has 'systemctl --user enable --now plex-accountd' make_ install
 ok 'systemd-analyze has nothing to say' equals '' \
-  user sh -c 'systemd-analyze --user verify plex-accountd.service 2>&1'
+  user sh -c 'PATH=$HOME/.local/bin:$PATH systemd-analyze --user verify plex-accountd.service 2>&1'
 ok 'a call starts the unit by D-Bus activation' equals signed-out login_state
 ok 'it is the one from home' has /home/tester/.local/bin/plex-accountd user systemctl --user show $UNIT -p ExecStart
 ok 'sign in' sign_in

@@ -119,7 +119,7 @@ not() {
 equals() {
   local want=$1 got
   shift
-  got=$("$@") || { echo "failed: $*"; return 1; }
+  got=$("$@") || { echo "failed: $*: $got"; return 1; }
   [ "$got" = "$want" ] || { echo "wanted '$want', got '$got'"; return 1; }
 }
 
