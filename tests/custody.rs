@@ -9,7 +9,7 @@ mod support;
 
 use std::{fs, sync::Arc, time::Duration};
 
-use keyring::{Keyring, Person, State};
+use keyring::{COLLECTION, Keyring, Person, State};
 use plex_accountd::{
     account::{Record, User},
     custody::{
@@ -307,4 +307,66 @@ async fn a_silent_keyring_is_a_fault_and_nothing_is_changed() {
     tokio::time::timeout(Duration::from_millis(200), custody.forget()).await.unwrap_err();
     custody.set_rejected(Some(3)).await.unwrap();
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, Some(3)));
+}
+
+/// As in `KeePassXC` with two databases: the default is whichever is open.
+#[tokio::test]
+async fn an_account_in_a_locked_collection_is_not_gone_because_another_one_is_the_default() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    let (mut running, _) = desk.start(TokenStore::Auto).await;
+    let before = desk.file("account.json");
+    (keyring.state().has_other, keyring.state().hides) = (true, true);
+    keyring.set_locked(true).await;
+    keyring.state().calls.clear();
+    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(of(running.forget().await), FaultOf::LockedKeyring);
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    assert_eq!(read, Found::Locked);
+    assert!(!keyring.was_asked("SearchItems"), "KeePassXC would ask for the password");
+    assert_eq!(desk.file("account.json"), before);
+
+    keyring.set_locked(false).await;
+    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
+    assert_eq!(desk.file("account.json"), before);
+    keyring.delete_all().await;
+    assert!(matches!(running.settle().await, Settled::Gone(_)));
+}
+
+#[tokio::test]
+async fn an_account_in_one_keyring_is_not_gone_because_another_has_taken_its_name() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    let (mut running, _) = desk.start(TokenStore::Auto).await;
+    let items = keyring.vanish().await;
+    let other = Keyring::start(&desk.bus, State { is_other: true, ..State::default() }).await;
+    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(of(running.forget().await), FaultOf::Keyring);
+    let (_, read) = desk.start(TokenStore::Auto).await;
+    let Found::Unreadable(fault) = read else { panic!("{read:?}") };
+    assert_eq!(fault.of, FaultOf::Keyring);
+    other.vanish().await;
+    let _keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
+    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
+}
+
+/// The record of an older version does not say where the item is.
+#[tokio::test]
+async fn the_collection_of_an_account_is_noted_when_it_is_next_found() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    let noted = desk.file("account.json").unwrap();
+    let path = desk.home.path().join(".local/state/plex-accountd/state/account.json");
+    let mut older: serde_json::Value = serde_json::from_str(&noted).unwrap();
+    assert_eq!(older.as_object_mut().unwrap().remove("collection").unwrap(), COLLECTION);
+    fs::write(&path, older.to_string()).unwrap();
+    assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
+    assert_eq!(desk.file("account.json").unwrap(), noted);
+
+    // Until then the default collection tells.
+    fs::write(&path, older.to_string()).unwrap();
+    keyring.delete_all().await;
+    assert!(matches!(desk.start(TokenStore::Auto).await.1, Found::Damaged(_)));
 }

@@ -52,12 +52,20 @@ impl Keeper {
             signed_in_at: record.signed_in_at,
             signing_out: false,
             keyring_residue: store == Kept::File && self.item_is_left(),
+            collection: self.account.collection.clone().filter(|_| self.item_is_left()),
         }
+    }
+
+    /// What it is to say of a record in this collection of the keyring's.
+    pub(super) fn right_in_keyring(&self, record: &Record, collection: Option<String>) -> Account {
+        Account { collection, ..self.right(Kept::SecretService, record) }
     }
 
     /// What it is to say when there is no account.
     pub(super) fn nothing(&self) -> Account {
-        Account { keyring_residue: self.item_is_left(), ..Account::default() }
+        let keyring_residue = self.item_is_left();
+        let collection = self.account.collection.clone().filter(|_| keyring_residue);
+        Account { keyring_residue, collection, ..Account::default() }
     }
 
     /// Whether the keyring has an item, or may have, once it is not the account's any more.
@@ -134,13 +142,23 @@ impl Keeper {
     /// The keyring has no item of ours that does not count (any more).
     pub(super) fn no_residue(&mut self) -> Result<(), StoreFault> {
         let signing_out = self.account.signing_out && self.account.store != Kept::None;
-        let account = Account { keyring_residue: false, signing_out, ..self.account.clone() };
+        let is_kept = self.account.store == Kept::SecretService;
+        let account = Account {
+            keyring_residue: false,
+            signing_out,
+            collection: self.account.collection.clone().filter(|_| is_kept),
+            ..self.account.clone()
+        };
         if account == self.account { Ok(()) } else { self.write_account(account) }
     }
 
     /// The keyring holds this account now, and from here on it counts.
-    pub(super) fn kept_in_keyring(&mut self, record: &Record) -> Result<(), StoreFault> {
-        let right = self.right(Kept::SecretService, record);
+    pub(super) fn kept_in_keyring(
+        &mut self,
+        record: &Record,
+        collection: Option<String>,
+    ) -> Result<(), StoreFault> {
+        let right = self.right_in_keyring(record, collection);
         if self.keeps_account() && self.account.store == Kept::SecretService {
             self.put_right(right);
         } else {
@@ -275,7 +293,8 @@ impl Keeper {
     pub(super) fn forget_rest(&mut self, keyring_residue: bool) {
         self.account_id = 0;
         self.adrift = false;
-        let note = Account { signing_out: true, keyring_residue, ..Account::default() };
+        let collection = self.account.collection.clone().filter(|_| keyring_residue);
+        let note = Account { signing_out: true, keyring_residue, collection, ..Account::default() };
         let rest = self
             .token
             .delete()

@@ -38,6 +38,10 @@ pub(super) struct Account {
     /// of an account that is to be forgotten. It is to be deleted, or replaced.
     #[serde(default)]
     pub(super) keyring_residue: bool,
+    /// The keyring's collection that the item was last seen in: the item is gone only if it is not
+    /// there, and not if another collection does not have it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) collection: Option<String>,
 }
 
 /// Which store holds the token.

@@ -166,8 +166,8 @@ impl Keeper {
     }
 
     /// The keyring holds this, as `account.json` says.
-    pub(super) fn found_in_keyring(&mut self, record: Record) -> Found {
-        let right = self.right(Kept::SecretService, &record);
+    pub(super) fn found_in_keyring(&mut self, record: Record, collection: Option<String>) -> Found {
+        let right = self.right_in_keyring(&record, collection);
         let rejected_since = right.rejected_since;
         self.put_right(right);
         self.drop_leftover();
@@ -176,6 +176,12 @@ impl Keeper {
         let found = Found::Account { record, storage: Storage::SecretService, rejected_since };
         self.adopt_client_id(&found);
         found
+    }
+
+    /// The keyring still holds it, in this collection.
+    pub(super) fn seen_in_keyring(&mut self, collection: Option<String>) {
+        self.put_right(Account { collection, ..self.account.clone() });
+        self.drop_leftover();
     }
 
     /// The keyring does not hold what `account.json` says it does; the sentence says so.

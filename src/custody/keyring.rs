@@ -15,6 +15,8 @@ pub(super) trait Keyring: Send + Sync + 'static {
     fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), Trouble>>;
     fn forget(&self, patience: Duration) -> Answer<'_, Result<(), Trouble>>;
     fn owners(&self) -> u32;
+    fn collection(&self) -> Option<String>;
+    fn set_collection(&self, collection: Option<String>);
 }
 
 impl Keyring for SecretService {
@@ -36,5 +38,13 @@ impl Keyring for SecretService {
 
     fn owners(&self) -> u32 {
         self.owners()
+    }
+
+    fn collection(&self) -> Option<String> {
+        self.collection()
+    }
+
+    fn set_collection(&self, collection: Option<String>) {
+        self.set_collection(collection);
     }
 }

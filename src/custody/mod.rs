@@ -137,6 +137,7 @@ impl Custody {
         };
         let login = start.keeper.kept_login(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
+        keyring.set_collection(start.keeper.account.collection.clone());
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));

@@ -79,7 +79,10 @@ impl Order {
             return Ok(found);
         }
         match self.keyring.look().await {
-            Looked::Account(record) => self.disk(|keeper| keeper.found_in_keyring(record)).await,
+            Looked::Account(record) => {
+                let collection = self.keyring.collection();
+                self.disk(|keeper| keeper.found_in_keyring(record, collection)).await
+            }
             Looked::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
             Looked::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
             Looked::Locked => Ok(Found::Locked),
@@ -144,7 +147,8 @@ impl Order {
             }
             return Err(trouble.into());
         }
-        self.disk(move |keeper| keeper.kept_in_keyring(&record)).await??;
+        let collection = self.keyring.collection();
+        self.disk(move |keeper| keeper.kept_in_keyring(&record, collection)).await??;
         Ok(Storage::SecretService)
     }
 
@@ -301,7 +305,8 @@ impl Order {
                 return Ok(moved);
             }
             Looked::Account(_) => {
-                self.disk(Keeper::drop_leftover).await?;
+                let collection = self.keyring.collection();
+                self.disk(|keeper| keeper.seen_in_keyring(collection)).await?;
                 return Ok(Settled::AsItWas);
             }
             Looked::Nothing if known => gone(),
@@ -332,12 +337,18 @@ impl Order {
         }
     }
 
+    /// Does something with the files; the keyring learns where they say that the item is.
     pub(super) async fn disk<T: Send + 'static>(
         &self,
         work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
     ) -> Result<T, StoreFault> {
-        let keeper = Arc::clone(&self.keeper);
-        let work = move || work(&mut keeper.lock().unwrap_or_else(PoisonError::into_inner));
+        let (keeper, keyring) = (Arc::clone(&self.keeper), Arc::clone(&self.keyring));
+        let work = move || {
+            let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
+            let done = work(&mut keeper);
+            keyring.set_collection(keeper.account.collection.clone());
+            done
+        };
         tokio::task::spawn_blocking(work).await.map_err(|_| stopping())
     }
 }

@@ -18,6 +18,8 @@ const NAME: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
 /// The default collection; not called `login`, as `KeePassXC`'s is not.
 pub const COLLECTION: &str = "/org/freedesktop/secrets/collection/people";
+/// Another one.
+pub const OTHER: &str = "/org/freedesktop/secrets/collection/other";
 const PROMPT: &str = "/org/freedesktop/secrets/prompt/p";
 
 /// What a person does with a prompt.
@@ -61,6 +63,11 @@ pub struct State {
     /// The alias `default` names nothing.
     pub no_default: bool,
     pub locked: bool,
+    /// There is another collection, open and empty, which is the default while the first is locked:
+    /// as in `KeePassXC` with two databases.
+    pub has_other: bool,
+    /// There is only that other one.
+    pub is_other: bool,
     /// While locked it lists nothing, as `KeePassXC`.
     pub hides: bool,
     pub person: Person,
@@ -94,6 +101,23 @@ pub enum Waiting {
 impl State {
     fn path(id: u32) -> OwnedObjectPath {
         format!("{COLLECTION}/{id}").try_into().unwrap()
+    }
+
+    fn default(&self) -> &'static str {
+        match self {
+            Self { no_default: true, .. } => "/",
+            Self { is_other: true, .. } | Self { has_other: true, locked: true, .. } => OTHER,
+            _ => COLLECTION,
+        }
+    }
+
+    /// `None`: there is no such collection.
+    fn is_locked(&self, collection: &str) -> Option<bool> {
+        match collection {
+            COLLECTION => (!self.is_other).then_some(self.locked),
+            OTHER => (self.is_other || self.has_other).then_some(false),
+            _ => None,
+        }
     }
 
     fn create(&mut self, item: Item) -> OwnedObjectPath {
@@ -256,12 +280,15 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
         }
         "Dismiss" => Ok(()),
         "ReadAlias" => {
-            let path = if state.lock().unwrap().no_default { "/" } else { COLLECTION };
+            let path = state.lock().unwrap().default();
             c.reply(h, &ObjectPath::try_from(path).unwrap()).await
         }
         "Get" => {
-            let locked = state.lock().unwrap().locked;
-            c.reply(h, &Variant::from(locked)).await
+            let locked = state.lock().unwrap().is_locked(&path);
+            match locked {
+                Some(locked) => c.reply(h, &Variant::from(locked)).await,
+                None => return error(c, h, "org.freedesktop.DBus.Error.UnknownObject").await,
+            }
         }
         "SearchItems" => {
             let wanted: HashMap<String, String> = body.deserialize().unwrap();

@@ -6,6 +6,9 @@
 //! time, and only [`SecretService::unlock`] asks a person on its own account. No collection is
 //! ever created.
 //!
+//! Keyrings have several collections, of which another may be the default tomorrow: an item counts
+//! as deleted only if the collection that it was last seen in is there, open, and without it.
+//!
 //! The secret is the record of `token.json`, as `application/json`, in the default collection. It
 //! crosses the bus as it is (algorithm "plain"): the session bus is a socket of the same user's,
 //! and whoever may listen on it may as well ask the keyring. Its copies on our side are zeroed,
@@ -24,7 +27,7 @@ use std::{
     collections::HashMap,
     fmt,
     sync::{
-        Arc,
+        Arc, Mutex as BlockingMutex, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -112,6 +115,8 @@ pub struct SecretService {
     link: Mutex<Option<Link>>,
     worth: Arc<Notify>,
     owners: Arc<AtomicU32>,
+    /// The collection that our item was last seen in.
+    collection: BlockingMutex<Option<String>>,
     /// Nobody wants kept any longer what a person is asked about.
     unwanted: Notify,
 }
@@ -142,6 +147,7 @@ impl SecretService {
             link: Mutex::new(None),
             worth: Arc::default(),
             owners: Arc::default(),
+            collection: BlockingMutex::default(),
             unwanted: Notify::new(),
         }
     }
@@ -178,10 +184,15 @@ impl SecretService {
     pub async fn look(&self) -> Looked {
         let looked = within(PATIENCE, async {
             let connection = self.connection().await?;
-            look(&connection).await
+            look(&connection, self.collection()).await
         });
         match looked.await {
-            Ok(looked) => looked,
+            Ok((looked, collection)) => {
+                if collection.is_some() {
+                    self.set_collection(collection);
+                }
+                looked
+            }
             Err(Trouble::Locked) => Looked::Locked,
             Err(Trouble::Absent(why)) => Looked::Absent(why),
             Err(Trouble::Declined(why) | Trouble::Refused(why) | Trouble::Silent(why)) => {
@@ -199,7 +210,8 @@ impl SecretService {
         let (connection, before, session, item, prompt) = within(PATIENCE, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let (before, _) = search(&connection, &service).await?;
+            let default = Place::of(&connection, &service, None).await?;
+            let (before, _) = default.search(&service).await?;
             let (session, item, prompt) = create(&connection, &service, record).await?;
             Ok((connection, before, session, item, prompt))
         })
@@ -219,7 +231,9 @@ impl SecretService {
         };
         drop(session);
         let is_new = !before.contains(&item);
-        within(PATIENCE, confirm(&connection, &item, is_new, record)).await
+        within(PATIENCE, confirm(&connection, &item, is_new, record)).await?;
+        self.set_collection(collection_of(&item));
+        Ok(())
     }
 
     async fn ask_wanted(
@@ -239,8 +253,8 @@ impl SecretService {
         self.unwanted.notify_waiters();
     }
 
-    /// Asks the person to unlock what is ours. Takes [`PATIENCE`] at most, and [`PROMPT_PATIENCE`]
-    /// more where there is a person to be asked.
+    /// Asks the person to unlock the default collection, or what is ours. Takes [`PATIENCE`] at
+    /// most, and [`PROMPT_PATIENCE`] more where there is a person to be asked.
     pub async fn unlock(&self) -> Unlocked {
         match self.try_unlock().await {
             Ok(unlocked) => unlocked,
@@ -256,7 +270,7 @@ impl SecretService {
             let shut = if is_locked(&connection, &collection).await? {
                 vec![collection]
             } else {
-                search(&connection, &service).await?.1
+                service.search_items(&HashMap::from(ATTRIBUTES)).await?.1
             };
             if shut.is_empty() {
                 return Ok(None);
@@ -281,12 +295,13 @@ impl SecretService {
         within(patience, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let (open, shut) = search(&connection, &service).await?;
+            let place = Place::of(&connection, &service, self.collection()).await?;
+            let (open, shut) = place.search(&service).await?;
             if !shut.is_empty() {
                 return Err(Trouble::Locked);
             }
             if open.is_empty() {
-                default_collection(&service).await?;
+                place.has_nothing()?;
             }
             for item in open {
                 delete(&connection, item, patience).await?;
@@ -309,6 +324,16 @@ impl SecretService {
     /// How often the keyring came, went or was replaced since we listen.
     pub fn owners(&self) -> u32 {
         self.owners.load(Ordering::Relaxed)
+    }
+
+    /// The collection that our item was last stored or found in, as far as is known.
+    pub fn collection(&self) -> Option<String> {
+        self.collection.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Says where our item is, if anywhere: what an earlier [`collection`](Self::collection) said.
+    pub fn set_collection(&self, collection: Option<String>) {
+        *self.collection.lock().unwrap_or_else(PoisonError::into_inner) = collection;
     }
 
     /// Our connection, opened if need be.
@@ -368,44 +393,97 @@ async fn is_locked(connection: &Connection, path: &OwnedObjectPath) -> Result<bo
     Ok(collection(connection, path).await?.locked().await?)
 }
 
-/// Our items, unlocked ones and locked ones. Not searched for while the default collection is
-/// locked: `KeePassXC` would ask the person for its password then, or list none.
-async fn search(
-    connection: &Connection,
-    service: &ServiceProxy<'_>,
-) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), Trouble> {
-    if let Some(default) = some(service.read_alias("default").await?)
-        && is_locked(connection, &default).await?
-    {
-        return Err(Trouble::Locked);
-    }
-    Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
+/// The path of the collection that an item is in: by the specification, all but the last part.
+fn collection_of(item: &OwnedObjectPath) -> Option<String> {
+    let (collection, _) = item.as_str().rsplit_once('/')?;
+    (!collection.is_empty()).then(|| collection.to_owned())
 }
 
-async fn look(connection: &Connection) -> Result<Looked, Trouble> {
+/// Where our item is to be found, if it is not deleted.
+struct Place {
+    /// The collection that it was last seen in, else the default one; `None`: there is none.
+    collection: Option<OwnedObjectPath>,
+    is_locked: bool,
+    /// It was seen in a collection that is not there now.
+    is_away: bool,
+}
+
+impl Place {
+    async fn of(
+        connection: &Connection,
+        service: &ServiceProxy<'_>,
+        seen_in: Option<String>,
+    ) -> Result<Self, Trouble> {
+        let is_away = seen_in.is_some();
+        if let Some(Ok(path)) = seen_in.map(OwnedObjectPath::try_from) {
+            match is_locked(connection, &path).await {
+                Ok(is_locked) => {
+                    return Ok(Self { collection: Some(path), is_locked, is_away: false });
+                }
+                Err(Trouble::Refused(_)) => {} // no such object
+                Err(trouble) => return Err(trouble),
+            }
+        }
+        let collection = some(service.read_alias("default").await?);
+        let is_locked = match &collection {
+            Some(path) => is_locked(connection, path).await?,
+            None => false,
+        };
+        Ok(Self { collection, is_locked, is_away })
+    }
+
+    /// No item was found: whether that is certain.
+    fn has_nothing(&self) -> Result<(), Trouble> {
+        if self.is_away {
+            return Err(Trouble::elsewhere());
+        }
+        self.collection.as_ref().map(drop).ok_or_else(Trouble::no_default)
+    }
+
+    /// Our items, unlocked ones and locked ones. Not searched for while the collection that they
+    /// should be in is locked: `KeePassXC` would ask the person for its password then, or list
+    /// none.
+    async fn search(
+        &self,
+        service: &ServiceProxy<'_>,
+    ) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), Trouble> {
+        if self.is_locked {
+            return Err(Trouble::Locked);
+        }
+        Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
+    }
+}
+
+/// Also returns the collection that the account is in.
+async fn look(
+    connection: &Connection,
+    seen_in: Option<String>,
+) -> Result<(Looked, Option<String>), Trouble> {
     let service = ServiceProxy::new(connection).await?;
-    let (open, shut) = search(connection, &service).await?;
+    let place = Place::of(connection, &service, seen_in).await?;
+    let (open, shut) = place.search(&service).await?;
     if open.is_empty() {
         if !shut.is_empty() {
-            return Ok(Looked::Locked);
+            return Ok((Looked::Locked, None));
         }
-        default_collection(&service).await?;
-        return Ok(Looked::Nothing);
+        place.has_nothing()?;
+        return Ok((Looked::Nothing, None));
     }
-    let mut best: Option<Record> = None;
+    let mut best: Option<(Record, Option<String>)> = None;
     let (mut damaged, mut newer) = (0, false);
-    for read in secrets(connection, &service, &open).await? {
+    for (item, read) in secrets(connection, &service, &open).await? {
         match read {
             Ok(record) => {
-                if best.as_ref().is_none_or(|best| best.signed_in_at < record.signed_in_at) {
-                    best = Some(record);
+                if best.as_ref().is_none_or(|(best, _)| best.signed_in_at < record.signed_in_at) {
+                    best = Some((record, collection_of(&item)));
                 }
             }
             Err(Bad::Damaged) => damaged += 1,
             Err(Bad::Newer) => newer = true,
         }
     }
-    Ok(match best {
+    let (best, collection) = best.unzip();
+    let looked = match best {
         Some(record) => Looked::Account(record),
         None if newer => Looked::Silent(format!(
             "The item \"{LABEL}\" in the keyring was written by a newer plex-accountd: use that \
@@ -420,7 +498,8 @@ async fn look(connection: &Connection) -> Result<Looked, Trouble> {
              password manager"
         )),
         None => Looked::Locked,
-    })
+    };
+    Ok((looked, collection.flatten()))
 }
 
 /// What is in these items, as far as the keyring gives it out.
@@ -428,7 +507,7 @@ async fn secrets(
     connection: &Connection,
     service: &ServiceProxy<'_>,
     items: &[OwnedObjectPath],
-) -> Result<Vec<Result<Record, Bad>>, Trouble> {
+) -> Result<Vec<(OwnedObjectPath, Result<Record, Bad>)>, Trouble> {
     type Secret<'a> = (ObjectPath<'a>, &'a [u8], &'a [u8], &'a str);
 
     let session = Session::open(connection, service).await?;
@@ -436,12 +515,11 @@ async fn secrets(
     let body = reply.body();
     let secrets: HashMap<ObjectPath<'_>, Secret<'_>> = body.deserialize()?;
     Ok(secrets
-        .values()
-        .map(|(_, _, value, _)| {
-            if value.len() > LARGEST {
-                return Err(Bad::Damaged);
-            }
-            form::read_token(value)
+        .iter()
+        .map(|(item, (_, _, value, _))| {
+            let read =
+                if value.len() > LARGEST { Err(Bad::Damaged) } else { form::read_token(value) };
+            (item.to_owned().into(), read)
         })
         .collect())
 }
@@ -478,7 +556,7 @@ async fn confirm(
 ) -> Result<(), Trouble> {
     let service = ServiceProxy::new(connection).await?;
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
-    if !matches!(&read[..], [Ok(read)] if read == record) {
+    if !matches!(&read[..], [(_, Ok(read))] if read == record) {
         // One that was there before may be the account's, and be read better another time.
         if is_new && !read.is_empty() {
             // It must not be found by the next start in the place of a good one elsewhere.

@@ -45,6 +45,14 @@ impl Trouble {
         )
     }
 
+    pub(super) fn elsewhere() -> Self {
+        Self::Absent(
+            "The collection of the keyring that your Plex sign-in is in is not open now: open it \
+             in your password manager, or sign in again"
+                .into(),
+        )
+    }
+
     pub(super) fn slow(patience: Duration) -> Self {
         Self::Silent(format!(
             "The keyring did not answer within {} s: look whether it is waiting for you, or \

@@ -105,4 +105,10 @@ impl Keyring for Ring {
     fn owners(&self) -> u32 {
         self.vault.lock().unwrap().owners
     }
+
+    fn collection(&self) -> Option<String> {
+        Some("/a/collection".into())
+    }
+
+    fn set_collection(&self, _: Option<String>) {}
 }
