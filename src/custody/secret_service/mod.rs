@@ -35,7 +35,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex, Notify},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy, proxy};
 
@@ -62,6 +62,10 @@ const ATTRIBUTES: [(&str, &str); 2] =
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// For a person to answer a prompt.
 pub const PROMPT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A person has this much less for a prompt than there is for the whole of a deletion, so that it is
+/// known whether they or the keyring did not answer.
+const PROMPT_MARGIN: Duration = Duration::from_millis(100);
 
 /// Largest secret read, in bytes: a token has at most 4 KiB.
 const LARGEST: usize = 64 * 1024;
@@ -287,11 +291,13 @@ impl SecretService {
         })
     }
 
-    /// Deletes every item of ours; none is no error. Takes `patience` at most.
+    /// Deletes every item of ours; none is no error. Takes `patience` at most; a person who is asked
+    /// and does not answer until then has declined.
     ///
     /// Nothing was changed after [`Trouble::Locked`] and [`Trouble::Absent`]. After the others
     /// [`look`](Self::look) tells what is left.
     pub async fn forget(&self, patience: Duration) -> Result<(), Trouble> {
+        let latest = Instant::now() + patience.saturating_sub(PROMPT_MARGIN);
         within(patience, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
@@ -304,7 +310,7 @@ impl SecretService {
                 place.has_nothing()?;
             }
             for item in open {
-                delete(&connection, item, patience).await?;
+                delete(&connection, item, latest).await?;
             }
             Ok(())
         })
@@ -560,7 +566,7 @@ async fn confirm(
         // One that was there before may be the account's, and be read better another time.
         if is_new && !read.is_empty() {
             // It must not be found by the next start in the place of a good one elsewhere.
-            delete(connection, item.clone(), PATIENCE).await?;
+            delete(connection, item.clone(), Instant::now() + PATIENCE).await?;
         }
         return Err(Trouble::Refused(
             "The keyring did not give back what it was given to keep: look at it in your password \
@@ -571,7 +577,7 @@ async fn confirm(
     let (open, _) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
     for other in open.into_iter().filter(|other| other != item) {
         // It is the older one, so it does no harm for now.
-        if let Err(trouble) = delete(connection, other, PATIENCE).await {
+        if let Err(trouble) = delete(connection, other, Instant::now() + PATIENCE).await {
             tracing::debug!(%trouble, "an older item stays in the keyring");
         }
     }
@@ -581,12 +587,18 @@ async fn confirm(
 async fn delete(
     connection: &Connection,
     item: OwnedObjectPath,
-    patience: Duration,
+    latest: Instant,
 ) -> Result<(), Trouble> {
     let item = ItemProxy::builder(connection).path(item).build().await?;
     match some(item.delete().await?) {
         None => Ok(()),
-        Some(prompt) => match prompt::answer(connection, prompt, patience).await? {
+        Some(prompt) => match prompt::answer(
+            connection,
+            prompt,
+            latest.saturating_duration_since(Instant::now()),
+        )
+        .await?
+        {
             Ended::Agreed(_) => Ok(()),
             Ended::Dismissed => Err(Trouble::Declined(format!(
                 "The keyring was not allowed to delete the item \"{LABEL}\": answer its question \
