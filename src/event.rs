@@ -262,6 +262,8 @@ pub enum Effect {
     Store(Record),
     /// Forget the account on disk; the note "signing out" stays until [`Effect::EndSignOut`].
     Forget,
+    /// Forget it once more where that failed, but ask nobody who declined it.
+    ForgetAgain,
     /// Remove the note "signing out".
     EndSignOut,
     /// Keep on disk that plex.tv refuses the token since then, or does no longer.

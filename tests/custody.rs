@@ -370,3 +370,37 @@ async fn the_collection_of_an_account_is_noted_when_it_is_next_found() {
     keyring.delete_all().await;
     assert!(matches!(desk.start(TokenStore::Auto).await.1, Found::Damaged(_)));
 }
+
+/// Away: they are asked once until the keyring is unlocked anew, not at each change.
+#[tokio::test]
+async fn a_deletion_that_nobody_answers_is_not_asked_for_again_and_again() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    (keyring.state().asks, keyring.state().person) = (true, Person::Away);
+    let prompts =
+        |keyring: &Keyring| keyring.state().calls.iter().filter(|call| *call == "Prompt").count();
+    // What is left over from a move to the file.
+    let (mut custody, _) = desk.start(TokenStore::File).await;
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    for _ in 0..2 {
+        assert_eq!(custody.settle().await, Settled::AsItWas);
+    }
+    assert_eq!(prompts(&keyring), 1);
+    keyring.set_locked(true).await;
+    assert_eq!(custody.settle().await, Settled::AsItWas);
+    keyring.set_locked(false).await;
+    keyring.state().person = Person::Agrees;
+    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert!(keyring.state().items.is_empty());
+
+    // What is left over from a sign-out.
+    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    (keyring.state().asks, keyring.state().person) = (true, Person::Away);
+    keyring.state().calls.clear();
+    assert_eq!(of(custody.forget().await), FaultOf::Declined);
+    assert_eq!(of(custody.forget_again().await), FaultOf::Declined);
+    assert_eq!(prompts(&keyring), 1);
+    keyring.state().person = Person::Agrees;
+    custody.forget().await.unwrap();
+}

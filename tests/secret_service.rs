@@ -258,6 +258,19 @@ async fn of_two_items_the_newer_counts_and_the_next_store_leaves_one() {
 }
 
 #[tokio::test]
+async fn an_older_item_that_cannot_be_deleted_makes_no_failure_of_what_was_kept() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    let twin = keyring.state().items[&1].clone();
+    keyring.state().items.insert(99, twin);
+    keyring.hang("Delete");
+    let (stored, took) = in_vain(&keyring, "Delete", secrets.store(&record(6))).await;
+    assert_eq!(stored, Ok(()));
+    assert!(took < PATIENCE * 2, "{took:?}");
+    assert_eq!(secrets.look().await, Looked::Account(record(6)));
+}
+
+#[tokio::test]
 async fn a_keyring_that_asks_before_it_keeps_or_deletes_is_waited_for() {
     let bus = PrivateBus::start();
     let (keyring, secrets) = with_account(&bus).await;

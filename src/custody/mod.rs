@@ -196,6 +196,16 @@ impl Custody {
         self.turn(move |mut order| async move { order.forget(seen, latest).await }).await
     }
 
+    /// [`forget`](Self::forget) once more, where nobody waits for it: fails at once if a person
+    /// declined it, unless the keyring was unlocked anew since or is another.
+    pub async fn forget_again(&mut self) -> Result<(), StoreFault> {
+        let declined = self.turn(|order| async move { Ok(order.declined_deletion()) }).await?;
+        match declined {
+            Some(why) => Err(StoreFault::declined(why)),
+            None => self.forget().await,
+        }
+    }
+
     /// Removes the note of the sign-out, after the token was revoked or could not be.
     pub async fn signed_out(&mut self) -> Result<(), StoreFault> {
         self.turn(|mut order| async move { order.signed_out().await }).await

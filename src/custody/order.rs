@@ -214,9 +214,18 @@ impl Order {
                 "The keyring did not answer in time, and nothing was changed: look whether it is \
                  waiting for you, and try again",
             ),
-            Err(trouble) => trouble.into(),
+            Err(trouble) => {
+                self.note_declined(&trouble, None);
+                trouble.into()
+            }
         };
         self.disk(move |keeper| keeper.take_note_back(before, fault)).await?
+    }
+
+    /// Why a person is not to be asked again whether an item may be deleted.
+    pub(super) fn declined_deletion(&self) -> Option<String> {
+        let declined = self.declined.as_ref().filter(|declined| declined.sign_in.is_none());
+        declined.map(|declined| declined.why.clone())
     }
 
     pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {

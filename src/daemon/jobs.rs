@@ -22,6 +22,7 @@ pub(super) enum Job {
     Store(Record),
     /// Not after this time: nobody would be told.
     Forget(Instant),
+    ForgetAgain,
     EndSignOut,
     KeepRejected(Option<u64>),
     Remember(Remembered, bool),
@@ -55,6 +56,7 @@ pub(super) async fn keep(
                 let slow = || StoreFault::disk("The token's store did not answer in time");
                 Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
             }
+            Job::ForgetAgain => Incoming::Event(Event::Forgotten(custody.forget_again().await)),
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
             Job::Say(say) => Incoming::Say(say),
             Job::Done(asked) => {

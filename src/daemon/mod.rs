@@ -506,6 +506,7 @@ impl Owner {
                     self.keyring.withdraw_prompt();
                     self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
                 }
+                Effect::ForgetAgain => self.job(Job::ForgetAgain),
                 Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
@@ -601,7 +602,12 @@ impl Owner {
         // are for what the token's fate depends on.
         let is_vital = matches!(
             job,
-            Job::Store(_) | Job::Forget(_) | Job::EndSignOut | Job::Read | Job::KeepLogin(_)
+            Job::Store(_)
+                | Job::Forget(_)
+                | Job::ForgetAgain
+                | Job::EndSignOut
+                | Job::Read
+                | Job::KeepLogin(_)
         );
         let stores = matches!(job, Job::Store(_));
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {

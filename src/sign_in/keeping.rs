@@ -120,7 +120,7 @@ impl SignIn {
         match &self.held {
             Held::Locked => self.read_store(turn),
             Held::Unknown if by_keyring => self.read_store(turn),
-            Held::Nothing if self.residue => turn.push(Effect::Forget),
+            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
             Held::Pending | Held::Unknown | Held::Nothing | Held::Token { .. } => {}
         }
     }
@@ -285,7 +285,7 @@ impl SignIn {
                 self.store_held(turn);
             }
             Held::Token { .. } => {}
-            Held::Nothing if self.residue => turn.push(Effect::Forget),
+            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
             Held::Nothing => self.store.retry = None,
         }
     }

@@ -492,7 +492,7 @@ impl World {
                     self.newest = Some(record.token.expose().to_owned());
                     self.jobs.push_back(Job::Store(record));
                 }
-                Effect::Forget => self.jobs.push_back(Job::Forget),
+                Effect::Forget | Effect::ForgetAgain => self.jobs.push_back(Job::Forget),
                 Effect::ReadStore => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Tell(notice) => self.told(notice),

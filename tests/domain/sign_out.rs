@@ -11,7 +11,7 @@ use plex_accountd::{
 use crate::player::*;
 
 fn forgets(effect: &Effect) -> bool {
-    matches!(effect, Effect::Forget)
+    matches!(effect, Effect::Forget | Effect::ForgetAgain)
 }
 
 fn revokes(effect: &Effect) -> bool {

@@ -35,7 +35,7 @@ use std::{
 
 use tokio::{
     sync::{Mutex, Notify},
-    time::timeout,
+    time::{Instant, timeout},
 };
 use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy, proxy};
 
@@ -62,6 +62,10 @@ const ATTRIBUTES: [(&str, &str); 2] =
 pub const PATIENCE: Duration = Duration::from_secs(10);
 /// For a person to answer a prompt.
 pub const PROMPT_PATIENCE: Duration = Duration::from_secs(60);
+
+/// A person has this much less for a prompt than there is for the whole of a deletion, so that it
+/// is known whether they or the keyring did not answer.
+const PROMPT_MARGIN: Duration = Duration::from_millis(100);
 
 /// Largest secret read, in bytes: a token has at most 4 KiB.
 const LARGEST: usize = 64 * 1024;
@@ -202,8 +206,8 @@ impl SecretService {
     }
 
     /// Keeps an account in the default collection, in the place of any other, and reads it back
-    /// before it says so. Takes [`PATIENCE`] at most for each of writing and reading back, and
-    /// [`PROMPT_PATIENCE`] more where the keyring wants to ask the person first.
+    /// before it says so. Takes [`PATIENCE`] at most for each of writing, reading back and deleting
+    /// older items, and [`PROMPT_PATIENCE`] more where the keyring wants to ask the person first.
     ///
     /// After [`Trouble::Silent`] the account may be kept or not; the one before may be, too.
     pub async fn store(&self, record: &Record) -> Result<(), Trouble> {
@@ -231,8 +235,21 @@ impl SecretService {
         };
         drop(session);
         let is_new = !before.contains(&item);
-        within(PATIENCE, confirm(&connection, &item, is_new, record)).await?;
+        let (is_right, is_there) = within(PATIENCE, read_back(&connection, &item, record)).await?;
+        if !is_right {
+            // One that was there before may be the account's, and be read better another time.
+            if is_new && is_there {
+                // It must not be found by the next start in the place of a good one elsewhere.
+                let latest = Instant::now() + PATIENCE - PROMPT_MARGIN;
+                within(PATIENCE, delete(&connection, item, latest)).await?;
+            }
+            return Err(Trouble::unlike());
+        }
         self.set_collection(collection_of(&item));
+        // The others are older, so they do no harm for now.
+        if let Err(trouble) = within(PATIENCE, delete_others(&connection, &item)).await {
+            tracing::debug!(%trouble, "an older item stays in the keyring");
+        }
         Ok(())
     }
 
@@ -287,11 +304,13 @@ impl SecretService {
         })
     }
 
-    /// Deletes every item of ours; none is no error. Takes `patience` at most.
+    /// Deletes every item of ours; none is no error. Takes `patience` at most; a person who is asked
+    /// and does not answer until then has declined.
     ///
     /// Nothing was changed after [`Trouble::Locked`] and [`Trouble::Absent`]. After the others
     /// [`look`](Self::look) tells what is left.
     pub async fn forget(&self, patience: Duration) -> Result<(), Trouble> {
+        let latest = Instant::now() + patience.saturating_sub(PROMPT_MARGIN);
         within(patience, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
@@ -304,7 +323,7 @@ impl SecretService {
                 place.has_nothing()?;
             }
             for item in open {
-                delete(&connection, item, patience).await?;
+                delete(&connection, item, latest).await?;
             }
             Ok(())
         })
@@ -547,33 +566,24 @@ async fn create(
     Ok((session, item, prompt))
 }
 
-/// Reads a new item back; once it is right, it is made the only one.
-async fn confirm(
+/// Whether an item is what it was to be, and whether it is there at all.
+async fn read_back(
     connection: &Connection,
     item: &OwnedObjectPath,
-    is_new: bool,
     record: &Record,
-) -> Result<(), Trouble> {
+) -> Result<(bool, bool), Trouble> {
     let service = ServiceProxy::new(connection).await?;
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
-    if !matches!(&read[..], [(_, Ok(read))] if read == record) {
-        // One that was there before may be the account's, and be read better another time.
-        if is_new && !read.is_empty() {
-            // It must not be found by the next start in the place of a good one elsewhere.
-            delete(connection, item.clone(), PATIENCE).await?;
-        }
-        return Err(Trouble::Refused(
-            "The keyring did not give back what it was given to keep: look at it in your password \
-             manager, or set token.store to \"file\""
-                .into(),
-        ));
-    }
+    let is_right = matches!(&read[..], [(_, Ok(read))] if read == record);
+    Ok((is_right, !read.is_empty()))
+}
+
+/// Makes an item the only one of ours.
+async fn delete_others(connection: &Connection, item: &OwnedObjectPath) -> Result<(), Trouble> {
+    let service = ServiceProxy::new(connection).await?;
     let (open, _) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
     for other in open.into_iter().filter(|other| other != item) {
-        // It is the older one, so it does no harm for now.
-        if let Err(trouble) = delete(connection, other, PATIENCE).await {
-            tracing::debug!(%trouble, "an older item stays in the keyring");
-        }
+        delete(connection, other, Instant::now() + PATIENCE).await?;
     }
     Ok(())
 }
@@ -581,12 +591,18 @@ async fn confirm(
 async fn delete(
     connection: &Connection,
     item: OwnedObjectPath,
-    patience: Duration,
+    latest: Instant,
 ) -> Result<(), Trouble> {
     let item = ItemProxy::builder(connection).path(item).build().await?;
     match some(item.delete().await?) {
         None => Ok(()),
-        Some(prompt) => match prompt::answer(connection, prompt, patience).await? {
+        Some(prompt) => match prompt::answer(
+            connection,
+            prompt,
+            latest.saturating_duration_since(Instant::now()),
+        )
+        .await?
+        {
             Ended::Agreed(_) => Ok(()),
             Ended::Dismissed => Err(Trouble::Declined(format!(
                 "The keyring was not allowed to delete the item \"{LABEL}\": answer its question \

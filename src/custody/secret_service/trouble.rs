@@ -53,6 +53,14 @@ impl Trouble {
         )
     }
 
+    pub(super) fn unlike() -> Self {
+        Self::Refused(
+            "The keyring did not give back what it was given to keep: look at it in your password \
+             manager, or set token.store to \"file\""
+                .into(),
+        )
+    }
+
     pub(super) fn slow(patience: Duration) -> Self {
         Self::Silent(format!(
             "The keyring did not answer within {} s: look whether it is waiting for you, or \
