@@ -133,6 +133,8 @@ struct World {
     told: HashSet<String>,
     /// …or that they come and go.
     unsteady: HashSet<String>,
+    /// Online again after people were told that they are offline, and not told yet.
+    late: HashSet<String>,
     /// What was told of these was taken away: because they are steady, or muted.
     withdrawn: HashSet<String>,
     last_call: CallId,
@@ -171,6 +173,7 @@ impl World {
             silent: HashMap::new(),
             told: HashSet::new(),
             unsteady: HashSet::new(),
+            late: HashSet::new(),
             withdrawn: HashSet::new(),
             last_call: 0,
             tokens: 0,
@@ -400,12 +403,14 @@ impl World {
 
         self.check_servers(&before, &after);
         self.take_effects();
-        for said in [&mut self.told, &mut self.unsteady] {
+        for said in [&mut self.told, &mut self.unsteady, &mut self.late] {
             said.retain(|id| after.servers.iter().any(|server| server.server.id == *id));
         }
         for server in after.servers.iter().filter(|server| server.state == State::Online) {
-            if !self.unsteady.contains(&server.server.id) {
-                self.told.remove(&server.server.id);
+            let id = &server.server.id;
+            if !self.unsteady.contains(id) && self.told.remove(id) {
+                // It is told now or, with others, when a look is over; or not, by the settings.
+                self.late.insert(id.clone());
             }
         }
         let shown = format!("{after:?}");
@@ -499,6 +504,7 @@ impl World {
                 Effect::WithdrawServerNotice(id) => drop(self.withdrawn.insert(id)),
                 Effect::WithdrawServerNotices => {
                     self.told.clear();
+                    self.late.clear();
                     self.unsteady.clear();
                 }
                 _ => {}
@@ -529,11 +535,13 @@ impl World {
         };
         for id in gone {
             let settled = self.unsteady.remove(&id);
+            self.late.remove(&id);
             assert!(self.told.insert(id) || settled, "offline was told twice");
         }
         for id in back {
             self.unsteady.remove(&id);
-            assert!(self.told.remove(&id), "back, and nobody was told that it was offline");
+            let was_told = self.told.remove(&id) || self.late.remove(&id);
+            assert!(was_told, "back, and nobody was told that it was offline");
         }
     }
 
