@@ -22,16 +22,22 @@ use url::Url;
 /// Status, payload (a file of tests/fixtures/made), and the class as a PIN's poll and as anything
 /// else.
 #[rustfmt::skip]
-const ANSWERS: [(u16, &str, Class, Class); 19] = [
+const ANSWERS: [(u16, &str, Class, Class); 24] = [
     (401, "error_401_1001.json",          Class::BadToken,    Class::BadToken),
     (401, "error_401_1001.xml",           Class::BadToken,    Class::BadToken),
     (401, "error_single_string.json",     Class::BadToken,    Class::BadToken),
+    // The status alone counts, whatever the number or the body.
+    (401, "error_401_1029_verification_code.json", Class::BadToken, Class::BadToken),
+    (401, "error_401_1031_ip_failures.json", Class::BadToken, Class::BadToken),
+    (401, "error_pms_401.html",           Class::BadToken,    Class::BadToken),
     (422, "error_422_invalid_token.xml",  Class::BadToken,    Class::BadToken),
+    (422, "error_1097_jwk_missing.json",  Class::Refused,     Class::Refused),
     (422, "error_two_entries.json",       Class::Refused,     Class::Refused),
     (403, "error_403_1041_home_pin.json", Class::Refused,     Class::Refused),
     (400, "error_400_1000_no_client_identifier.json", Class::Refused, Class::Refused),
     (404, "error_404_1020.json",          Class::PinGone,     Class::Refused),
     (404, "error_404_1020.xml",           Class::PinGone,     Class::Refused),
+    (404, "error_404_1020_no_status.json", Class::PinGone,    Class::Refused),
     (410, "error_410_removed_endpoint.xml", Class::PinGone,   Class::Refused),
     (429, "error_429_1003.json",          Class::RateLimited, Class::RateLimited),
     (498, "error_empty_list.json",        Class::Refused,     Class::Refused),
