@@ -91,21 +91,9 @@ unset XDG_CONFIG_HOME XDG_STATE_HOME STATE_DIRECTORY NOTIFY_SOCKET WATCHDOG_USEC
 unset http_proxy https_proxy all_proxy HTTP_PROXY HTTPS_PROXY ALL_PROXY
 mkdir -m 700 "$XDG_RUNTIME_DIR" "$HOME"
 
-# A bus that activates nothing: a keyring or a notification server of this machine has no part in
-# this, and a second gnome-keyring-daemon would get no name.
-cat > "$tmp/bus.conf" << CONF
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=$tmp/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-CONF
-dbus-daemon --config-file="$tmp/bus.conf" --nofork --nopidfile > "$tmp/bus.log" 2>&1 &
+# A gnome-keyring-daemon that this bus had activated would leave no name for the one that is timed.
+dbus-daemon --config-file=tests/support/bus.conf --address="unix:path=$tmp/bus" --nofork --nopidfile \
+  > "$tmp/bus.log" 2>&1 &
 bus=$!
 pids+=("$bus")
 export DBUS_SESSION_BUS_ADDRESS=unix:path=$tmp/bus

@@ -148,22 +148,8 @@ export DBUS_SYSTEM_BUS_ADDRESS=unix:path=$tmp/no-system-bus
 
 SECONDS=0
 say 'A session bus, a stand-in for plex.tv and a place for notifications'
-cat > "$tmp/bus.conf" << XML
-<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path=$tmp/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-</busconfig>
-XML
-start bus dbus-daemon --config-file="$tmp/bus.conf" --nofork --nopidfile --nosyslog \
-  --print-address=1
+start bus dbus-daemon --config-file=tests/support/bus.conf --address="unix:path=$tmp/bus" \
+  --nofork --nopidfile --nosyslog --print-address=1
 until_ok 10 'the session bus' grep -q '^unix:' "$tmp/bus.log"
 export DBUS_SESSION_BUS_ADDRESS=unix:path=$tmp/bus
 

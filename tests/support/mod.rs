@@ -19,31 +19,9 @@ impl PrivateBus {
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the bus");
-        let config = folder.path().join("bus.conf");
-        std::fs::write(
-            &config,
-            format!(
-                r#"<!DOCTYPE busconfig PUBLIC "-//freedesktop//DTD D-Bus Bus Configuration 1.0//EN"
- "http://www.freedesktop.org/standards/dbus/1.0/busconfig.dtd">
-<busconfig>
-  <type>session</type>
-  <listen>unix:path={}/bus</listen>
-  <auth>EXTERNAL</auth>
-  <policy context="default">
-    <allow send_destination="*" eavesdrop="true"/>
-    <allow eavesdrop="true"/>
-    <allow own="*"/>
-  </policy>
-  <limit name="max_replies_per_connection">50000</limit>
-</busconfig>
-"#,
-                folder.path().display()
-            ),
-        )
-        .expect("the bus's configuration");
         let mut daemon = Command::new("dbus-daemon")
-            .arg("--config-file")
-            .arg(&config)
+            .arg(concat!("--config-file=", env!("CARGO_MANIFEST_DIR"), "/tests/support/bus.conf"))
+            .arg(format!("--address=unix:path={}/bus", folder.path().display()))
             .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
