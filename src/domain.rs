@@ -334,10 +334,9 @@ impl Domain {
         turn.push(Effect::WithdrawServerNotices);
     }
 
-    /// A server was asked. What one look finds is told together; a list that comes meanwhile tells
-    /// it, too.
+    /// A server was asked. What one look finds is told together.
     fn looked(&mut self, turn: &mut Turn<'_>) {
-        if !self.presence.is_looking() {
+        if !self.presence.is_looking(turn.now.boot) {
             self.tell(false, turn);
         }
     }
@@ -381,7 +380,11 @@ impl Domain {
             if listed.good {
                 self.sign_in.ask_missing_name(turn);
             }
-            self.tell(listed.good, turn);
+            if !self.presence.is_looking(turn.now.boot) {
+                self.tell(listed.good, turn);
+            } else if listed.good {
+                self.remember(false, turn); // the look tells it
+            }
         }
         if self.may_ask() {
             self.refresh.show(turn.now);

@@ -71,8 +71,15 @@ impl Known {
         }
     }
 
-    /// Takes in a row that names this server. Returns whether anything to be seen changed.
-    pub(super) fn describe(&mut self, entry: Entry, listed: Listed, turn: &Turn<'_>) -> bool {
+    /// Takes in a row that names this server; `may_confirm`: the list may confirm an absence whose
+    /// grace time is over. Returns whether anything to be seen changed.
+    pub(super) fn describe(
+        &mut self,
+        entry: Entry,
+        listed: Listed,
+        may_confirm: bool,
+        turn: &Turn<'_>,
+    ) -> bool {
         let mut changed = false;
         let server = if listed.good {
             entry.server
@@ -106,7 +113,7 @@ impl Known {
             }
             Some(false) if listed.complete => {
                 let confirmed = self.absence.is_some_and(|absence| {
-                    (absence.overdue || listed.started >= absence.confirm_at)
+                    (absence.overdue || may_confirm && listed.started >= absence.confirm_at)
                         && self.was_probed_in_vain(absence.confirm_at, turn.settings)
                 });
                 if confirmed || self.view.state == State::Offline {

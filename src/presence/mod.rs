@@ -36,6 +36,9 @@ use crate::{
 /// Probes under way at once, as far as we ask for them; more wait here.
 const PROBES: usize = 32;
 
+/// What one look finds is told together, unless it lasts longer than this.
+const LOOK: Duration = Duration::from_secs(30);
+
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Remembered {
@@ -91,6 +94,8 @@ pub struct Presence {
     next_due: Boot,
     /// Numbers probes.
     probes: u64,
+    /// When the first probe of those under way began.
+    look_began: Boot,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -154,6 +159,7 @@ impl Presence {
             no_news: reason,
             next_due: now,
             probes: 0,
+            look_began: now,
             changed: true,
         }
     }
@@ -224,7 +230,11 @@ impl Presence {
 
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
-        let free = PROBES.saturating_sub(self.under_way());
+        let under_way = self.under_way();
+        if under_way == 0 {
+            self.look_began = turn.now.boot;
+        }
+        let free = PROBES.saturating_sub(under_way);
         let due = |known: &&mut Known| known.wants_probe(turn.now.boot, turn.settings);
         for known in self.servers.iter_mut().filter(due).take(free) {
             self.probes += 1;
@@ -235,10 +245,11 @@ impl Presence {
         }
     }
 
-    /// Whether servers are being asked.
+    /// Whether servers are being asked, and not for so long that what is known already should be
+    /// told.
     #[must_use]
-    pub fn is_looking(&self) -> bool {
-        self.under_way() > 0
+    pub fn is_looking(&self, now: Boot) -> bool {
+        self.under_way() > 0 && now.since(self.look_began) < LOOK
     }
 
     fn under_way(&self) -> usize {
@@ -282,6 +293,8 @@ impl Presence {
     pub fn listed(&mut self, entries: Vec<Entry>, listed: Listed, turn: &mut Turn<'_>) {
         self.no_news = listed.no_news();
         self.next_due = listed.next_due;
+        // Servers that went together are called offline together, by one list.
+        let may_confirm = !self.is_any_unasked(listed.started, turn.settings);
         let mut index = None;
         let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
         let mut old: Vec<Option<Known>> =
@@ -290,7 +303,7 @@ impl Presence {
             let known = take_known(&mut old, position, &entry.server.id, &mut index);
             self.changed |= known.is_none();
             let mut known = known.unwrap_or_else(|| Known::new(&entry, listed, turn));
-            self.changed |= known.describe(entry, listed, turn);
+            self.changed |= known.describe(entry, listed, may_confirm, turn);
             next.push(known);
         }
         for mut known in old.into_iter().flatten() {
@@ -349,7 +362,13 @@ impl Presence {
     pub fn wants_confirmation(&self, turn: &Turn<'_>) -> bool {
         let over = |at: Boot| at <= turn.now.boot;
         self.confirmations(turn.settings).any(|(at, probed)| over(at) && probed)
-            && !self.confirmations(turn.settings).any(|(at, probed)| over(at) && !probed)
+            && !self.is_any_unasked(turn.now.boot, turn.settings)
+    }
+
+    /// Whether the grace time of an absence was over by then, and its server has not been asked
+    /// since.
+    fn is_any_unasked(&self, by: Boot, settings: &Settings) -> bool {
+        self.confirmations(settings).any(|(at, probed)| at <= by && !probed)
     }
 
     /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.

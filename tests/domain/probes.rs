@@ -162,6 +162,29 @@ fn one_list_confirms_all_that_went_together() {
 }
 
 #[test]
+fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
+    let rows = |presence| ["a", "b", "c", "d"].map(|id| reachable(id, presence));
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows(true)));
+    p.probed(&answers());
+    p.next_lists(complete(&rows(false)));
+    p.take();
+    p.wait(60);
+    let mut probes = p.probes();
+    for (id, number) in probes.split_off(1) {
+        p.happens(Event::Probed { id, number, probed: silent() });
+    }
+    p.ask_refresh();
+    p.lists(complete(&rows(false)));
+    assert_eq!(p.is("b"), BY_PLEX_TV);
+    assert_eq!(p.notices(), []);
+    p.probed(&silent());
+    p.lists(complete(&rows(false)));
+    assert_eq!(p.is("b"), OFFLINE);
+    assert_eq!(p.notices().len(), 1, "of all four");
+}
+
+#[test]
 fn what_one_look_finds_back_is_told_as_one() {
     let ids = ["a", "b", "c", "d"];
     let names =
@@ -181,6 +204,51 @@ fn what_one_look_finds_back_is_told_as_one() {
     p.probed(&answers());
     assert_eq!(p.is("d"), BY_PROBE);
     assert_eq!(p.notices(), Notice::back(names(&ids)));
+}
+
+/// Four servers are offline, are asked again, and one is there; its name is in the notice, once
+/// there is one.
+fn one_of_four_is_back() -> (Player, Vec<(String, u64)>) {
+    let rows = |presence| ["a", "b", "c", "d"].map(|id| reachable(id, presence));
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows(true)));
+    p.probed(&answers());
+    p.next_lists(complete(&rows(false)));
+    p.take();
+    p.wait(60);
+    p.probed(&silent());
+    p.lists(complete(&rows(false)));
+    p.take();
+    p.wait(30);
+    let mut probes = p.probes();
+    let (id, number) = probes.remove(0);
+    p.happens(Event::Probed { id, number, probed: answers() });
+    assert_eq!(p.is("a"), BY_PROBE);
+    assert_eq!(p.notices(), []);
+    (p, probes)
+}
+
+#[test]
+fn a_list_that_comes_amid_a_look_does_not_split_those_that_are_back_together() {
+    let (mut p, _) = one_of_four_is_back();
+    p.ask_refresh(); // which begins the look anew
+    let rows = ["a", "b", "c", "d"].map(|id| reachable(id, id == "b"));
+    let refresh = p.refresh().unwrap();
+    p.happens(Event::ListsAnswered { refresh, lists: complete(&rows), no_route: false });
+    assert_eq!(p.is("b"), BY_PLEX_TV);
+    assert!(p.remembered().is_some(), "the list is kept meanwhile");
+    p.probed(&answers());
+    let notices = p.notices();
+    assert!(matches!(&*notices, [Notice::ManyBack { servers }] if servers.len() == 4));
+}
+
+#[test]
+fn a_look_that_drags_on_keeps_nothing_back() {
+    let (mut p, mut probes) = one_of_four_is_back();
+    p.wait(30);
+    let (id, number) = probes.remove(0);
+    p.happens(Event::Probed { id, number, probed: silent() });
+    assert_eq!(p.notices(), Notice::back(vec![("a".into(), "Name of a".into())]));
 }
 
 #[test]
