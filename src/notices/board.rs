@@ -6,74 +6,14 @@ use std::collections::BTreeSet;
 
 use zbus::message::Sequence;
 
-use super::text::{self, Text};
+use super::about::{About, Button, Member, Word, members};
+use super::text;
 use crate::notice::{Click, Notice};
-use crate::view::LoginOffer;
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
 /// oldest is forgotten, which costs it its replacement and, where it still waits for a
 /// notification server, its showing.
 const MOST: usize = 64;
-
-/// What a notification is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum About {
-    /// The account: there is one such notification at most, the latest word.
-    Account {
-        text: Text,
-        /// It asks for a new sign-in.
-        lost: bool,
-    },
-    /// The login under way.
-    Login(LoginOffer),
-    /// plex.tv itself: one at most, likewise.
-    PlexTv { back: bool },
-    /// Servers that went offline together, and what became of each.
-    Servers(Vec<Member>),
-}
-
-/// A server in a notification.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Member {
-    id: String,
-    name: String,
-    word: Word,
-    /// People have seen that it went offline.
-    told: bool,
-}
-
-/// What is said of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Word {
-    /// It is offline.
-    Offline,
-    /// It keeps coming and going.
-    Unsteady,
-    /// It is back.
-    Back,
-}
-
-/// How a notification looks.
-#[derive(Debug, PartialEq, Eq)]
-pub(super) struct Look {
-    pub(super) text: Text,
-    /// Urgency normal; else low.
-    pub(super) matters: bool,
-    pub(super) buttons: &'static [Button],
-    pub(super) category: Option<&'static str>,
-}
-
-/// A button of a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Button {
-    SignIn,
-    /// Does what a click on the notification itself does, too.
-    Link,
-    /// Does what a click on the notification itself does.
-    Open,
-    Mute,
-    Never,
-}
 
 /// Where a notification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -416,114 +356,6 @@ impl Entry {
             Place::Waiting => None,
         }
     }
-}
-
-impl About {
-    fn is_account(&self) -> bool {
-        matches!(self, Self::Account { .. })
-    }
-
-    fn is_login(&self) -> bool {
-        matches!(self, Self::Login(_))
-    }
-
-    fn is_plex_tv(&self) -> bool {
-        matches!(self, Self::PlexTv { .. })
-    }
-
-    pub(super) fn look(&self) -> Look {
-        match self {
-            Self::Account { text, lost } => Look {
-                text: text.clone(),
-                matters: *lost,
-                buttons: if *lost { &[Button::SignIn] } else { &[] },
-                category: None,
-            },
-            Self::Login(offer) => Look {
-                text: text::login(offer),
-                matters: true,
-                buttons: &[Button::Link],
-                category: None,
-            },
-            Self::PlexTv { back } => Look {
-                text: text::plex_tv(*back),
-                matters: false,
-                buttons: &[],
-                category: Some(category(*back)),
-            },
-            Self::Servers(members) => {
-                let names = |word| -> Vec<&str> {
-                    members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
-                };
-                let (back, offline) = (names(Word::Back), names(Word::Offline));
-                let unsteady = names(Word::Unsteady);
-                let news = members.iter().any(|m| !m.is_back() && !m.told);
-                let matters = news || back.is_empty();
-                let text = match (back.as_slice(), offline.as_slice()) {
-                    ([], []) => text::unsteady(&unsteady),
-                    ([_, ..], [_, ..]) if news => text::night(&back, &offline),
-                    _ => text::servers(&back, &offline),
-                };
-                Look {
-                    text: match unsteady.as_slice() {
-                        [_, ..] if unsteady.len() < members.len() => {
-                            text::and_unsteady(text, &unsteady)
-                        }
-                        _ => text,
-                    },
-                    matters,
-                    buttons: match members.as_slice() {
-                        [only] if !only.is_back() => &[Button::Open, Button::Mute, Button::Never],
-                        _ => &[Button::Open],
-                    },
-                    category: Some(category(!matters)),
-                }
-            }
-        }
-    }
-}
-
-fn category(back: bool) -> &'static str {
-    if back { "network.connected" } else { "network.disconnected" }
-}
-
-impl Button {
-    /// What it is called between us and the notification server.
-    pub(super) fn key(self) -> &'static str {
-        match self {
-            Self::SignIn => "signin",
-            Self::Link => "link",
-            Self::Open => "open",
-            Self::Mute => "mute",
-            Self::Never => "never",
-        }
-    }
-
-    fn answers_to(self, key: &str) -> bool {
-        self.key() == key || self.is_main() && key == DEFAULT
-    }
-
-    /// A click on the notification itself does the same.
-    pub(super) fn is_main(self) -> bool {
-        matches!(self, Self::Open | Self::Link)
-    }
-}
-
-/// The key of a click on the notification itself: the specification's.
-pub(super) const DEFAULT: &str = "default";
-
-impl Member {
-    fn new(id: String, name: String, word: Word) -> Self {
-        Self { id, name, word, told: word == Word::Back }
-    }
-
-    fn is_back(&self) -> bool {
-        self.word == Word::Back
-    }
-}
-
-fn members(servers: Vec<(String, String)>, word: Word) -> Vec<Member> {
-    servers.into_iter().map(|(id, name)| Member::new(id, name, word)).collect()
 }
 
 /// Takes a server out of the list; its name.

@@ -15,7 +15,8 @@ use zbus::names::{BusName, MemberName};
 use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::Order;
-use super::board::{Board, DEFAULT, Look, Step};
+use super::about::{DEFAULT, Look};
+use super::board::{Board, Step};
 use super::foreign::escaped;
 use super::{quiet, text};
 use crate::notice::{Click, QuietHours};

@@ -17,6 +17,7 @@
 //!
 //! In quiet hours notices about servers wait likewise, for one timer by the wall clock.
 
+mod about;
 mod board;
 mod desk;
 mod foreign;

@@ -1,7 +1,7 @@
 //! Every sentence of a notification, in one place, so that a translation has one place to go.
 //! Sentences are whole, with names put in; none is glued together from pieces.
 
-use super::board::Button;
+use super::about::Button;
 use super::foreign::{isolated, sentence};
 use crate::notice::Notice;
 use crate::view::LoginOffer;
