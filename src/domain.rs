@@ -79,6 +79,12 @@ impl Domain {
         }
     }
 
+    /// The servers (ids) that people were told are offline, and not that they are back.
+    #[must_use]
+    pub fn told_offline(&self) -> BTreeSet<String> {
+        self.presence.told_offline().collect()
+    }
+
     /// The unit gives the token: there is nothing to be signed in to or out of.
     pub fn token_is_given(&mut self) {
         self.sign_in.token_is_given();

@@ -8,6 +8,7 @@ use plex_accountd::{
     daemon::{CALLS, Daemon, Ended, Setup},
     dbus::{NameError, Service},
     logging,
+    notices::Notices,
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -111,7 +112,12 @@ fn main() -> ExitCode {
         Err(sentence) => return failed(&sentence),
     };
     let config_path = path;
-    let setup = Setup { config, config_path, config_must_exist: must_exist, opened, log };
+    let notices_file = Notices::default_file();
+    if notices_file.is_none() {
+        debug!("no runtime directory: notices on the screen are not known after a restart");
+    }
+    let setup =
+        Setup { config, config_path, config_must_exist: must_exist, notices_file, opened, log };
     let code = runtime.block_on(run(setup));
     // A name look-up that hangs must not hold up the end.
     runtime.shutdown_background();

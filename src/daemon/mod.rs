@@ -45,6 +45,8 @@ const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 pub struct Setup {
     /// The settings.
     pub config: Config,
+    /// Where to note what notices are shown.
+    pub notices_file: Option<PathBuf>,
     /// Where to read them again.
     pub config_path: Option<PathBuf>,
     /// The file was named on the command line, so it must be there.
@@ -80,6 +82,7 @@ pub struct Daemon {
     config_path: Option<PathBuf>,
     config_must_exist: bool,
     log: logging::Handle,
+    notices_file: Option<PathBuf>,
     client_id: String,
     client: Client,
     custody: Custody,
@@ -101,7 +104,7 @@ impl Daemon {
     /// Puts the parts together. Nothing is asked or told yet.
     #[must_use]
     pub fn new(setup: Setup) -> Self {
-        let Setup { config, config_path, config_must_exist, opened, log } = setup;
+        let Setup { config, config_path, config_must_exist, notices_file, opened, log } = setup;
         let Opened { custody, client_id, found, remembered, list_of, given, login, complaints } =
             opened;
         for complaint in complaints {
@@ -128,6 +131,7 @@ impl Daemon {
             config_path,
             config_must_exist,
             log,
+            notices_file,
             client_id,
             custody,
             page,
@@ -186,6 +190,9 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&owner.view)),
         ]);
         owner.notices.set_quiet_hours(owner.config.notifications.quiet_hours);
+        if let Some(file) = self.notices_file {
+            owner.notices.keep_in(file, owner.domain.told_offline());
+        }
         if let (Some(login), Some(url)) = (owner.domain.login(), &self.page) {
             owner.open_page(login, Some(url)).await;
         }

@@ -1,18 +1,23 @@
 //! What a notification is about, and how it looks.
 
+use serde::{Deserialize, Serialize};
+
 use super::text::{self, Text};
 use crate::view::LoginOffer;
 
-/// What a notification is about.
-#[derive(Clone, Debug, PartialEq, Eq)]
+/// What a notification is about. What is on the desktop is kept across a restart but for its text,
+/// which is not needed any more.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum About {
     /// The account: there is one such notification at most, the latest word.
     Account {
+        #[serde(skip)]
         text: Text,
         /// It asks for a new sign-in.
         lost: bool,
     },
-    /// The login under way.
+    /// The login under way. It has a code, which is never written.
+    #[serde(skip)]
     Login(LoginOffer),
     /// plex.tv itself: one at most, likewise.
     PlexTv { back: bool },
@@ -21,17 +26,18 @@ pub(super) enum About {
 }
 
 /// A server in a notification.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Member {
     pub(super) id: String,
     pub(super) name: String,
     pub(super) word: Word,
     /// People have seen that it went offline.
+    #[serde(skip)]
     pub(super) told: bool,
 }
 
 /// What is said of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) enum Word {
     /// It is offline.
     Offline,

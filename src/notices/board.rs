@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use zbus::message::Sequence;
 
 use super::about::{About, Button, Member, Word, members};
+use super::kept::Shown;
 use super::text;
 use crate::notice::{Click, Notice};
 
@@ -78,6 +79,27 @@ impl Board {
     /// Something waits for the end of the quiet hours.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
+    }
+
+    /// What is on the desktop.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let shown = |e: &Entry| Some(Shown { id: e.number()?, about: e.about.clone() });
+        self.entries.iter().filter_map(shown).collect()
+    }
+
+    /// What was put on the desktop before a restart and is there still. What it says of servers
+    /// that are not `told` is taken away: nobody would be told that they are back.
+    pub(super) fn take_up(&mut self, shown: Vec<Shown>, told: &BTreeSet<String>) -> Vec<Step> {
+        let mut untold = BTreeSet::new();
+        for Shown { id, about } in shown {
+            if let About::Servers(members) = &about {
+                let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
+                untold.extend(gone.map(|m| m.id.clone()));
+            }
+            // Any word of its end comes later.
+            self.put_up(about, id, Sequence::default());
+        }
+        untold.iter().flat_map(|id| self.withdraw_server(id)).collect()
     }
 
     /// A notification is on the desktop.

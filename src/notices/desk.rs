@@ -18,11 +18,13 @@ use super::Order;
 use super::about::{DEFAULT, Look};
 use super::board::{Board, Step};
 use super::foreign::escaped;
+use super::kept::{Keeper, Kept, Shown, ShownBy};
 use super::{quiet, text};
 use crate::notice::{Click, QuietHours};
 use crate::timer::Alarm;
 
 const SERVER: &str = "org.freedesktop.Notifications";
+const BUS: &str = "org.freedesktop.DBus";
 const PATH: &str = "/org/freedesktop/Notifications";
 /// Our desktop entry and icon; the application's name for people is in the entry, this one is for
 /// desktops that don't read it.
@@ -37,6 +39,7 @@ const PATIENCE: Duration = Duration::from_secs(30);
 /// ask any more.
 pub(super) async fn work(
     address: Option<String>,
+    mut keeper: Keeper,
     mut orders: mpsc::Receiver<Order>,
     mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
@@ -81,6 +84,13 @@ pub(super) async fn work(
                     Some(Order::Tell(notice)) => {
                         board.plan(notice, quiet_until(&hours).is_some())
                     }
+                    Some(Order::TakeUp(kept, told)) => {
+                        let shown = still_shown(&mut desk, address.as_deref(), kept);
+                        match timeout(PATIENCE, shown).await {
+                            Ok(Ok(shown)) => board.take_up(shown, &told),
+                            _ => Vec::new(),
+                        }
+                    }
                     Some(Order::WithdrawAccount) => board.withdraw_account(),
                     Some(Order::WithdrawLogin) => board.withdraw_login(),
                     Some(Order::WithdrawServers) => board.withdraw_servers(),
@@ -96,8 +106,23 @@ pub(super) async fn work(
             Ok(Err(error)) => debug!(%error, "no notification shown"),
             Err(_) => debug!("the notification server does not answer"),
         }
+        if let Some(desk) = &desk {
+            keeper.keep(&desk.shown_by, board.shown());
+        }
         unsaid.send_replace(board.unsaid());
     }
+}
+
+/// What is still on the desktop of what was shown before a restart: all of it, as far as can be
+/// known, where the notification server is the same. Its signals are heard from here on.
+async fn still_shown(
+    desk: &mut Option<Desk>,
+    address: Option<&str>,
+    kept: Kept,
+) -> zbus::Result<Vec<Shown>> {
+    let desk = desk.insert(Desk::open(address).await?);
+    desk.find_server().await?;
+    Ok(if desk.shown_by == kept.shown_by { kept.shown } else { Vec::new() })
 }
 
 /// The end of the quiet hours that are now.
@@ -295,6 +320,8 @@ struct Desk {
     signals: Signals,
     /// `None` while not asked.
     capabilities: Option<Capabilities>,
+    /// The notification server that answered last; without a name while none has.
+    shown_by: ShownBy,
 }
 
 /// What the notification server can do.
@@ -318,9 +345,9 @@ impl Desk {
             MatchRule::builder().msg_type(Type::Signal).path(PATH).interface(SERVER).build()?;
         let owner = MatchRule::builder()
             .msg_type(Type::Signal)
-            .sender("org.freedesktop.DBus")
+            .sender(BUS)
             .path("/org/freedesktop/DBus")
-            .interface("org.freedesktop.DBus")
+            .interface(BUS)
             .member("NameOwnerChanged")
             .add_arg(SERVER)
             .build()?;
@@ -328,7 +355,19 @@ impl Desk {
             MessageStream::for_match_rule(server, &connection, None).await?,
             MessageStream::for_match_rule(owner, &connection, None).await?,
         );
-        Ok(Self { connection, signals, capabilities: None })
+        let bus = connection.server_guid().to_string();
+        let shown_by = ShownBy { bus, name: String::new() };
+        Ok(Self { connection, signals, capabilities: None, shown_by })
+    }
+
+    /// Learns which notification server runs; an error where none does.
+    async fn find_server(&mut self) -> zbus::Result<()> {
+        let reply = self
+            .connection
+            .call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetNameOwner", &SERVER)
+            .await?;
+        self.shown_by.name = reply.body().deserialize()?;
+        Ok(())
     }
 
     async fn capabilities(&mut self) -> zbus::Result<Capabilities> {
@@ -359,7 +398,7 @@ impl Desk {
     }
 
     /// Sends a notification; returns its number and the place of the answer among all messages.
-    async fn notify(&self, n: &Notification, replaces: u32) -> zbus::Result<(u32, Sequence)> {
+    async fn notify(&mut self, n: &Notification, replaces: u32) -> zbus::Result<(u32, Sequence)> {
         let hints: HashMap<&str, Variant<'_>> = n.hints.iter().map(Into::into).collect();
         let reply = self
             .call(
@@ -376,6 +415,9 @@ impl Desk {
                 ),
             )
             .await?;
+        if let Some(sender) = reply.header().sender() {
+            sender.as_str().clone_into(&mut self.shown_by.name);
+        }
         Ok((reply.body().deserialize()?, reply.recv_position()))
     }
 

@@ -16,21 +16,27 @@
 //! have been told waits, as long as it is true, until the bus says that one has come.
 //!
 //! In quiet hours notices about servers wait likewise, for one timer by the wall clock.
+//!
+//! What is shown outlives a restart of ours (`kept.rs`), where the notification server leaves it on
+//! the screen.
 
 mod about;
 mod board;
 mod desk;
 mod foreign;
+mod kept;
 mod quiet;
 mod text;
 
 use std::collections::BTreeSet;
+use std::path::PathBuf;
 
 use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tracing::debug;
 
+use self::kept::{Keeper, Kept};
 use crate::notice::{Click, Notice, QuietHours};
 
 /// Notices that wait for a slow notification server; more are dropped.
@@ -40,6 +46,8 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 enum Order {
     Tell(Notice),
+    /// What was shown before a restart; the servers that are told to be offline.
+    TakeUp(Kept, BTreeSet<String>),
     WithdrawAccount,
     WithdrawLogin,
     WithdrawServers,
@@ -54,6 +62,8 @@ pub struct Notices {
     clicks: mpsc::UnboundedSender<Click>,
     /// Another bus than the session's.
     address: Option<String>,
+    /// Where it is noted what is shown.
+    file: Option<PathBuf>,
     /// When notices about servers are held back.
     quiet_hours: watch::Sender<Option<QuietHours>>,
     /// The servers of which there is something to say that nobody has seen.
@@ -70,6 +80,7 @@ impl Notices {
         Self {
             clicks,
             address: None,
+            file: None,
             quiet_hours: watch::Sender::new(None),
             unsaid: watch::Sender::default(),
             orders: None,
@@ -83,6 +94,27 @@ impl Notices {
         let mut this = Self::new(clicks);
         this.address = Some(address.into());
         this
+    }
+
+    /// Where that is noted: in the user's runtime directory. `None` where there is none.
+    #[must_use]
+    pub fn default_file() -> Option<PathBuf> {
+        let folder = PathBuf::from(std::env::var_os("XDG_RUNTIME_DIR")?);
+        folder.is_absolute().then(|| folder.join("plex-accountd/notices.json"))
+    }
+
+    /// Notes in this file what is shown, and takes up what was shown before a restart if it is
+    /// there still: it is replaced and withdrawn, and its buttons work, like what is told from now
+    /// on. `told` are the servers (ids) that people were told are offline, and not that they are
+    /// back.
+    ///
+    /// Must be called within a tokio runtime, and before anything is told.
+    pub fn keep_in(&mut self, file: PathBuf, told: BTreeSet<String>) {
+        let kept = Kept::read(&file);
+        self.file = Some(file);
+        if let Some(kept) = kept {
+            self.start(Order::TakeUp(kept, told));
+        }
     }
 
     /// From now on notices about servers are held back in these hours, or never. What was held
@@ -160,6 +192,7 @@ impl Notices {
         self.orders = Some(orders);
         let work = desk::work(
             self.address.clone(),
+            Keeper::new(self.file.clone()),
             receiver,
             self.quiet_hours.subscribe(),
             self.clicks.clone(),

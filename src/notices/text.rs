@@ -10,7 +10,7 @@ use crate::view::LoginOffer;
 const NAMED: usize = 5;
 
 /// What a notification says. Neither part carries markup.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Text {
     /// One line.
     pub(super) summary: String,

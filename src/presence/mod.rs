@@ -181,6 +181,12 @@ impl Presence {
         Remembered { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
 
+    /// The servers (ids) that people were told are offline, and not that they are back.
+    pub fn told_offline(&self) -> impl Iterator<Item = String> {
+        let told = self.servers.iter().filter(|known| known.telling.told_offline);
+        told.map(|known| known.view.server.id.clone())
+    }
+
     /// What to show.
     #[must_use]
     pub fn views(&self) -> Vec<Arc<ServerView>> {

@@ -80,6 +80,50 @@ async fn what_was_told_is_told_once_and_what_happened_meanwhile_is_told() {
 }
 
 #[tokio::test]
+async fn a_notice_that_stays_on_the_screen_is_ours_after_a_restart() {
+    let mut session = Session::signed_in().await;
+    session.environment("XDG_RUNTIME_DIR", session.folder().to_owned());
+    session.set("refresh.interval", "\"1s\"");
+    session.set("presence.grace", "\"0s\"");
+    let names = ["Attic", "Cellar", "Loft"];
+    let servers = names.map(|name| json!({ "id": name.to_lowercase(), "name": name }));
+    session.fake.servers(servers).await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    let (daemon, account, _watch) = session.daemon_with_servers().await;
+    let mut ids = Vec::new();
+    for id in ["attic", "cellar", "loft"] {
+        session.fake.order("presence", json!({ "id": id, "present": false })).await;
+        ids.push(desktop.told().await.id);
+    }
+    kept(&session, |kept| kept.contains("Loft")).await;
+    daemon.stop().await;
+
+    // It is replaced, its buttons work, it is withdrawn.
+    session.fake.order("presence", json!({ "id": "attic", "present": true })).await;
+    let daemon = session.daemon().await;
+    let back = desktop.told().await;
+    assert_eq!((back.seen().0.as_str(), back.replaces), ("Attic is back", ids[0]));
+    desktop.click(ids[1], "never").await;
+    assert_eq!(desktop.asked_to_close().await, ids[1]);
+    account.mute_server("loft", u64::MAX).await.unwrap();
+    assert_eq!(desktop.asked_to_close().await, ids[2]);
+    assert!(desktop.pending().is_none(), "nothing is repeated");
+    daemon.kill().await;
+
+    // Another notification server has other numbers.
+    desktop.vanish().await;
+    let mut desktop = Server::start(&session.bus, Manner::Markup).await;
+    session.fake.order("presence", json!({ "id": "attic", "present": false })).await;
+    let daemon = session.daemon().await;
+    let offline = desktop.told().await;
+    assert_eq!((offline.seen().0.as_str(), offline.replaces), ("Attic is offline", 0));
+    // With the last notice what is kept of it goes.
+    desktop.close(offline.id).await;
+    kept(&session, str::is_empty).await;
+    daemon.stop().await;
+}
+
+#[tokio::test]
 async fn a_muted_server_is_not_told() {
     let mut session = Session::signed_in().await;
     session.set("refresh.interval", "\"1s\"");
@@ -208,6 +252,17 @@ fn hours(from: i64, to: i64) -> String {
         then.strftime("%H:%M").to_string()
     };
     format!("\"{}-{}\"", time(from), time(to))
+}
+
+/// Until what is kept of the notices on the screen is like that; no file is empty.
+async fn kept(session: &Session, fits: impl Fn(&str) -> bool) {
+    let path = session.folder().join("plex-accountd/notices.json");
+    soon("the runtime directory", async {
+        while !fits(&std::fs::read_to_string(&path).unwrap_or_default()) {
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+    })
+    .await;
 }
 
 /// Until the disk says that nobody has seen what was told of a server, or does no longer.

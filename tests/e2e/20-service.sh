@@ -77,6 +77,8 @@ ok 'the account is still there' equals signed-in login_state
 ok 'plex.tv is reached' account Refresh
 ok 'home is out of its hands' \
   has 'Read-only file system' root nsenter --target "$(pid)" --mount touch /home/tester/x
+ok 'its runtime directory is not' \
+  root nsenter --target "$(pid)" --mount touch "$(user sh -c 'echo $XDG_RUNTIME_DIR')/plex-accountd/x"
 ok 'the account can be written' account SignOut
 ok 'and is' equals signed-out login_state
 

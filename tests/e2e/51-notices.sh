@@ -90,7 +90,7 @@ with_buttons() {
 
 boot
 cp "$BED/examples/browser.sh" "$BED_SHARE/"
-for name in Attic Barn Cellar Den Garage Hall Kitchen Loft Office Porch; do
+for name in Attic Barn Cellar Den Garage Hall Kitchen Loft Office Porch Shed Yard; do
   printf '[[server]]\nid = "%s"\nname = "%s"\nprobe = "up"\n' $name $name
 done > "$BED_SHARE/servers.toml"
 crowd=$(printf '"Box%02d" ' {1..30})
@@ -114,11 +114,31 @@ grace = "1s"
 login = false'
 desktop xfce4-notifyd
 ok 'sign in' sign_in
-ok 'forty servers, all online' within 20 equals '["online"]' states
+ok 'forty-two servers, all online' within 20 equals '["online"]' states
 
 # --- xfce4-notifyd
 
 with_buttons xfce4-notifyd 82 225 368 31 Attic Barn Cellar Den
+
+# The daemon is restarted while a notice is on the screen.
+restart() { ok 'the daemon is restarted' user systemctl --user restart $UNIT; }
+ok 'Shed goes' goes Shed
+ok 'it is on the screen' within 5 on_screen xfce4-notifyd
+restart
+ok 'and still is' on_screen xfce4-notifyd
+ok 'a click on Mute for 8 hours' user /bed/desktop.sh click xfce4-notifyd 225 -31
+ok 'does so' within 5 muted_for_8_hours Shed
+ok 'and takes the notice away' within 5 not on_screen xfce4-notifyd
+ok 'Yard goes' goes Yard
+ok 'it is on the screen' within 5 on_screen xfce4-notifyd
+restart
+ok 'Yard is back' returns Yard
+ok 'its notice takes the place of the other' within 5 replaced
+ok 'nothing is repeated' equals \
+  '["Shed is offline","Yard is offline","Yard is back"]' titles 'Shed|Yard'
+within 15 not on_screen xfce4-notifyd
+ok 'and nothing is kept of what is no longer shown' \
+  within 5 not user sh -c 'ls "$XDG_RUNTIME_DIR/plex-accountd/notices.json"'
 
 fake presence "{\"ids\": $crowd, \"present\": false, \"probe\": \"down\"}" > /dev/null
 ok 'thirty servers go at once' within 30 equals offline server Box30 state
@@ -160,4 +180,4 @@ ok 'three notices, then one for all that follows' within 5 equals \
 ok 'it is on the screen' shot flapping.png Dunst
 
 ok 'each click was heard as what it was' equals \
-  '["open","mute","never","open","mute","never","default","default"]' clicks
+  '["open","mute","never","mute","open","mute","never","default","default"]' clicks
