@@ -82,7 +82,8 @@ async fn what_was_told_is_told_once_and_what_happened_meanwhile_is_told() {
 #[tokio::test]
 async fn a_notice_that_stays_on_the_screen_is_ours_after_a_restart() {
     let mut session = Session::signed_in().await;
-    session.environment("XDG_RUNTIME_DIR", session.folder().to_owned());
+    let runtime = session.folder().to_owned();
+    session.environment("XDG_RUNTIME_DIR", runtime);
     session.set("refresh.interval", "\"1s\"");
     session.set("presence.grace", "\"0s\"");
     let names = ["Attic", "Cellar", "Loft"];
