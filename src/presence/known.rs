@@ -162,10 +162,6 @@ impl Known {
         !self.is_probed(settings) || self.probing.is_silent_since(then)
     }
 
-    pub(super) fn wants_probe(&self, now: Boot, settings: &Settings) -> bool {
-        self.next_probe(settings).is_some_and(|at| at <= now)
-    }
-
     pub(super) fn next_probe(&self, settings: &Settings) -> Option<Boot> {
         if self.probing.under_way.is_some() || !self.is_probed(settings) {
             return None;

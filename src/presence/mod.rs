@@ -241,8 +241,15 @@ impl Presence {
             self.look_began = turn.now.boot;
         }
         let free = PROBES.saturating_sub(under_way);
-        let due = |known: &&mut Known| known.wants_probe(turn.now.boot, turn.settings);
-        for known in self.servers.iter_mut().filter(due).take(free) {
+        let due_at = |known: &Known| {
+            known.next_probe(turn.settings).filter(|at| free > 0 && *at <= turn.now.boot)
+        };
+        let mut due: Vec<_> = (self.servers.iter_mut())
+            .filter_map(|known| due_at(known).map(|at| (at, known)))
+            .collect();
+        // Who has waited longest comes first, or those at the end of a long list never would.
+        due.sort_by_key(|(at, _)| *at);
+        for (_, known) in due.into_iter().take(free) {
             self.probes += 1;
             known.probing.under_way = Some((self.probes, turn.now.boot));
             known.probing.due = None;

@@ -1,5 +1,7 @@
 //! Looks at the servers themselves: when, and what follows.
 
+use std::{collections::VecDeque, time::Duration};
+
 use plex_accountd::{
     event::{Effect, Event, Settings},
     notice::Notice,
@@ -159,6 +161,46 @@ fn one_list_confirms_all_that_went_together() {
     }
     p.lists(complete(&rows(false)));
     assert_eq!(p.notices().len(), 1);
+}
+
+/// Plays on with servers that are away for plex.tv and drop what they are sent, with a prober that
+/// is done with one each `turn`, until people are told. How long that took, and of how many.
+fn told_of_dead(p: &mut Player, rows: &[Row], turn: Duration) -> (Duration, usize) {
+    let begin = p.now.boot;
+    let mut queue = VecDeque::new();
+    while p.now.boot.since(begin) < Duration::from_secs(3600) {
+        if let [Notice::ManyOffline { servers, .. }] = &*p.notices() {
+            return (p.now.boot.since(begin), servers.len());
+        }
+        queue.extend(p.probes());
+        let asked = p.refresh();
+        p.take();
+        if let Some(refresh) = asked {
+            p.happens(Event::ListsAnswered { refresh, lists: complete(rows), no_route: false });
+            continue;
+        }
+        p.wait_for(turn);
+        if let Some((id, number)) = queue.pop_front() {
+            p.happens(Event::Probed { id, number, probed: silent() });
+        }
+    }
+    panic!("nobody was told in an hour");
+}
+
+#[test]
+fn each_of_many_dead_servers_has_its_turn() {
+    let ids: Vec<String> = (0..200).map(|n| format!("s{n}")).collect();
+    let rows = |presence| ids.iter().map(|id| reachable(id, presence)).collect::<Vec<_>>();
+    let mut p = Player::new(account("t"), None);
+    p.lists(complete(&rows(true)));
+    while !p.probes().is_empty() {
+        p.probed(&answers());
+    }
+    p.next_lists(complete(&rows(false)));
+    // Two at a time, 5 s each.
+    let (after, servers) = told_of_dead(&mut p, &rows(false), Duration::from_millis(2500));
+    assert_eq!(servers, 200, "of all of them");
+    assert!(after < Duration::from_secs(600), "{after:?}");
 }
 
 #[test]
