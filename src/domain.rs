@@ -398,7 +398,7 @@ impl Domain {
             self.refresh.pause(turn.now);
         }
         if !callers.is_empty() && !rejected {
-            self.presence.probe_again(turn);
+            self.presence.probe_too(turn);
         }
         for call in callers {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);

@@ -216,8 +216,16 @@ impl Presence {
         }
     }
 
-    /// Our network has changed, or a person wants to know: asks every server again. What a
-    /// probe under way brings is about before.
+    /// A person wants to know: asks every server again. A probe under way still counts, or whoever
+    /// wants to know all the time would keep us from ever knowing; its server is asked after it.
+    pub fn probe_too(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.probing.probe_now(turn.now.boot);
+        }
+    }
+
+    /// Our network has changed: asks every server again. What a probe under way brings is about
+    /// before.
     pub fn probe_again(&mut self, turn: &Turn<'_>) {
         for known in &mut self.servers {
             known.probing.under_way = None;

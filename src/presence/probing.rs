@@ -54,8 +54,11 @@ impl Probing {
         self.due = Some(now);
     }
 
-    /// Nothing answered; it is asked again, rarer each time.
+    /// Nothing answered; it is asked again, rarer each time, unless it is to be asked again anyway.
     pub(super) fn probe_again(&mut self, turn: &Turn<'_>) {
+        if self.due.is_some() {
+            return;
+        }
         let longest = turn.settings.refresh_interval;
         let first = AGAIN.min(longest);
         self.wait = if self.wait.is_zero() { first } else { (self.wait * 2).min(longest) };

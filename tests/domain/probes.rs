@@ -204,6 +204,24 @@ fn each_of_many_dead_servers_has_its_turn() {
 }
 
 #[test]
+fn who_asks_for_the_list_again_and_again_does_not_keep_a_server_from_being_offline() {
+    let mut p = with(reachable("a", true), &answers());
+    p.next_lists(complete(&[reachable("a", false)]));
+    p.wait(60);
+    // Each look takes longer than the time between two calls.
+    let mut look = p.probes().pop();
+    for _ in 0..2 {
+        p.refresh_with(complete(&[reachable("a", false)]));
+        look = look.or(p.probes().pop());
+    }
+    let (id, number) = look.unwrap();
+    p.happens(Event::Probed { id, number, probed: silent() });
+    assert_eq!(p.probes().len(), 1, "asked anew, as the person wished");
+    p.lists(complete(&[reachable("a", false)]));
+    assert_eq!(p.is("a"), OFFLINE);
+}
+
+#[test]
 fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
     let rows = |presence| ["a", "b", "c", "d"].map(|id| reachable(id, presence));
     let mut p = Player::new(account("t"), None);
@@ -223,6 +241,7 @@ fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
     p.probed(&silent());
     p.lists(complete(&rows(false)));
     assert_eq!(p.is("b"), OFFLINE);
+    p.probed(&silent()); // the look that the call wished for
     assert_eq!(p.notices().len(), 1, "of all four");
 }
 
