@@ -99,6 +99,11 @@ pub enum Found {
     InKeyring,
     /// The keyring holds it, and is locked.
     Locked,
+    /// The keyring is open, and keeps only our item from us until the person allows it.
+    ItemLocked {
+        /// It was seen locked before, or is another than when this was last found.
+        opened: bool,
+    },
 }
 
 /// Something that happened.
@@ -281,6 +286,8 @@ pub enum Effect {
     Move,
     /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
     Unlock,
+    /// Ask the person to let us at our item in the open keyring, once. Nobody waits for the answer.
+    UnlockItem,
     /// A login waits that the person did not begin in a terminal: show its code in a notice.
     ShowCode(LoginOffer),
     /// A login has begun: take the person there.

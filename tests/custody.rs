@@ -141,6 +141,32 @@ async fn a_locked_keyring_keeps_its_account_and_no_file_takes_its_place() {
 }
 
 #[tokio::test]
+async fn an_unlock_is_seen_once_though_the_item_stays_locked() {
+    let desk = Desk::new();
+    let keyring = desk.with_account().await;
+    keyring.state().confirms = true;
+    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    assert_eq!(read, Found::ItemLocked { opened: false }, "it was open before");
+    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(of(custody.forget().await), FaultOf::LockedKeyring);
+    keyring.set_locked(true).await;
+    assert_eq!(custody.read_again().await, Found::Locked);
+    keyring.set_locked(false).await;
+    for opened in [true, false] {
+        assert_eq!(custody.read_again().await, Found::ItemLocked { opened });
+    }
+
+    let items = keyring.vanish().await;
+    let state = State { items, confirms: true, ..State::default() };
+    let keyring = Keyring::start(&desk.bus, state).await;
+    tokio::time::timeout(Duration::from_secs(20), custody.keyring().changed()).await.unwrap();
+    for opened in [true, false] {
+        assert_eq!(custody.read_again().await, Found::ItemLocked { opened }, "it is another");
+    }
+    assert!(!keyring.was_asked("Unlock"), "that is not for custody to decide");
+}
+
+#[tokio::test]
 async fn without_a_keyring_it_is_the_file_until_one_appears() {
     let desk = Desk::new();
     let (mut custody, _) = desk.start(TokenStore::SecretService).await;

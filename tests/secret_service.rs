@@ -9,7 +9,7 @@ mod support;
 
 use std::time::Duration;
 
-use keyring::{COLLECTION, Keyring, Person, State};
+use keyring::{COLLECTION, Keyring, OTHER, Person, State};
 use plex_accountd::account::{Record, User};
 use plex_accountd::custody::secret_service::{
     Looked, PATIENCE, PROMPT_PATIENCE, SecretService, There, Trouble, Unlocked,
@@ -134,6 +134,38 @@ async fn a_locked_keyring_is_a_state_and_nothing_changes_in_it() {
         assert_eq!(secrets.unlock().await, Unlocked::Done);
         assert_eq!(secrets.look().await, Looked::Account(record(1)));
     }
+}
+
+#[tokio::test]
+async fn an_item_that_the_open_keyring_keeps_from_us_is_asked_for_by_itself() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().confirms = true;
+    assert_eq!(secrets.look().await, Looked::ItemLocked);
+    assert_eq!(secrets.unlock().await, Unlocked::Done, "the keyring is open");
+    assert!(!keyring.was_asked("Unlock"));
+    keyring.state().person = Person::Refuses;
+    assert_eq!(secrets.unlock_item().await, Unlocked::Dismissed);
+    assert_eq!(secrets.look().await, Looked::ItemLocked);
+
+    // What is behind the keyring's own lock is not asked for, wherever the item was last seen.
+    keyring.state().person = Person::Agrees;
+    keyring.state().calls.clear();
+    keyring.set_locked(true).await;
+    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.unlock_item().await, Unlocked::Failed(Trouble::Locked));
+    keyring.state().has_other = true;
+    secrets.set_collection(Some(OTHER.to_owned()));
+    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.unlock_item().await, Unlocked::Done);
+    assert!(!keyring.was_asked("Unlock"));
+
+    secrets.set_collection(None);
+    keyring.set_locked(false).await;
+    soon("the unlock", secrets.changed()).await;
+    assert_eq!(secrets.unlock_item().await, Unlocked::Done);
+    soon("the permission, of which keyrings say nothing", secrets.changed()).await;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)));
 }
 
 #[tokio::test]

@@ -43,7 +43,10 @@ impl Keeper {
             self.client_id_pending = true;
             return Ok(Some(why));
         }
-        if matches!(found, Found::Unreadable(_) | Found::InKeyring | Found::Locked) {
+        if matches!(
+            found,
+            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. }
+        ) {
             // The account that is not known yet may bring another.
             self.client_id_pending = true;
             return Ok(None);

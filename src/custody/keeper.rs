@@ -223,7 +223,7 @@ impl Keeper {
             Found::Account { record, .. } => self.account_id = account_id(record),
             Found::Nothing | Found::Damaged(_) => self.account_id = 0,
             // It stays that of the list, which may be served and written meanwhile.
-            Found::Unreadable(_) | Found::InKeyring | Found::Locked => {}
+            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. } => {}
         }
         found
     }
@@ -331,7 +331,7 @@ impl Keeper {
     ) -> Option<(Remembered, u64)> {
         let id = match found {
             Found::Account { record, .. } => account_id(record),
-            Found::Unreadable(_) | Found::Locked | Found::InKeyring => 0,
+            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. } => 0,
             Found::Nothing | Found::Damaged(_) => return None,
         };
         let bytes = match self.folder().read(name, LARGE) {

@@ -48,7 +48,7 @@ pub use directories::Directories;
 use disk::{Disk, RealDisk};
 use keeper::Keeper;
 use keyring::Keyring;
-use order::{FORGET_PATIENCE, Order};
+use order::{FORGET_PATIENCE, Order, Seen};
 use secret_service::SecretService;
 
 /// All that [`Custody::open`] found.
@@ -141,7 +141,15 @@ impl Custody {
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
-        let order = Order { keeper, keyring, choice, credential, refused: false, declined: None };
+        let order = Order {
+            keeper,
+            keyring,
+            choice,
+            credential,
+            refused: false,
+            declined: None,
+            seen: Seen::default(),
+        };
         let (remembered, list_of) = start.remembered.unzip();
         Ok(Opened {
             client_id,
@@ -162,8 +170,8 @@ impl Custody {
         self.wants_keyring
     }
 
-    /// The keyring, for what needs no turn: [`SecretService::unlock`] and
-    /// [`SecretService::changed`].
+    /// The keyring, for what needs no turn: [`SecretService::unlock`],
+    /// [`SecretService::unlock_item`] and [`SecretService::changed`].
     #[must_use]
     pub fn keyring(&self) -> Arc<SecretService> {
         Arc::clone(&self.secrets)

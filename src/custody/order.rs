@@ -56,6 +56,17 @@ pub(super) struct Order {
     /// The keyring did not want the account: it is not moved there before the next login or start.
     pub(super) refused: bool,
     pub(super) declined: Option<Declined>,
+    pub(super) seen: Seen,
+}
+
+/// What was seen of the keyring since only our item was last found locked in it, or since the
+/// start.
+#[derive(Default)]
+pub(super) struct Seen {
+    /// It was locked or away.
+    shut: bool,
+    /// How often it had come or gone by then.
+    owners: u32,
 }
 
 /// The person did not let the keyring do what it asked them about. They are asked about the same
@@ -78,7 +89,9 @@ impl Order {
         if found != Found::InKeyring {
             return Ok(found);
         }
-        match self.keyring.look().await {
+        let looked = self.keyring.look().await;
+        self.seen.shut |= matches!(looked, Looked::Locked | Looked::Absent(_));
+        match looked {
             Looked::Account(record) => {
                 let collection = self.keyring.collection();
                 self.disk(|keeper| keeper.found_in_keyring(record, collection)).await
@@ -86,6 +99,11 @@ impl Order {
             Looked::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
             Looked::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
             Looked::Locked => Ok(Found::Locked),
+            Looked::ItemLocked => {
+                let now = Seen { shut: false, owners: self.keyring.owners() };
+                let seen = std::mem::replace(&mut self.seen, now);
+                Ok(Found::ItemLocked { opened: seen.shut || seen.owners != self.seen.owners })
+            }
             // That it is there was a guess.
             Looked::Absent(_) if self.disk(|keeper| keeper.account_damaged).await? => {
                 self.disk(|keeper| keeper.lost_by_keyring(lost())).await
@@ -164,7 +182,9 @@ impl Order {
         let Some(declined) = &mut self.declined else { return };
         let over = declined.owners != self.keyring.owners()
             || match self.keyring.look().await {
-                Looked::Account(_) | Looked::Nothing | Looked::Damaged(_) => declined.shut,
+                Looked::Account(_) | Looked::ItemLocked | Looked::Nothing | Looked::Damaged(_) => {
+                    declined.shut
+                }
                 Looked::Locked | Looked::Absent(_) => {
                     declined.shut = true;
                     false

@@ -174,6 +174,7 @@ impl Daemon {
             page: None,
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
+            asking: None,
             incoming: incoming_sender,
             jobs,
             calls: HashMap::new(),

@@ -8,6 +8,7 @@ use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Dur
 
 use tokio::{
     sync::{mpsc, oneshot},
+    task::JoinHandle,
     time::Instant,
 };
 use tracing::{debug, error, info, warn};
@@ -70,6 +71,8 @@ pub(super) struct Owner {
     pub(super) page: Option<Page>,
     pub(super) bus: zbus::Connection,
     pub(super) keyring: Arc<SecretService>,
+    /// Asks a person to unlock it.
+    pub(super) asking: Option<JoinHandle<()>>,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
     pub(super) jobs: mpsc::Sender<Job>,
     pub(super) calls: HashMap<CallId, Caller>,
@@ -237,6 +240,21 @@ impl Owner {
         }
     }
 
+    /// Waits for what a person does with the keyring's question, which takes the place of an earlier
+    /// one. That it was unlocked comes back as a change of the keyring.
+    fn ask_person(&mut self, answer: impl Future<Output = Unlocked> + Send + 'static) {
+        let asking = tokio::spawn(async {
+            match answer.await {
+                Unlocked::Done => debug!("the keyring was unlocked"),
+                Unlocked::Dismissed => info!("the keyring was not unlocked"),
+                Unlocked::Failed(trouble) => warn!("the keyring can't be unlocked: {trouble}"),
+            }
+        });
+        if let Some(earlier) = self.asking.replace(asking) {
+            earlier.abort();
+        }
+    }
+
     pub(super) async fn perform(&mut self, effects: Vec<Effect>) {
         let mut browses = false;
         for effect in effects {
@@ -295,7 +313,14 @@ impl Owner {
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Move => self.job(Job::Settle),
-                Effect::Unlock => drop(tokio::spawn(unlock(Arc::clone(&self.keyring)))),
+                Effect::Unlock => {
+                    let keyring = Arc::clone(&self.keyring);
+                    self.ask_person(async move { keyring.unlock().await });
+                }
+                Effect::UnlockItem => {
+                    let keyring = Arc::clone(&self.keyring);
+                    self.ask_person(async move { keyring.unlock_item().await });
+                }
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
                 Effect::ShowCode(offer) => {
                     if self.config.notifications.login && !offer.code.is_empty() {
@@ -482,14 +507,5 @@ async fn browse(bus: zbus::Connection, offer: LoginOffer) {
 async fn open(bus: zbus::Connection, page: String) {
     if let Err(error) = browser::open(&bus, &page).await {
         warn!("a page was not opened in the browser: {error}");
-    }
-}
-
-/// Asks the person to unlock the keyring. That it was unlocked comes back as a change of it.
-async fn unlock(keyring: Arc<SecretService>) {
-    match keyring.unlock().await {
-        Unlocked::Done => debug!("the keyring was unlocked"),
-        Unlocked::Dismissed => info!("the keyring was not unlocked"),
-        Unlocked::Failed(trouble) => warn!("the keyring can't be unlocked: {trouble}"),
     }
 }

@@ -82,7 +82,12 @@ impl SignIn {
                 self.store_fails(fault, turn);
                 if keyring { Change::KeyringSilent } else { Change::None }
             }
-            Found::Locked => {
+            Found::Locked | Found::ItemLocked { .. } => {
+                // Who has just opened the keyring is there to be asked. At a start nobody may be.
+                let is_start = matches!(self.held, Held::Pending);
+                if found == (Found::ItemLocked { opened: true }) && !is_start {
+                    turn.push(Effect::UnlockItem);
+                }
                 self.held = Held::Locked;
                 self.store_works();
                 Change::KeyringSilent

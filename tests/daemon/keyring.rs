@@ -101,6 +101,31 @@ async fn a_locked_keyring_is_waited_for_in_silence() {
     assert_eq!(account.list_servers().await.unwrap()[0].reason, "plex-tv");
 }
 
+/// As `KeePassXC` does by default with a client that it does not know yet.
+#[tokio::test]
+async fn who_unlocks_the_keyring_is_asked_for_the_item_and_who_starts_us_is_not() {
+    let (session, keyring) = in_keyring().await;
+    keyring.state().confirms = true;
+    let mut watch = session.watch().await;
+    let daemon = session.daemon().await;
+    let account = session.account().await;
+    assert_eq!(status(&account).await.0, "locked");
+    let item: zbus::OwnedObjectPath = format!("{COLLECTION}/7").try_into().unwrap();
+    let collection = "org.freedesktop.Secret.Collection";
+    keyring.signal(COLLECTION, collection, "ItemChanged", &(item,)).await;
+    assert_eq!(failure(account.refresh().await).0, ErrorName::KeyringLocked);
+    daemon.stop().await;
+
+    keyring.set_locked(true).await;
+    let _daemon = session.daemon().await;
+    let account = session.account().await;
+    assert_eq!(status(&account).await.0, "locked");
+    keyring.set_locked(false).await;
+    watch.word("LoginState", "signed-in").await;
+    let prompts = keyring.state().calls.iter().filter(|call| *call == "Prompt").count();
+    assert_eq!(prompts, 1);
+}
+
 #[tokio::test]
 async fn a_keyring_that_never_answers_holds_up_nobody() {
     let (session, keyring) = in_keyring().await;

@@ -100,6 +100,54 @@ fn an_unlock_is_all_it_takes() {
 }
 
 #[test]
+fn who_has_opened_the_keyring_is_asked_for_the_item_once() {
+    let asks = |p: &mut Player| p.count(|effect| *effect == Effect::UnlockItem);
+    let found = |opened| Event::StoreRead(Found::ItemLocked { opened });
+    for at_start in [Found::Locked, Found::Unreadable(StoreFault::keyring("no keyring"))] {
+        let mut p = Player::new(Found::InKeyring, Some(remembered()));
+        p.happens(Event::StoreRead(at_start));
+        p.happens(Event::KeyringChanged);
+        p.happens(found(true));
+        assert_eq!(p.state(), LoginState::Locked);
+        assert_eq!(p.view().account.details.fault, None);
+        assert_eq!(asks(&mut p), 1);
+        p.take();
+        for _ in 0..2 {
+            p.happens(Event::KeyringChanged);
+            p.happens(found(false));
+        }
+        p.wait(100_000);
+        assert_eq!(asks(&mut p), 0, "they said no, or nothing");
+        p.happens(Event::KeyringChanged);
+        p.happens(Event::StoreRead(in_keyring("old")));
+        assert_eq!(p.state(), LoginState::SignedIn);
+    }
+}
+
+#[test]
+fn at_a_start_nobody_is_asked_for_the_item() {
+    for opened in [false, true] {
+        let mut p = Player::new(Found::InKeyring, Some(remembered()));
+        p.take();
+        p.happens(Event::StoreRead(Found::ItemLocked { opened }));
+        assert_eq!(p.state(), LoginState::Locked);
+        assert_eq!(p.is("a"), (State::Unknown, Reason::KeyringLocked));
+        p.wait(100_000);
+        assert_eq!(p.take(), []);
+    }
+}
+
+#[test]
+fn who_signs_in_anew_is_not_asked_for_the_old_item() {
+    let mut p = behind_a_lock();
+    let login = p.login_waits();
+    p.happens(Event::KeyringChanged);
+    p.claimed(login, "new");
+    p.happens(Event::StoreRead(Found::ItemLocked { opened: true }));
+    assert_eq!(p.count(|effect| *effect == Effect::UnlockItem), 0);
+}
+
+#[test]
 fn a_refusal_is_remembered_behind_the_lock() {
     let mut p = behind_a_lock();
     let Found::Account { record, storage, .. } = in_keyring("old") else { unreachable!() };

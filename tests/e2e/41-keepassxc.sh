@@ -87,6 +87,29 @@ keepassxc
 ok 'KeePassXC is back, and with it the account' within 20 equals signed-in login_state
 ok 'from the keyring' equals secret-service login_detail storage
 
+# --- by KeePassXC's defaults: a person allows each client each item
+
+dialog() { [ "$(windows)" = 2 ]; }
+ok 'KeePassXC is killed' root pkill --signal KILL keepassxc
+user sed -i s/ConfirmAccessItem=false/ConfirmAccessItem=true/ .config/keepassxc/keepassxc.ini
+keepassxc
+ok 'it asks whom it gives what, from now on' within 20 equals 'b false' locked
+ok 'restart while the database is open' user systemctl --user restart $UNIT
+shown=$(prompts)
+ok 'the item is locked' equals locked login_state
+press ctrl+l
+ok 'the database is locked' within 5 equals 'b true' locked
+ok 'restart while it is' user systemctl --user restart $UNIT
+ok 'locked is a state' equals locked login_state
+ok 'nobody was prompted' equals "$shown" prompts
+ok 'and no window was opened' equals 1 windows
+unlock
+ok 'unlocked, it asks for the item' within 5 dialog
+sleep 1
+user /bed/desktop.sh shot /tmp/access.png
+root convert /tmp/access.png "png:-" > "$OUT/access.png"
+exit 1
+
 # --- removed
 
 ok 'somebody deletes the item' delete

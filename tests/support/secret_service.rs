@@ -70,6 +70,9 @@ pub struct State {
     pub is_other: bool,
     /// While locked it lists nothing, as `KeePassXC`.
     pub hides: bool,
+    /// Shows its items as locked though it is open, as `KeePassXC` to a client that it has not
+    /// asked the person about. That they agree is told to nobody else.
+    pub confirms: bool,
     pub person: Person,
     /// Asks before it creates or deletes an item.
     pub asks: bool,
@@ -94,6 +97,7 @@ pub struct State {
 #[derive(Debug)]
 pub enum Waiting {
     Unlock,
+    UnlockItem,
     Create(Item),
     Delete(u32),
 }
@@ -302,7 +306,7 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
                     .filter(|(_, item)| fits(item))
                     .map(|(id, _)| State::path(*id))
                     .collect();
-                match (state.locked, state.hides) {
+                match (state.locked || state.confirms, state.locked && state.hides) {
                     (false, _) => (found, vec![]),
                     (true, false) => (vec![], found),
                     (true, true) => (vec![], vec![]),
@@ -312,9 +316,16 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
         }
         "Unlock" => {
             let objects: Vec<OwnedObjectPath> = body.deserialize().unwrap();
-            let locked = state.lock().unwrap().locked;
-            if locked {
-                state.lock().unwrap().waiting = Some(Waiting::Unlock);
+            let asks = {
+                let mut state = state.lock().unwrap();
+                state.waiting = match (state.locked, state.confirms) {
+                    (true, _) => Some(Waiting::Unlock),
+                    (false, true) => Some(Waiting::UnlockItem),
+                    (false, false) => None,
+                };
+                state.waiting.is_some()
+            };
+            if asks {
                 c.reply(h, &(Vec::<OwnedObjectPath>::new(), prompt())).await
             } else {
                 c.reply(h, &(objects, none())).await
@@ -329,7 +340,8 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
                     .into_iter()
                     .filter_map(|path| {
                         let id = path.as_str().rsplit('/').next()?.parse().ok()?;
-                        let item = state.items.get(&id).filter(|_| !state.locked)?;
+                        let shut = state.locked || state.confirms;
+                        let item = state.items.get(&id).filter(|_| !shut)?;
                         let mut value = item.value.clone();
                         if state.corrupts {
                             value.truncate(value.len() / 2);
@@ -407,6 +419,10 @@ async fn prompted(c: &Connection, state: &Mutex<State>) {
                 state.locked = false;
                 let path = ObjectPath::try_from(COLLECTION).unwrap();
                 (false, Variant::from(vec![path]), true)
+            }
+            (Person::Agrees, Some(Waiting::UnlockItem)) => {
+                state.confirms = false;
+                (false, Variant::from(Vec::<ObjectPath<'_>>::new()), false)
             }
             (Person::Agrees, Some(Waiting::Create(item))) => {
                 let path = state.create(item);

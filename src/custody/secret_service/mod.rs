@@ -3,8 +3,8 @@
 //!
 //! A keyring may be missing, locked, slow, or asking a person something that nobody answers. Each
 //! of these is an answer here, never an error that is passed on: every operation ends within its
-//! time, and only [`SecretService::unlock`] asks a person on its own account. No collection is
-//! ever created.
+//! time, and only [`SecretService::unlock`] and [`SecretService::unlock_item`] ask a person on
+//! their own account. No collection is ever created.
 //!
 //! Keyrings have several collections, of which another may be the default tomorrow: an item counts
 //! as deleted only if the collection that it was last seen in is there, open, and without it.
@@ -90,6 +90,8 @@ pub enum Looked {
     Account(Record),
     /// It has one or may have one, behind a lock.
     Locked,
+    /// It is open and has one, which the person has not let us at.
+    ItemLocked,
     /// It has an item of ours that makes no sense; the sentence says what to do.
     Damaged(String),
     /// There is no keyring now, or it has no default collection.
@@ -98,7 +100,7 @@ pub enum Looked {
     Silent(String),
 }
 
-/// How [`SecretService::unlock`] ended.
+/// How [`SecretService::unlock`] or [`SecretService::unlock_item`] ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unlocked {
     /// What is ours is unlocked, or was.
@@ -270,25 +272,40 @@ impl SecretService {
         self.unwanted.notify_waiters();
     }
 
-    /// Asks the person to unlock the default collection, or what is ours. Takes [`PATIENCE`] at
-    /// most, and [`PROMPT_PATIENCE`] more where there is a person to be asked.
+    /// Asks the person to unlock the default collection. Takes [`PATIENCE`] at most, and
+    /// [`PROMPT_PATIENCE`] more where there is a person to be asked.
     pub async fn unlock(&self) -> Unlocked {
-        match self.try_unlock().await {
-            Ok(unlocked) => unlocked,
-            Err(trouble) => Unlocked::Failed(trouble),
-        }
+        let shut = async |connection: &Connection, service: &ServiceProxy<'_>| {
+            let collection = default_collection(service).await?;
+            let is_locked = is_locked(connection, &collection).await?;
+            Ok(is_locked.then_some(collection).into_iter().collect())
+        };
+        self.try_unlock(shut).await.unwrap_or_else(Unlocked::Failed)
     }
 
-    async fn try_unlock(&self) -> Result<Unlocked, Trouble> {
+    /// Asks the person to let us at our item, after [`Looked::ItemLocked`]; not where its
+    /// collection is locked by now. Takes as long as [`unlock`](Self::unlock).
+    pub async fn unlock_item(&self) -> Unlocked {
+        let shut = async |connection: &Connection, service: &ServiceProxy<'_>| {
+            let place = Place::of(connection, service, self.collection()).await?;
+            let (_, shut) = place.search(service).await?;
+            Ok(shut.into_iter().filter(|item| place.is_of(item)).collect())
+        };
+        let unlocked = self.try_unlock(shut).await.unwrap_or_else(Unlocked::Failed);
+        if unlocked == Unlocked::Done {
+            self.worth.notify_one(); // keyrings don't tell what one client may see
+        }
+        unlocked
+    }
+
+    async fn try_unlock(
+        &self,
+        shut: impl AsyncFnOnce(&Connection, &ServiceProxy<'_>) -> Result<Vec<OwnedObjectPath>, Trouble>,
+    ) -> Result<Unlocked, Trouble> {
         let asked = within(PATIENCE, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let collection = default_collection(&service).await?;
-            let shut = if is_locked(&connection, &collection).await? {
-                vec![collection]
-            } else {
-                service.search_items(&HashMap::from(ATTRIBUTES)).await?.1
-            };
+            let shut = shut(&connection, &service).await?;
             if shut.is_empty() {
                 return Ok(None);
             }
@@ -459,6 +476,12 @@ impl Place {
         self.collection.as_ref().map(drop).ok_or_else(Trouble::no_default)
     }
 
+    /// Whether an item is in this collection.
+    fn is_of(&self, item: &OwnedObjectPath) -> bool {
+        let collection = self.collection.as_ref().map(|path| path.as_str());
+        collection_of(item).as_deref() == collection
+    }
+
     /// Our items, unlocked ones and locked ones. Not searched for while the collection that they
     /// should be in is locked: `KeePassXC` would ask the person for its password then, or list
     /// none.
@@ -481,9 +504,11 @@ async fn look(
     let service = ServiceProxy::new(connection).await?;
     let place = Place::of(connection, &service, seen_in).await?;
     let (open, shut) = place.search(&service).await?;
+    let is_ours = shut.iter().any(|item| place.is_of(item));
+    let locked = if is_ours { Looked::ItemLocked } else { Looked::Locked };
     if open.is_empty() {
         if !shut.is_empty() {
-            return Ok((Looked::Locked, None));
+            return Ok((locked, None));
         }
         place.has_nothing()?;
         return Ok((Looked::Nothing, None));
@@ -516,7 +541,7 @@ async fn look(
             "The keyring lists the item \"{LABEL}\", but does not give it out: look at it in your \
              password manager"
         )),
-        None => Looked::Locked,
+        None => locked,
     };
     Ok((looked, collection.flatten()))
 }
