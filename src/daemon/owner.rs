@@ -242,7 +242,11 @@ impl Owner {
 
     /// Waits for what a person does with the keyring's question, which takes the place of an earlier
     /// one. That it was unlocked comes back as a change of the keyring.
-    fn ask_person(&mut self, answer: impl Future<Output = Unlocked> + Send + 'static) {
+    fn ask_person<F>(&mut self, ask: impl FnOnce(Arc<SecretService>) -> F)
+    where
+        F: Future<Output = Unlocked> + Send + 'static,
+    {
+        let answer = ask(Arc::clone(&self.keyring));
         let asking = tokio::spawn(async {
             match answer.await {
                 Unlocked::Done => debug!("the keyring was unlocked"),
@@ -314,12 +318,10 @@ impl Owner {
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Move => self.job(Job::Settle),
                 Effect::Unlock => {
-                    let keyring = Arc::clone(&self.keyring);
-                    self.ask_person(async move { keyring.unlock().await });
+                    self.ask_person(|keyring| async move { keyring.unlock().await });
                 }
                 Effect::UnlockItem => {
-                    let keyring = Arc::clone(&self.keyring);
-                    self.ask_person(async move { keyring.unlock_item().await });
+                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
                 }
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
                 Effect::ShowCode(offer) => {

@@ -89,7 +89,8 @@ ok 'from the keyring' equals secret-service login_detail storage
 
 # --- by KeePassXC's defaults: a person allows each client each item
 
-dialog() { [ "$(windows)" = 2 ]; }
+dialog() { equals 2 windows; }
+answer() { user env DISPLAY=:5 xdotool windowfocus --sync "$(window | tail -1)" key "$1"; }
 ok 'KeePassXC is killed' root pkill --signal KILL keepassxc
 user sed -i s/ConfirmAccessItem=false/ConfirmAccessItem=true/ .config/keepassxc/keepassxc.ini
 keepassxc
@@ -105,10 +106,20 @@ ok 'nobody was prompted' equals "$shown" prompts
 ok 'and no window was opened' equals 1 windows
 unlock
 ok 'unlocked, it asks for the item' within 5 dialog
-sleep 1
+answer Escape
+ok 'the person does not want to' within 5 equals 1 windows
+ok 'it stays locked' equals locked login_state
+press ctrl+l
+ok 'they lock the database' within 5 equals 'b true' locked
+unlock
+ok 'and are asked again after the unlock' within 5 dialog
 user /bed/desktop.sh shot /tmp/access.png
-root convert /tmp/access.png "png:-" > "$OUT/access.png"
-exit 1
+root cat /tmp/access.png > "$OUT/access.png"
+answer Return
+ok 'allowed, it goes on by itself' within 5 equals signed-in login_state
+ok 'from the keyring' equals secret-service login_detail storage
+ok 'they were asked once for each unlock' equals $((shown + 2)) prompts
+ok 'and no question is left' equals 1 windows
 
 # --- removed
 

@@ -504,11 +504,11 @@ async fn look(
     let service = ServiceProxy::new(connection).await?;
     let place = Place::of(connection, &service, seen_in).await?;
     let (open, shut) = place.search(&service).await?;
-    let is_ours = shut.iter().any(|item| place.is_of(item));
-    let locked = if is_ours { Looked::ItemLocked } else { Looked::Locked };
+    let only_item = shut.iter().any(|item| place.is_of(item));
+    let behind = if only_item { Looked::ItemLocked } else { Looked::Locked };
     if open.is_empty() {
         if !shut.is_empty() {
-            return Ok((locked, None));
+            return Ok((behind, None));
         }
         place.has_nothing()?;
         return Ok((Looked::Nothing, None));
@@ -541,7 +541,7 @@ async fn look(
             "The keyring lists the item \"{LABEL}\", but does not give it out: look at it in your \
              password manager"
         )),
-        None => locked,
+        None => behind,
     };
     Ok((looked, collection.flatten()))
 }

@@ -51,10 +51,10 @@ pub(super) async fn keyring(patient: &Patient) -> Finding {
     let Some(bus) = &patient.bus else { return no_bus() };
     let wanted =
         matches!(&patient.config, Ok(config) if config.token.store == TokenStore::SecretService);
-    let used = patient.daemon.as_ref().is_ok_and(|known| {
-        known.details.storage.as_deref() == Some(Storage::SecretService.word())
-            || known.state == LoginState::Locked.word()
-    });
+    let daemon = patient.daemon.as_ref();
+    let locked = daemon.is_ok_and(|known| known.state == LoginState::Locked.word());
+    let kept = Some(Storage::SecretService.word());
+    let used = locked || daemon.is_ok_and(|known| known.details.storage.as_deref() == kept);
     let Ok(keyring) = look(bus).await else {
         return Finding::wrong(
             "The keyring does not answer as a Secret Service.",
@@ -62,6 +62,10 @@ pub(super) async fn keyring(patient: &Patient) -> Finding {
         );
     };
     match keyring {
+        Keyring::Open if locked => Finding::wrong(
+            "The keyring is unlocked, but keeps the token from the daemon.",
+            "Lock and unlock it, and allow what it asks for plex-accountd.",
+        ),
         Keyring::Open => Finding::good("There is a keyring, and it is unlocked."),
         Keyring::Locked if used => {
             Finding::wrong("The keyring that holds the token is locked.", "Unlock it.")
@@ -143,7 +147,7 @@ pub(super) fn account(patient: &Patient) -> Finding {
             Finding::wrong("plex.tv refused the token.", "`plexctl login` gets a new one.")
         }
         Some(LoginState::Locked) => {
-            Finding::wrong("The token is in a keyring that is locked.", "Unlock the keyring.")
+            Finding::wrong("The keyring keeps the token locked.", "See the check keyring.")
         }
         _ => Finding::wrong(
             "What holds the token has not answered.",
