@@ -33,6 +33,19 @@ async fn until_stored(account: &AccountProxy<'_>, storage: &str) {
     }
 }
 
+async fn until(what: &str, it_is: impl Fn() -> bool) {
+    let end = Instant::now() + Duration::from_secs(30);
+    while !it_is() {
+        assert!(Instant::now() < end, "{what}");
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+}
+
+/// How often the keyring was asked this.
+fn asked(keyring: &Keyring, member: &str) -> usize {
+    keyring.state().calls.iter().filter(|call| *call == member).count()
+}
+
 /// How often plex.tv was asked anything.
 async fn requests(session: &Session) -> u64 {
     session.fake.last().await
@@ -120,10 +133,18 @@ async fn who_unlocks_the_keyring_is_asked_for_the_item_and_who_starts_us_is_not(
     let _daemon = session.daemon().await;
     let account = session.account().await;
     assert_eq!(status(&account).await.0, "locked");
+    keyring.state().person = Person::Away;
+    keyring.set_locked(false).await;
+    until("they are asked", || asked(&keyring, "Prompt") == 1).await;
+    let looks = asked(&keyring, "Get");
+    keyring.set_locked(true).await;
+    until("the lock was seen", || asked(&keyring, "Get") > looks).await;
+    assert_eq!(status(&account).await.0, "locked");
+    keyring.state().person = Person::Agrees;
     keyring.set_locked(false).await;
     watch.word("LoginState", "signed-in").await;
-    let prompts = keyring.state().calls.iter().filter(|call| *call == "Prompt").count();
-    assert_eq!(prompts, 1);
+    assert_eq!(asked(&keyring, "Prompt"), 2);
+    until("one question is left", || asked(&keyring, "Dismiss") == 1).await;
 }
 
 #[tokio::test]
@@ -183,8 +204,7 @@ async fn a_login_into_a_locked_keyring_is_kept_once_it_is_unlocked() {
         }
         until_stored(&account, "secret-service").await;
         assert_eq!(status(&account).await.1.error, None);
-        let prompts = |calls: &[String]| calls.iter().filter(|call| *call == "Unlock").count();
-        assert_eq!(prompts(&keyring.state().calls), 1, "{person:?}");
+        assert_eq!(asked(&keyring, "Unlock"), 1, "{person:?}");
         no_token_on_disk(&session, &token);
     }
 }
@@ -200,10 +220,7 @@ async fn who_does_not_let_the_keyring_keep_the_token_is_asked_again_at_the_next_
     let account = session.account().await;
     let token = session.log_in(&mut watch).await;
     watch.refreshed().await;
-    let asked = |member: &str| {
-        let state = keyring.state();
-        state.calls.iter().filter(|call| *call == member).count()
-    };
+    let asked = |member| asked(&keyring, member);
     let (_, details) = status(&account).await;
     assert_eq!(details.storage.as_deref(), Some("memory"));
     assert!(details.message.unwrap().contains("was not allowed"));
@@ -211,20 +228,13 @@ async fn who_does_not_let_the_keyring_keep_the_token_is_asked_again_at_the_next_
     let item: zbus::OwnedObjectPath = format!("{COLLECTION}/7").try_into().unwrap();
     let collection = "org.freedesktop.Secret.Collection";
     keyring.signal(COLLECTION, collection, "ItemChanged", &(item,)).await;
-    let end = Instant::now() + Duration::from_secs(30);
-    while asked("SearchItems") == looks {
-        assert!(Instant::now() < end, "the keyring was looked at");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the keyring was looked at", || asked("SearchItems") > looks).await;
     account.refresh().await.unwrap();
     assert_eq!(asked("Prompt"), 1);
     keyring.state().person = Person::Agrees;
     let looks = asked("Get");
     keyring.set_locked(true).await;
-    while asked("Get") == looks {
-        assert!(Instant::now() < end, "the keyring was looked at");
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until("the keyring was looked at", || asked("Get") > looks).await;
     keyring.set_locked(false).await;
     until_stored(&account, "secret-service").await;
     assert_eq!(asked("Prompt"), 2);
@@ -290,11 +300,7 @@ async fn an_item_that_does_not_count_is_deleted_though_the_file_is_chosen() {
         );
         let _daemon = session.daemon().await;
         assert_eq!(status(&session.account().await).await.0, state);
-        let end = Instant::now() + Duration::from_secs(20);
-        while !keyring.state().items.is_empty() {
-            assert!(Instant::now() < end, "{store}: the item is still there");
-            tokio::time::sleep(Duration::from_millis(20)).await;
-        }
+        until("the item is gone", || keyring.state().items.is_empty()).await;
     }
 }
 

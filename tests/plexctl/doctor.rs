@@ -425,6 +425,14 @@ async fn what_is_round_the_service_is_asked_too() {
     assert_eq!((found("notifications"), found("network")), ("ok".to_owned(), "wrong".to_owned()));
     assert!(out.contains("Shower 7.1 shows notifications, without buttons."), "{out}");
 
+    // An open one may keep the item from the daemon, as KeePassXC does.
+    objects.remove::<Collection, _>("/collection").await.unwrap();
+    objects.at("/collection", Collection(false)).await.unwrap();
+    let (_, out) = doctor(&bus, &well, "doctor --json").await;
+    assert!(out.contains("keeps the token from the daemon"), "{out}");
+    objects.remove::<Collection, _>("/collection").await.unwrap();
+    objects.at("/collection", Collection(true)).await.unwrap();
+
     // A locked keyring that holds nothing of ours is nobody's trouble.
     service.publish(having([])).await.unwrap();
     let found = verdicts(&doctor(&bus, &well, "doctor --json").await.1);

@@ -146,9 +146,10 @@ pub(super) fn account(patient: &Patient) -> Finding {
         Some(LoginState::Rejected) => {
             Finding::wrong("plex.tv refused the token.", "`plexctl login` gets a new one.")
         }
-        Some(LoginState::Locked) => {
-            Finding::wrong("The keyring keeps the token locked.", "See the check keyring.")
-        }
+        Some(LoginState::Locked) => Finding::wrong(
+            "The keyring keeps the token locked.",
+            "Unlock it; the check keyring says more.",
+        ),
         _ => Finding::wrong(
             "What holds the token has not answered.",
             "`plexctl status` says more; the checks keyring and token-store may too.",
