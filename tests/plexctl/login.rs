@@ -9,7 +9,7 @@ use plex_accountd::{
 };
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
-use tokio::{process::Command, sync::mpsc};
+use tokio::{io::AsyncReadExt as _, process::Command, sync::mpsc};
 use zbus::{
     fdo::{DBusProxy, RequestNameFlags},
     names::BusName,
@@ -373,6 +373,22 @@ async fn a_phone_can_read_the_code() {
         let shown = seen(&shown);
         assert!(shown.contains("ABCD") && shown.contains("https://plex.tv/link"), "{shown}");
         assert!(!shown.contains("scan"), "{shown}");
+    }
+}
+
+#[tokio::test]
+async fn the_time_left_has_room_on_a_narrow_terminal() {
+    let bus = Bus::start();
+    let mut owner = Owner::on(&bus).await;
+    let mut child = bus.on_terminal(20, 24, "login --no-browser").spawn().unwrap();
+    owner.start(offer()).await;
+    let mut shown = String::new();
+    let mut output = child.stdout.take().unwrap();
+    while !seen(&shown).contains(" left") {
+        let mut more = [0; 1024];
+        let read = output.read(&mut more).await.unwrap();
+        assert!(read > 0, "{shown}");
+        shown.push_str(&String::from_utf8_lossy(&more[..read]));
     }
 }
 

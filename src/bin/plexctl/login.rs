@@ -215,9 +215,12 @@ impl<'a> Login<'a> {
             return Ok(());
         }
         let left = expires_at.saturating_sub(now());
-        let line = format!("Waiting for you: {}:{:02} left", left / 60, left % 60);
-        let columns = self.out.look.columns().unwrap_or(80);
-        Ok(self.out.raw(&format!("\r\x1b[K{}", cut(&line, columns.saturating_sub(1), "~")))?)
+        let left = format!("{}:{:02} left", left / 60, left % 60);
+        let line = format!("Waiting for you: {left}");
+        let room = self.out.look.columns().unwrap_or(80).saturating_sub(1);
+        // The time is what matters.
+        let line = if line.len() > room { cut(&left, room, "~") } else { line };
+        Ok(self.out.raw(&format!("\r\x1b[K{line}"))?)
     }
 
     /// Makes room for other words: takes the live line away, or ends that of a question.
