@@ -19,8 +19,9 @@ prompt = bus.get_object("org.freedesktop.secrets", prompt)
 prompt.Prompt("", dbus_interface="org.freedesktop.Secret.Prompt")
 time.sleep(0.5)' "$(items)"
 }
+# One that was killed takes a moment to be gone for systemd, too.
 keepassxc() {
-  user systemd-run --user --quiet --collect --unit=keepassxc --setenv=DISPLAY=:5 \
+  within 10 user systemd-run --user --quiet --collect --unit=keepassxc --setenv=DISPLAY=:5 \
     sh -c 'echo pw | keepassxc --pw-stdin ~/k2.kdbx'
 }
 # KeePassXC shows a dialog to whoever searches it while it is locked.
