@@ -45,12 +45,12 @@ const STOP_PATIENCE: Duration = Duration::from_millis(1500);
 pub struct Setup {
     /// The settings.
     pub config: Config,
-    /// Where to note what notices are shown.
-    pub notices_file: Option<PathBuf>,
     /// Where to read them again.
     pub config_path: Option<PathBuf>,
     /// The file was named on the command line, so it must be there.
     pub config_must_exist: bool,
+    /// Where to note what notices are shown.
+    pub notices_file: Option<PathBuf>,
     /// What the state directory holds.
     pub opened: Opened,
     /// Changes the log's level.

@@ -221,25 +221,52 @@ fn who_asks_for_the_list_again_and_again_does_not_keep_a_server_from_being_offli
     assert_eq!(p.is("a"), OFFLINE);
 }
 
-#[test]
-fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
-    let rows = |presence| ["a", "b", "c", "d"].map(|id| reachable(id, presence));
+/// Four servers that go and come together.
+const FOUR: [&str; 4] = ["a", "b", "c", "d"];
+
+fn four(presence: bool) -> [Row; 4] {
+    FOUR.map(|id| reachable(id, presence))
+}
+
+/// They were there, are absent for plex.tv, and are asked at the end of their grace time.
+fn four_are_asked() -> Player {
     let mut p = Player::new(account("t"), None);
-    p.lists(complete(&rows(true)));
+    p.lists(complete(&four(true)));
     p.probed(&answers());
-    p.next_lists(complete(&rows(false)));
+    p.next_lists(complete(&four(false)));
     p.take();
     p.wait(60);
+    p
+}
+
+/// They are offline, which was told, and are asked again.
+fn four_are_asked_again() -> Player {
+    let mut p = four_are_asked();
+    p.probed(&silent());
+    p.lists(complete(&four(false)));
+    assert_eq!(p.notices(), Notice::offline(named(&FOUR)));
+    p.take();
+    p.wait(30);
+    p
+}
+
+fn named(ids: &[&str]) -> Vec<(String, String)> {
+    ids.iter().map(|id| ((*id).into(), format!("Name of {id}"))).collect()
+}
+
+#[test]
+fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
+    let mut p = four_are_asked();
     let mut probes = p.probes();
     for (id, number) in probes.split_off(1) {
         p.happens(Event::Probed { id, number, probed: silent() });
     }
     p.ask_refresh();
-    p.lists(complete(&rows(false)));
+    p.lists(complete(&four(false)));
     assert_eq!(p.is("b"), BY_PLEX_TV);
     assert_eq!(p.notices(), []);
     p.probed(&silent());
-    p.lists(complete(&rows(false)));
+    p.lists(complete(&four(false)));
     assert_eq!(p.is("b"), OFFLINE);
     p.probed(&silent()); // the look that the call wished for
     assert_eq!(p.notices().len(), 1, "of all four");
@@ -247,40 +274,15 @@ fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
 
 #[test]
 fn what_one_look_finds_back_is_told_as_one() {
-    let ids = ["a", "b", "c", "d"];
-    let names =
-        |ids: &[&str]| ids.iter().map(|id| ((*id).into(), format!("Name of {id}"))).collect();
-    let rows = |presence| ids.map(|id| reachable(id, presence));
-    let mut p = Player::new(account("t"), None);
-    p.lists(complete(&rows(true)));
-    p.probed(&answers());
-    p.next_lists(complete(&rows(false)));
-    p.take();
-    p.wait(60);
-    p.probed(&silent());
-    p.lists(complete(&rows(false)));
-    assert_eq!(p.notices(), Notice::offline(names(&ids)));
-    p.take();
-    p.wait(30);
+    let mut p = four_are_asked_again();
     p.probed(&answers());
     assert_eq!(p.is("d"), BY_PROBE);
-    assert_eq!(p.notices(), Notice::back(names(&ids)));
+    assert_eq!(p.notices(), Notice::back(named(&FOUR)));
 }
 
-/// Four servers are offline, are asked again, and one is there; its name is in the notice, once
-/// there is one.
+/// One of them has answered, of which nothing is told yet; the probes of the others.
 fn one_of_four_is_back() -> (Player, Vec<(String, u64)>) {
-    let rows = |presence| ["a", "b", "c", "d"].map(|id| reachable(id, presence));
-    let mut p = Player::new(account("t"), None);
-    p.lists(complete(&rows(true)));
-    p.probed(&answers());
-    p.next_lists(complete(&rows(false)));
-    p.take();
-    p.wait(60);
-    p.probed(&silent());
-    p.lists(complete(&rows(false)));
-    p.take();
-    p.wait(30);
+    let mut p = four_are_asked_again();
     let mut probes = p.probes();
     let (id, number) = probes.remove(0);
     p.happens(Event::Probed { id, number, probed: answers() });
@@ -292,8 +294,8 @@ fn one_of_four_is_back() -> (Player, Vec<(String, u64)>) {
 #[test]
 fn a_list_that_comes_amid_a_look_does_not_split_those_that_are_back_together() {
     let (mut p, _) = one_of_four_is_back();
-    p.ask_refresh(); // which begins the look anew
-    let rows = ["a", "b", "c", "d"].map(|id| reachable(id, id == "b"));
+    p.ask_refresh();
+    let rows = FOUR.map(|id| reachable(id, id == "b"));
     let refresh = p.refresh().unwrap();
     p.happens(Event::ListsAnswered { refresh, lists: complete(&rows), no_route: false });
     assert_eq!(p.is("b"), BY_PLEX_TV);
@@ -309,7 +311,7 @@ fn a_look_that_drags_on_keeps_nothing_back() {
     p.wait(30);
     let (id, number) = probes.remove(0);
     p.happens(Event::Probed { id, number, probed: silent() });
-    assert_eq!(p.notices(), Notice::back(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.notices(), Notice::back(named(&["a"])));
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! `plexctl login`: what is shown where, and how it ends.
 
-use std::{os::unix::fs::PermissionsExt as _, process::Stdio};
+use std::{os::unix::fs::PermissionsExt as _, process::Stdio, time::Duration};
 
 use plex_accountd::{
     command::{CallError, Command as Asked},
@@ -384,12 +384,16 @@ async fn the_time_left_has_room_on_a_narrow_terminal() {
     owner.start(offer()).await;
     let mut shown = String::new();
     let mut output = child.stdout.take().unwrap();
-    while !seen(&shown).contains(" left") {
-        let mut more = [0; 1024];
-        let read = output.read(&mut more).await.unwrap();
-        assert!(read > 0, "{shown}");
-        shown.push_str(&String::from_utf8_lossy(&more[..read]));
-    }
+    let until_seen = async {
+        while !seen(&shown).contains(" left") {
+            let mut more = [0; 1024];
+            let read = output.read(&mut more).await.unwrap();
+            assert!(read > 0, "{shown}");
+            shown.push_str(&String::from_utf8_lossy(&more[..read]));
+        }
+    };
+    let in_time = tokio::time::timeout(Duration::from_secs(20), until_seen).await;
+    assert!(in_time.is_ok(), "the time left was not shown: {shown}");
 }
 
 #[tokio::test]

@@ -19,6 +19,7 @@
 //! `CreateItem` and `Delete` by a prompt, whether that asks anything or not.
 
 mod ear;
+mod place;
 mod prompt;
 mod proxies;
 mod trouble;
@@ -37,12 +38,13 @@ use tokio::{
     sync::{Mutex, Notify},
     time::{Instant, timeout},
 };
-use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy, proxy};
+use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy};
 
 use self::{
     ear::Ear,
+    place::{Place, collection, collection_of, default_collection, is_locked, some},
     prompt::Ended,
-    proxies::{CollectionProxy, ItemProxy, ServiceProxy, SessionProxy},
+    proxies::{ItemProxy, ServiceProxy, SessionProxy},
 };
 use super::form::{self, Bad};
 use crate::account::Record;
@@ -402,97 +404,6 @@ async fn within<T>(
 fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
     if let Ok(runtime) = tokio::runtime::Handle::try_current() {
         runtime.spawn(work);
-    }
-}
-
-/// `/` stands for "none".
-fn some(path: OwnedObjectPath) -> Option<OwnedObjectPath> {
-    (path.as_str() != "/").then_some(path)
-}
-
-async fn default_collection(service: &ServiceProxy<'_>) -> Result<OwnedObjectPath, Trouble> {
-    some(service.read_alias("default").await?).ok_or_else(Trouble::no_default)
-}
-
-async fn collection(
-    connection: &Connection,
-    path: &OwnedObjectPath,
-) -> zbus::Result<CollectionProxy<'static>> {
-    CollectionProxy::builder(connection)
-        .path(path.clone())
-        .cache_properties(proxy::CacheProperties::No)
-        .build()
-        .await
-}
-
-async fn is_locked(connection: &Connection, path: &OwnedObjectPath) -> Result<bool, Trouble> {
-    Ok(collection(connection, path).await?.locked().await?)
-}
-
-/// The path of the collection that an item is in: by the specification, all but the last part.
-fn collection_of(item: &OwnedObjectPath) -> Option<String> {
-    let (collection, _) = item.as_str().rsplit_once('/')?;
-    (!collection.is_empty()).then(|| collection.to_owned())
-}
-
-/// Where our item is to be found, if it is not deleted.
-struct Place {
-    /// The collection that it was last seen in, else the default one; `None`: there is none.
-    collection: Option<OwnedObjectPath>,
-    is_locked: bool,
-    /// It was seen in a collection that is not there now.
-    is_away: bool,
-}
-
-impl Place {
-    async fn of(
-        connection: &Connection,
-        service: &ServiceProxy<'_>,
-        seen_in: Option<String>,
-    ) -> Result<Self, Trouble> {
-        let is_away = seen_in.is_some();
-        if let Some(Ok(path)) = seen_in.map(OwnedObjectPath::try_from) {
-            match is_locked(connection, &path).await {
-                Ok(is_locked) => {
-                    return Ok(Self { collection: Some(path), is_locked, is_away: false });
-                }
-                Err(Trouble::Refused(_)) => {} // no such object
-                Err(trouble) => return Err(trouble),
-            }
-        }
-        let collection = some(service.read_alias("default").await?);
-        let is_locked = match &collection {
-            Some(path) => is_locked(connection, path).await?,
-            None => false,
-        };
-        Ok(Self { collection, is_locked, is_away })
-    }
-
-    /// No item was found: whether that is certain.
-    fn has_nothing(&self) -> Result<(), Trouble> {
-        if self.is_away {
-            return Err(Trouble::elsewhere());
-        }
-        self.collection.as_ref().map(drop).ok_or_else(Trouble::no_default)
-    }
-
-    /// Whether an item is in this collection.
-    fn is_of(&self, item: &OwnedObjectPath) -> bool {
-        let collection = self.collection.as_ref().map(|path| path.as_str());
-        collection_of(item).as_deref() == collection
-    }
-
-    /// Our items, unlocked ones and locked ones. Not searched for while the collection that they
-    /// should be in is locked: `KeePassXC` would ask the person for its password then, or list
-    /// none.
-    async fn search(
-        &self,
-        service: &ServiceProxy<'_>,
-    ) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), Trouble> {
-        if self.is_locked {
-            return Err(Trouble::Locked);
-        }
-        Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
     }
 }
 
