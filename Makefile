@@ -1,4 +1,4 @@
-# make                    build the daemon and plexctl (target/release)
+# make                    build the daemon and plex-account (target/release)
 # make install            install them; for root into /usr/local, else into ~/.local
 # make uninstall          remove what make install put there (say the same PREFIX)
 # make demo               see it work on a private bus, without account or internet
@@ -31,7 +31,7 @@ $(error PREFIX and DESTDIR must not contain spaces)
 endif
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
-BINARIES := $(TARGET)/release/plex-accountd $(TARGET)/release/plexctl
+BINARIES := $(TARGET)/release/plex-accountd $(TARGET)/release/plex-account
 SOURCES := Cargo.toml Cargo.lock $(shell find src dbus -type f)
 # Tools that are built on demand, each version once.
 TOOLS := $(TARGET)/tools
@@ -53,20 +53,20 @@ $(BINARIES) &: $(SOURCES)
 # has @BINDIR@ or @DOCDIR@ in it, the true folder is put there.
 define FILES
 $(TARGET)/release/plex-accountd 755 $(BINDIR)/plex-accountd
-$(TARGET)/release/plexctl 755 $(BINDIR)/plexctl
+$(TARGET)/release/plex-account 755 $(BINDIR)/plex-account
 systemd/plex-accountd.service 644 $(UNITDIR)/plex-accountd.service
 dbus/$(ID).service 644 $(DATADIR)/dbus-1/services/$(ID).service
 packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
 packaging/$(ID).metainfo.xml 644 $(DATADIR)/metainfo/$(ID).metainfo.xml
 packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
-packaging/man/plexctl.1 644 $(DATADIR)/man/man1/plexctl.1
+packaging/man/plex-account.1 644 $(DATADIR)/man/man1/plex-account.1
 packaging/man/plex-accountd.toml.5 644 $(DATADIR)/man/man5/plex-accountd.toml.5
 packaging/man/$(ID).5 644 $(DATADIR)/man/man5/$(ID).5
 packaging/man/plex-accountd.8 644 $(DATADIR)/man/man8/plex-accountd.8
-packaging/completions/plexctl.bash 644 $(DATADIR)/bash-completion/completions/plexctl
-packaging/completions/plexctl.zsh 644 $(DATADIR)/zsh/site-functions/_plexctl
-packaging/completions/plexctl.fish 644 $(DATADIR)/fish/vendor_completions.d/plexctl.fish
+packaging/completions/plex-account.bash 644 $(DATADIR)/bash-completion/completions/plex-account
+packaging/completions/plex-account.zsh 644 $(DATADIR)/zsh/site-functions/_plex-account
+packaging/completions/plex-account.fish 644 $(DATADIR)/fish/vendor_completions.d/plex-account.fish
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE

@@ -29,7 +29,7 @@ use tracing_subscriber::{
 };
 
 /// The programs and libraries whose events are ours.
-const OUR_TARGETS: [&str; 2] = ["plex_accountd", "plexctl"];
+const OUR_TARGETS: [&str; 2] = ["plex_accountd", "plex_account"];
 
 /// What the journal calls us.
 const IDENTIFIER: &str = "plex-accountd";

@@ -91,8 +91,8 @@ fn the_edge_uses_the_domain_and_little_else() {
 }
 
 #[test]
-fn plexctl_sees_the_bus_only() {
-    for path in rust_files(&root().join("src/bin/plexctl")) {
+fn plex_account_sees_the_bus_only() {
+    for path in rust_files(&root().join("src/bin/plex-account")) {
         // The doctor looks at the settings too, where the daemon does not answer, and asks plex.tv
         // as the daemon would.
         let doctor = path.components().any(|part| part.as_os_str() == "doctor");

@@ -8,7 +8,7 @@
 # on Ctrl-C. Fails if anything that it announces does not happen. Needs bash, coreutils, grep and
 # dbus-daemon (Debian: dbus-daemon); shows a busctl call where there is a busctl.
 #
-# Programs: $PLEX_ACCOUNTD, $PLEXCTL, $FAKE_PLEXTV and $DEMO_NOTIFICATIONS where set; else built
+# Programs: $PLEX_ACCOUNTD, $PLEX_ACCOUNT, $FAKE_PLEXTV and $DEMO_NOTIFICATIONS where set; else built
 # by cargo; else what lies in target/release or target/debug.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -97,7 +97,7 @@ until_ok() {
 
 # ---- the programs -------------------------------------------------------------------------------
 
-if [ -z "${PLEX_ACCOUNTD:-}${PLEXCTL:-}${FAKE_PLEXTV:-}${DEMO_NOTIFICATIONS:-}" ] &&
+if [ -z "${PLEX_ACCOUNTD:-}${PLEX_ACCOUNT:-}${FAKE_PLEXTV:-}${DEMO_NOTIFICATIONS:-}" ] &&
   command -v cargo > /dev/null; then
   echo 'Building (the first time takes a few minutes).'
   cargo build --locked -p plex-accountd -p fake-plextv --bins --example demo-notifications
@@ -117,7 +117,7 @@ find_program() {
   return 1
 }
 accountd=${PLEX_ACCOUNTD:-$(find_program plex-accountd)}
-plexctl=${PLEXCTL:-$(find_program plexctl)}
+plex_account=${PLEX_ACCOUNT:-$(find_program plex-account)}
 plextv=${FAKE_PLEXTV:-$(find_program fake-plextv)}
 notifications=${DEMO_NOTIFICATIONS:-$(find_program examples/demo-notifications)}
 command -v dbus-daemon > /dev/null || {
@@ -125,10 +125,10 @@ command -v dbus-daemon > /dev/null || {
   exit 1
 }
 
-# plexctl as a person types it, from here on.
-ctl() { "$plexctl" "$@"; }
+# plex-account as a person types it, from here on.
+ctl() { "$plex_account" "$@"; }
 show() {
-  printf '   $ plexctl %s\n' "$*"
+  printf '   $ plex-account %s\n' "$*"
   ctl "$@" 2>&1 | indented
 }
 
@@ -221,8 +221,8 @@ until_ok 20 'the start of plex-accountd' signed_out
 show status || :
 
 say 'A login: somebody types the code on the plex.tv page'
-printf '   $ plexctl login\n'
-start login "$plexctl" login
+printf '   $ plex-account login\n'
+start login "$plex_account" login
 login=$!
 until_ok 20 'the code' grep -q "$url" "$tmp/login.log"
 indented < "$tmp/login.log"
@@ -233,15 +233,15 @@ for ((i = 0; i < 300; i++)); do
   kill -0 "$login" 2> /dev/null || break
   sleep 0.1
 done
-kill -0 "$login" 2> /dev/null && fail 'plexctl login did not end after the code was approved'
-wait "$login" || fail "plexctl login failed with exit code $?"
+kill -0 "$login" 2> /dev/null && fail 'plex-account login did not end after the code was approved'
+wait "$login" || fail "plex-account login failed with exit code $?"
 tail -n "+$((said + 1))" "$tmp/login.log" | indented
 notice 'Signed in to Plex'
 
 say 'The servers of the account, for people and for programs'
 servers_have() { ctl servers | grep -F "$1" | grep -qiw "$2"; }
 until_ok 20 'a list with Attic online' servers_have Attic online
-show servers || fail 'plexctl servers failed'
+show servers || fail 'plex-account servers failed'
 if command -v busctl > /dev/null; then
   service='org.plexaccountd.Account1 /org/plexaccountd/Account1 org.plexaccountd.Account1'
   printf '   $ busctl --user call %s ListServers\n' "$service"
@@ -255,19 +255,19 @@ say 'The server Attic loses its connection to Plex'
 note 'Said after the grace time (here 3 s), once a second list says the same.'
 order presence '{"id": "attic-5f1d3c", "present": false, "probe": "down"}'
 notice 'Attic is offline'
-servers_have Attic offline || fail 'plexctl servers does not say that Attic is offline'
-show servers || fail 'plexctl servers failed'
+servers_have Attic offline || fail 'plex-account servers does not say that Attic is offline'
+show servers || fail 'plex-account servers failed'
 
 say 'Attic comes back; the notification takes the place of the one before'
 order presence '{"id": "attic-5f1d3c", "present": true, "probe": "up"}'
 notice 'Attic is back'
 tail -n 5 "$tmp/notifications.log" | grep -F 'in place of the earlier one' > /dev/null ||
   fail 'the notification stands beside the one that it should replace'
-servers_have Attic online || fail 'plexctl servers does not say that Attic is online'
+servers_have Attic online || fail 'plex-account servers does not say that Attic is online'
 
 say 'Signing out: forgotten here, revoked there'
-show logout || fail 'plexctl logout failed'
-signed_out > /dev/null 2>&1 || fail 'plexctl status does not say that nobody is signed in'
+show logout || fail 'plex-account logout failed'
+signed_out > /dev/null 2>&1 || fail 'plex-account status does not say that nobody is signed in'
 show status || :
 ask log | grep -F /api/v2/users/signout > /dev/null || fail 'plex.tv was not told of the sign-out'
 

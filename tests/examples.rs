@@ -39,8 +39,8 @@ struct Running {
 impl Running {
     fn start(session: &Session, program: &str, arguments: &[&str]) -> Self {
         let mut command = session.command(program, arguments);
-        // plexctl is found as if it were installed.
-        let installed = Path::new(env!("CARGO_BIN_EXE_plexctl")).parent().unwrap();
+        // plex-account is found as if it were installed.
+        let installed = Path::new(env!("CARGO_BIN_EXE_plex-account")).parent().unwrap();
         let path = format!("{}:{}", installed.display(), std::env::var("PATH").unwrap());
         command.env("PATH", path).current_dir(env!("CARGO_MANIFEST_DIR"));
         let mut child = command.spawn().unwrap_or_else(|error| panic!("{program}: {error}"));

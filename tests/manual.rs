@@ -87,7 +87,7 @@ fn the_page_of_the_settings_is_made_from_the_sample() {
     page += ".El\n.Sh FILES\n.Bl -tag -width Ds\n.It Pa ~/.config/plex-accountd/config.toml\nThe \
              settings; a file that is missing means the defaults.\n.It Pa \
              /usr/share/doc/plex-accountd/examples/config.toml\nA sample with every key and its \
-             default.\n.El\n.Sh SEE ALSO\n.Xr plexctl 1 ,\n.Xr plex-accountd 8\n";
+             default.\n.El\n.Sh SEE ALSO\n.Xr plex-account 1 ,\n.Xr plex-accountd 8\n";
     page += NOT_BY_PLEX;
     committed("plex-accountd.toml.5", &page);
 }
@@ -195,7 +195,7 @@ fn the_page_of_the_bus_is_made_from_the_interfaces() {
     page += &fs::read_to_string(root("packaging/man/org.plexaccountd.Account1.in")).unwrap();
     page += &interface("dbus/org.plexaccountd.Account1.xml");
     page += &interface("dbus/org.plexaccountd.Server1.xml");
-    page += ".Sh SEE ALSO\n.Xr busctl 1 ,\n.Xr plexctl 1 ,\n.Xr plex-accountd.toml 5 ,\n.Xr \
+    page += ".Sh SEE ALSO\n.Xr busctl 1 ,\n.Xr plex-account 1 ,\n.Xr plex-accountd.toml 5 ,\n.Xr \
              plex-accountd 8\n";
     page += NOT_BY_PLEX;
     committed("org.plexaccountd.Account1.5", &page);

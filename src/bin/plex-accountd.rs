@@ -35,7 +35,7 @@ struct Arguments {
 impl Arguments {
     /// What the command line says; `None` if it was a question, which is answered.
     ///
-    /// (Not by clap, as in plexctl: that would be a tenth of the start.)
+    /// (Not by clap, as in plex-account: that would be a tenth of the start.)
     fn parse() -> Result<Option<Self>, lexopt::Error> {
         use lexopt::prelude::{Long, Short};
 

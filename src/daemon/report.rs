@@ -58,10 +58,10 @@ pub(super) fn status(view: &View) -> String {
     match view.account.login_state {
         LoginState::Unknown => "Waiting for the token's store to answer".into(),
         LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
-        LoginState::SignedOut => "Signed out; start a login with: plexctl login".into(),
+        LoginState::SignedOut => "Signed out; start a login with: plex-account login".into(),
         LoginState::Waiting => "Waiting for the sign-in to be approved".into(),
         LoginState::Rejected => {
-            "plex.tv refuses the token; sign in again with: plexctl login".into()
+            "plex.tv refuses the token; sign in again with: plex-account login".into()
         }
         LoginState::SignedIn => {
             let with = |state| owned().filter(|server| server.state == state).count();

@@ -61,10 +61,10 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
             let (summary, usual) = if *expired {
                 (
                     "The Plex sign-in ran out of time",
-                    "The code was not used in time; “plexctl login” gets a new one.",
+                    "The code was not used in time; “plex-account login” gets a new one.",
                 )
             } else {
-                ("The Plex sign-in did not succeed", "Try again with “plexctl login”.")
+                ("The Plex sign-in did not succeed", "Try again with “plex-account login”.")
             };
             text(summary, sentence(message, usual))
         }
@@ -72,12 +72,12 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
             "Please sign in to Plex again",
             sentence(
                 message,
-                "The saved sign-in was damaged and has been put aside; “plexctl login” makes a new one.",
+                "The saved sign-in was damaged and has been put aside; “plex-account login” makes a new one.",
             ),
         ),
         Notice::Rejected => text(
             "Please sign in to Plex again",
-            "Plex no longer accepts this computer's sign-in; “plexctl login” makes a new one.",
+            "Plex no longer accepts this computer's sign-in; “plex-account login” makes a new one.",
         ),
         Notice::LoginWaiting(_)
         | Notice::ServerOffline { .. }

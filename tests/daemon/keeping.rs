@@ -140,7 +140,7 @@ async fn a_revoked_token_is_rejected_after_a_second_look() {
     }
     assert_eq!(desktop.told().await.seen().0, "Please sign in to Plex again");
     assert_eq!(failure(account.refresh().await).0, ErrorName::TokenRejected);
-    assert_eq!(session.plexctl("status").await.code, Some(3));
+    assert_eq!(session.plex_account("status").await.code, Some(3));
     daemon.stop().await;
 
     // A restart knows it, and asks plex.tv only when a person wants it.

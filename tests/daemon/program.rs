@@ -51,7 +51,7 @@ async fn without_a_bus_nothing_starts() {
     let ran = session.run(&[]).await;
     assert_eq!(ran.code, Some(1));
     assert!(ran.err.contains("session bus"), "{}", ran.err);
-    assert_eq!(session.plexctl("status").await.code, Some(5));
+    assert_eq!(session.plex_account("status").await.code, Some(5));
 }
 
 #[tokio::test]
@@ -92,18 +92,18 @@ async fn a_second_sigterm_ends_it_at_once() {
 }
 
 #[tokio::test]
-async fn plexctl_tells_by_its_exit_code() {
+async fn plex_account_tells_by_its_exit_code() {
     let session = Session::new().await;
-    assert_eq!(session.plexctl("status").await.code, Some(5));
+    assert_eq!(session.plex_account("status").await.code, Some(5));
     let _daemon = session.daemon().await;
-    assert_eq!(session.plexctl("staus").await.code, Some(2));
-    assert_eq!(session.plexctl("status").await.code, Some(3));
-    assert_eq!(session.plexctl("servers").await.code, Some(3));
-    assert_eq!(session.plexctl("logout").await.code, Some(0));
+    assert_eq!(session.plex_account("staus").await.code, Some(2));
+    assert_eq!(session.plex_account("status").await.code, Some(3));
+    assert_eq!(session.plex_account("servers").await.code, Some(3));
+    assert_eq!(session.plex_account("logout").await.code, Some(0));
 
     // Nobody approves, somebody cancels, somebody approves.
     let after = session.fake.last().await;
-    let login = session.plexctl("login");
+    let login = session.plex_account("login");
     let expire = async {
         session.fake.answered("pin", after).await;
         session.fake.order("expire", json!({ "all": true })).await;
@@ -114,31 +114,31 @@ async fn plexctl_tells_by_its_exit_code() {
         session.fake.answered("pin", after).await;
         session.account().await.cancel_login().await.unwrap();
     };
-    assert_eq!(tokio::join!(session.plexctl("login"), cancel).0.code, Some(1));
+    assert_eq!(tokio::join!(session.plex_account("login"), cancel).0.code, Some(1));
     let after = session.fake.last().await;
     let approve = async {
         session.fake.answered("pin", after).await;
         session.fake.approve("short").await;
     };
-    let (login, ()) = tokio::join!(session.plexctl("login"), approve);
+    let (login, ()) = tokio::join!(session.plex_account("login"), approve);
     assert_eq!(login.code, Some(0), "{login:?}");
     assert!(login.out.contains("Signed in as demo."), "{}", login.out);
 
-    let status = session.plexctl("status --json").await;
+    let status = session.plex_account("status --json").await;
     assert_eq!(status.code, Some(0));
     let status: serde_json::Value = serde_json::from_str(&status.out).unwrap();
     assert_eq!(status["state"], "signed-in");
     // The call that waits for the first list.
     session.account().await.refresh().await.unwrap();
-    let servers = session.plexctl("servers --all --json").await;
+    let servers = session.plex_account("servers --all --json").await;
     assert_eq!(servers.code, Some(0));
     let servers: serde_json::Value = serde_json::from_str(&servers.out).unwrap();
     assert_eq!(servers.as_array().unwrap().len(), 4);
-    assert_eq!(session.plexctl("logout").await.code, Some(0));
-    assert_eq!(session.plexctl("status").await.code, Some(3));
+    assert_eq!(session.plex_account("logout").await.code, Some(0));
+    assert_eq!(session.plex_account("status").await.code, Some(3));
 
     session.fake.fault(json!({ "endpoint": "*", "status": 500 })).await;
-    let login = session.plexctl("login").await;
+    let login = session.plex_account("login").await;
     assert_eq!(login.code, Some(1));
     assert_eq!(login.err.lines().count(), 1, "{}", login.err);
 }

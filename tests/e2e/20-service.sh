@@ -86,4 +86,4 @@ ok 'and is' equals signed-out login_state
 
 ok 'lintian finds no error in it' lintian --fail-on error target/debian/*.deb
 ok 'it can be removed' root dpkg --remove plex-accountd
-ok 'and leaves no file' equals '' root find /usr -name '*plex*accountd*' -o -name 'plexctl*'
+ok 'and leaves no file' equals '' root find /usr -name '*plex*accountd*' -o -name 'plex-account*'

@@ -10,7 +10,7 @@ fake_plextv
 # A clone that has been built; cp -a keeps the times that make goes by.
 mkdir -p "$BED_SHARE/clone/target/release"
 cp -a Cargo.toml Cargo.lock LICENSE-* Makefile dbus packaging src systemd tests "$BED_SHARE/clone/"
-cp -a target/release/plex-accountd target/release/plexctl "$BED_SHARE/clone/target/release/"
+cp -a target/release/plex-accountd target/release/plex-account "$BED_SHARE/clone/target/release/"
 make_() { user make --no-print-directory -C clone "$@"; }
 user cp -a /bed/clone .
 
@@ -20,7 +20,7 @@ ok 'systemd-analyze has nothing to say' equals '' \
 ok 'a call starts the unit by D-Bus activation' equals signed-out login_state
 ok 'it is the one from home' has /home/tester/.local/bin/plex-accountd user systemctl --user show $UNIT -p ExecStart
 ok 'sign in' sign_in
-ok 'plexctl works from there' has demo user .local/bin/plexctl status
+ok 'plex-account works from there' has demo user .local/bin/plex-account status
 ok 'make install over it' make_ install
 ok 'then a restart' user systemctl --user restart $UNIT
 ok 'keeps the account' equals signed-in login_state

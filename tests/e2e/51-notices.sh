@@ -74,7 +74,7 @@ with_buttons() {
   ok 'a click on Mute for 8 hours' click "$mute"
   ok 'does so' within 5 muted_for_8_hours "$mutes"
   ok 'and takes the notice away' within 5 not on_screen "$class"
-  ok 'plexctl lists it' has "$mutes" user plexctl muted
+  ok 'plex-account lists it' has "$mutes" user plex-account muted
   ok "$mutes is back" returns "$mutes"
   ok 'of which nothing is said' equals "[\"$mutes is offline\"]" titles "$mutes"
 
@@ -84,7 +84,7 @@ with_buttons() {
   ok 'and takes the notice away' within 5 not on_screen "$class"
   ok "$nevers is back" returns "$nevers"
   ok 'of which nothing is said' equals "[\"$nevers is offline\"]" titles "$nevers"
-  ok 'plexctl undoes it' user plexctl unmute "$nevers"
+  ok 'plex-account undoes it' user plex-account unmute "$nevers"
   ok 'and it is no longer muted' equals 0 muted_until "$nevers"
 }
 

@@ -1,5 +1,5 @@
 #!/bin/bash
-# A person signs in: by the code that `plexctl login` shows in a terminal, and in a browser, which
+# A person signs in: by the code that `plex-account login` shows in a terminal, and in a browser, which
 # plex.tv sends on to the daemon's own page. Leaves what the terminal and the browser showed, and
 # how long the two ways take.
 # shellcheck disable=SC2016 # $ is for the shell in there
@@ -18,7 +18,7 @@ window=login:0
 terminal() { user env "LC_ALL=$LC_ALL" tmux -u -L e2e "$@"; }
 # What is on it.
 screen() { terminal capture-pane -p -t $window; }
-# qr [OPTION...]: reads the QR code of a `plexctl login` on it, 33 dots wide with its margin and two
+# qr [OPTION...]: reads the QR code of a `plex-account login` on it, 33 dots wide with its margin and two
 # high a line, as a picture on which `convert` did that.
 qr() {
   local rows
@@ -133,18 +133,18 @@ ok 'a terminal' terminal new-session -d -s login -x 80 -y 44 env 'PS1=$ ' bash -
 # --- by the code, with no daemon running
 
 ok 'no daemon is running' equals inactive unit ActiveState
-terminal send-keys -t $window 'plexctl login' Enter
-ok 'plexctl login starts it, and shows the time that is left' \
+terminal send-keys -t $window 'plex-account login' Enter
+ok 'plex-account login starts it, and shows the time that is left' \
   within 10 matches '^Waiting for you: 1[45]:[0-5][0-9] left' screen
 code=$(login_detail code)
 ok 'the link and the code' matches "^.{35}on any device and type  $code" screen
 ok 'a phone reads the link with the code' equals "https://plex.tv/link/?pin=$code" qr
 screen | sed '/^Waiting/q' > "$OUT/terminal.txt"
 echo >> "$OUT/terminal.txt"
-user plexctl login > "$OUT/piped.txt" &
+user plex-account login > "$OUT/piped.txt" &
 window=login:1
 ok 'a second terminal' terminal new-window -t $window env NO_COLOR=1 bash --norc
-terminal send-keys -t $window 'plexctl login' Enter
+terminal send-keys -t $window 'plex-account login' Enter
 ok 'has the same, without colours' within 10 equals "https://plex.tv/link/?pin=$code" qr -negate
 terminal send-keys -t $window C-c
 ok 'Ctrl-C there asks' within 5 has 'Cancel the login as well? [y/N]' screen
@@ -152,7 +152,7 @@ terminal send-keys -t $window Enter
 ok 'and leaves the login alone' within 5 has 'The login goes on' screen
 window=login:0
 ok 'somebody types it' fake approve '{"which": "short"}'
-ok 'plexctl says who has signed in' within 10 has 'Signed in as demo.' screen
+ok 'plex-account says who has signed in' within 10 has 'Signed in as demo.' screen
 ok 'so does one whose output is piped' within 10 has 'Signed in as demo.' cat "$OUT/piped.txt"
 ok 'and had one line for the time that is left' equals 1 grep --count left "$OUT/piped.txt"
 ok 'with nothing for a terminal in it' not grep --quiet '[[:cntrl:]]' "$OUT/piped.txt"
@@ -162,7 +162,7 @@ screen | sed '1,/^Signed in/{/^Signed in/!d}; /^\$ *$/,$d' >> "$OUT/terminal.txt
 
 # --- in a browser here
 
-# What `plexctl login` would open is written down, and opened in a browser that can be steered.
+# What `plex-account login` would open is written down, and opened in a browser that can be steered.
 cat > "$BED_SHARE/note-link" <<< '#!/bin/sh
 echo "$1" > /tmp/opened'
 chmod +x "$BED_SHARE/note-link"
@@ -184,8 +184,8 @@ poll_interval = "30s"
 login = false'
 ok 'a daemon that looks at plex.tv by itself every 30 s' user systemctl --user reload $UNIT
 n=$(fake state | jq .last_n)
-terminal send-keys -t $window 'clear; DISPLAY=:9 plexctl login' Enter
-ok 'plexctl login opens a link where there is a display' within 10 user test -s /tmp/opened
+terminal send-keys -t $window 'clear; DISPLAY=:9 plex-account login' Enter
+ok 'plex-account login opens a link where there is a display' within 10 user test -s /tmp/opened
 link=$(user cat /tmp/opened)
 ok 'that of plex.tv' matches '^https://app\.plex\.tv/auth#\?' echo "$link"
 to=$(forward_url "$link")
@@ -197,7 +197,7 @@ ok 'which says that it is done' equals "$DONE" browser title
 ok 'it is what it looks like' picture landing
 go https://plex.tv/link
 ok 'plex.tv had been asked before that was answered' equals '["auth-page","pin","link-page"]' asked "$n"
-ok 'and plexctl has ended too' within 10 has 'Signed in as demo.' screen
+ok 'and plex-account has ended too' within 10 has 'Signed in as demo.' screen
 
 # --- a browser that comes too early
 

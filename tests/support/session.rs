@@ -199,11 +199,11 @@ impl Session {
         ran(soon("the daemon's end", command.output()).await)
     }
 
-    /// Runs plexctl to its end.
-    pub async fn plexctl(&self, arguments: &str) -> Ran {
+    /// Runs plex-account to its end.
+    pub async fn plex_account(&self, arguments: &str) -> Ran {
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        let mut command = self.command(env!("CARGO_BIN_EXE_plexctl"), &arguments);
-        ran(soon("plexctl's end", command.output()).await)
+        let mut command = self.command(env!("CARGO_BIN_EXE_plex-account"), &arguments);
+        ran(soon("plex-account's end", command.output()).await)
     }
 
     /// Starts the daemon with the settings as they are, and waits until it is on the bus.

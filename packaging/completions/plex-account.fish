@@ -1,0 +1,1 @@
+complete --keep-order --exclusive --command plex-account --arguments "(PLEX_ACCOUNT_COMPLETE=fish plex-account -- (commandline --current-process --tokenize --cut-at-cursor) (commandline --current-token))"
