@@ -32,7 +32,7 @@ endif
 
 TARGET := $(or $(CARGO_TARGET_DIR),target)
 BINARIES := $(TARGET)/release/plex-accountd $(TARGET)/release/plex-account
-SOURCES := Cargo.toml Cargo.lock $(shell find src dbus -type f)
+SOURCES := Cargo.toml Cargo.lock $(shell find src crates dbus -type f)
 # Tools that are built on demand, each version once.
 TOOLS := $(TARGET)/tools
 CARGO_DEB := 3.8.0
@@ -46,7 +46,7 @@ all: $(BINARIES)
 # One call builds both. `touch`, since cargo leaves alone what did not change.
 $(BINARIES) &: $(SOURCES)
 	tests/setup.sh build
-	cargo build --release --locked -p plex-accountd --bins
+	cargo build --release --locked -p plex-accountd -p plex-account-cli --bins
 	touch $(BINARIES)
 
 # Name and mode of everything that is installed: FILE MODE DESTINATION. Where a file

@@ -25,17 +25,19 @@ use std::{
     time::{Duration, Instant},
 };
 
-use plex_accountd::{
+use plex_account_core::{
     account::Record,
     clock::{Boot, Now},
-    dbus::Service,
     domain::Domain,
     event::{Effect, Event, Found, Settings},
-    failure::Failure,
-    plex::{Kind, ListReader},
-    secret::Token,
+    plextv_error::Failure,
     server::{List, Lists},
-    view::Storage,
+    token::Token,
+    words::Storage,
+};
+use plex_accountd::{
+    dbus::Service,
+    plextv::{Kind, ListReader},
 };
 use quick_xml::events::Event as Xml;
 use tokio::sync::mpsc;

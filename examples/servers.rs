@@ -1,7 +1,7 @@
 //! Signs in, lists the account's servers and prints a line whenever one changes its state.
 //! `cargo run --example servers`; Ctrl-C ends it.
 
-use plex_accountd::dbus::client::{AccountProxy, next};
+use plex_account_client::{AccountProxy, next};
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -1,36 +1,18 @@
 //! plex-accountd owns the Plex.tv account of a Linux desktop user: one sign-in, one token, one
 //! server list, for every program on the session bus.
+//!
+//! This library is the daemon's edge: everything that touches the world, one module for each
+//! neighbour. What is decided is decided in `plex_account_core`.
 
 #![forbid(unsafe_code)]
 
-pub mod account;
-pub mod browser;
-pub mod call;
-pub mod clock;
-pub mod command;
+pub mod callback;
 pub mod config;
-pub mod custody;
 pub mod daemon;
 pub mod dbus;
-pub mod domain;
-pub mod event;
-pub mod failure;
-pub mod landing;
 pub mod logging;
-pub mod login;
-pub mod loopback;
-pub mod network;
-pub mod notice;
-pub mod notices;
-pub mod plex;
-pub mod presence;
+pub mod notifications;
+pub mod plextv;
 pub mod probe;
-pub mod random;
-pub mod refresh;
-pub mod secret;
-pub mod server;
-pub mod sign_in;
-pub mod timer;
-pub mod verdict;
-pub mod view;
-pub mod world;
+pub mod store;
+pub mod system;

@@ -100,7 +100,7 @@ until_ok() {
 if [ -z "${PLEX_ACCOUNTD:-}${PLEX_ACCOUNT:-}${FAKE_PLEXTV:-}${DEMO_NOTIFICATIONS:-}" ] &&
   command -v cargo > /dev/null; then
   echo 'Building (the first time takes a few minutes).'
-  cargo build --locked -p plex-accountd -p fake-plextv --bins --example demo-notifications
+  cargo build --locked -p plex-accountd -p plex-account-cli -p fake-plextv --bins --example demo-notifications
   profiles=debug
 else
   profiles='release debug'

@@ -4,6 +4,7 @@
 //! settings) with file, line, column and what would be right, because a daemon that silently runs
 //! with something else than what its file says is worse than one that says no.
 
+mod loopback;
 mod read;
 #[cfg(test)]
 mod tests;
@@ -21,8 +22,9 @@ use std::{
 use tracing::Level;
 use url::Url;
 
-pub use crate::account::TokenStore;
-use crate::notice::QuietHours;
+use crate::notifications::QuietHours;
+pub use loopback::is_loopback;
+pub use plex_account_core::account::TokenStore;
 
 /// Largest config file read, in bytes. A real one has a few hundred.
 const MAX_SIZE: u64 = 1024 * 1024;

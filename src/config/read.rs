@@ -9,7 +9,7 @@ use toml::{
 use tracing::Level;
 
 use super::{Config, ServerSettings, TokenStore, value};
-use crate::loopback::is_loopback;
+use crate::config::is_loopback;
 
 /// Every key but those of `[servers]`.
 pub(super) const KEYS: &[&str] = &[

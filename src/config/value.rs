@@ -6,9 +6,9 @@ use jiff::civil::Time;
 use toml::de::DeValue;
 use url::Url;
 
-use crate::loopback::is_loopback;
+use crate::config::is_loopback;
 
-use crate::notice::QuietHours;
+use crate::notifications::QuietHours;
 
 /// Longest product or device name, in characters.
 const MAX_NAME: usize = 128;

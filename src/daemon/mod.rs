@@ -1,9 +1,9 @@
 //! The one task that owns all state: its start, the loop that waits for whatever happens next, its
 //! end. No locks; what takes time is done elsewhere and comes back as an event.
 
-mod jobs;
-mod owner;
-mod report;
+mod event_loop;
+mod status;
+mod store_worker;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -12,25 +12,28 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::{
-    jobs::{Job, Say, keep},
-    owner::Owner,
-    report::{Watchdog, notify, status},
+    event_loop::Owner,
+    status::{Watchdog, notify, status},
+    store_worker::{Job, Say, keep},
 };
 use crate::{
-    command::Command,
-    config::{self, Config},
-    custody::{Custody, Opened, secret_service::SecretService},
-    dbus::Service,
+    callback::Visitor,
+    config::{self, Config, is_loopback},
+    dbus::{Service, command::Command},
+    logging,
+    notifications::Notices,
+    plextv::{self, Client},
+    probe::Prober,
+    store::{Custody, Opened, secret_service::SecretService},
+    system::{
+        World,
+        timer::{self, Timer},
+    },
+};
+use plex_account_core::{
     domain::Domain,
     event::{Effect, Event, Settings},
-    landing::Visitor,
-    logging,
-    loopback::is_loopback,
-    notices::Notices,
-    plex::{self, Client, Prober},
-    timer::{self, Timer},
-    view::View,
-    world::World,
+    state_snapshot::View,
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
@@ -256,11 +259,11 @@ async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Inco
 fn client(config: &Config, client_id: &str) -> Client {
     let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
         config.plextv.clone();
-    let settings = plex::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let settings = plextv::Settings { base_url, clients_url, auth_url, link_url, timeout };
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Client::new(
         settings,
-        plex::Device {
+        plextv::Device {
             client_id: client_id.into(),
             product: config.device.product.clone(),
             name: config.device.name.clone().unwrap_or_else(host),

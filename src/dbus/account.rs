@@ -12,13 +12,12 @@ use zbus::{Signature, Type, message::Header, object_server::SignalEmitter};
 use super::{
     content::{Content, is_native},
     encoded::Rows,
+    error::MethodError,
     state::{Shared, Snapshot},
     wire::{DICTIONARY, StatusDetails, VERSION},
 };
-use crate::{
-    command::{CallError, Command, Reply},
-    view::{ErrorName, LoginOffer},
-};
+use crate::dbus::command::{Command, Reply};
+use plex_account_core::{error::CallError, state_snapshot::LoginOffer, words::ErrorName};
 
 /// Answers reads from the last snapshot, and hands the rest to the owner of the state.
 pub(super) struct Account {
@@ -52,7 +51,7 @@ fn stopping() -> CallError {
 #[zbus::interface(name = "org.plexaccountd.Account1", introspection_docs = false)]
 impl Account {
     #[zbus(out_args("code", "link_url", "auth_url", "expires_at"))]
-    async fn start_login(&self) -> Result<(String, String, String, u64), CallError> {
+    async fn start_login(&self) -> Result<(String, String, String, u64), MethodError> {
         let LoginOffer { code, link_url, auth_url, expires_at } =
             self.ask(Command::StartLogin).await?;
         Ok((code, link_url, auth_url, expires_at))
@@ -71,41 +70,40 @@ impl Account {
     }
 
     #[zbus(out_args("servers"))]
-    fn list_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, CallError> {
-        Rows::reply(Arc::clone(&self.snapshot.get().list), true, &call)
+    fn list_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, MethodError> {
+        Ok(Rows::reply(Arc::clone(&self.snapshot.get().list), true, &call)?)
     }
 
     #[zbus(out_args("servers"))]
-    fn list_shared_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, CallError> {
-        Rows::reply(Arc::clone(&self.snapshot.get().list), false, &call)
+    fn list_shared_servers(&self, #[zbus(header)] call: Header<'_>) -> Result<Rows, MethodError> {
+        Ok(Rows::reply(Arc::clone(&self.snapshot.get().list), false, &call)?)
     }
 
-    async fn cancel_login(&self) -> Result<(), CallError> {
-        self.ask(Command::CancelLogin).await
+    async fn cancel_login(&self) -> Result<(), MethodError> {
+        Ok(self.ask(Command::CancelLogin).await?)
     }
 
-    async fn sign_out(&self) -> Result<(), CallError> {
-        self.ask(Command::SignOut).await
+    async fn sign_out(&self) -> Result<(), MethodError> {
+        Ok(self.ask(Command::SignOut).await?)
     }
 
-    async fn refresh(&self) -> Result<(), CallError> {
-        self.ask(Command::Refresh).await
+    async fn refresh(&self) -> Result<(), MethodError> {
+        Ok(self.ask(Command::Refresh).await?)
     }
 
-    async fn mute_server(&self, id: String, until: u64) -> Result<(), CallError> {
+    async fn mute_server(&self, id: String, until: u64) -> Result<(), MethodError> {
         // To the owner of the state, 0 is the word for "unmute".
         if until == 0 {
-            return Err(CallError::InvalidArgs(
-                "`until` is a time that has passed; give a later one in unix seconds, or call UnmuteServer."
-                    .to_owned(),
-            ));
+            let message = "`until` is a time that has passed; give a later one in unix seconds, or call \
+                           UnmuteServer.";
+            return Err(CallError::InvalidArgs(message.to_owned()).into());
         }
-        self.ask(|reply| Command::Mute { id, until, reply }).await
+        Ok(self.ask(|reply| Command::Mute { id, until, reply }).await?)
     }
 
-    async fn unmute_server(&self, id: String) -> Result<(), CallError> {
+    async fn unmute_server(&self, id: String) -> Result<(), MethodError> {
         let until = 0;
-        self.ask(|reply| Command::Mute { id, until, reply }).await
+        Ok(self.ask(|reply| Command::Mute { id, until, reply }).await?)
     }
 
     #[zbus(signal)]

@@ -20,7 +20,7 @@ use super::{
     state::{Entry, List},
     wire::{DICTIONARIES, ServerRow},
 };
-use crate::command::CallError;
+use plex_account_core::error::CallError;
 
 /// D-Bus allows an array of 64 MiB; who sends a larger one is thrown off the bus.
 const MAX_ARRAY: usize = 64 << 20;
@@ -161,9 +161,10 @@ mod tests {
     use proptest::{collection::vec, prelude::*};
 
     use super::*;
-    use crate::{
+    use plex_account_core::{
         server::{Connection, Server},
-        view::{Reason, Route, ServerView, State},
+        state_snapshot::ServerView,
+        words::{Reason, Route, State},
     };
 
     /// A list, put together anew of these servers.

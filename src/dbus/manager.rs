@@ -8,11 +8,12 @@ use zbus::{ObjectPath, Signature, Type, message::Header, object_server::SignalEm
 
 use super::{
     content::{Content, is_native},
-    names::SERVER_INTERFACE,
+    error::MethodError,
     state::{Entry, List, Shared, Snapshot},
     wire::{DICTIONARY, ServerProperties},
 };
-use crate::{command::CallError, view::ServerView};
+use plex_account_client::names::SERVER_INTERFACE;
+use plex_account_core::state_snapshot::ServerView;
 
 /// Tells which objects there are.
 pub(super) struct Manager {
@@ -24,7 +25,10 @@ pub(super) struct Manager {
 #[zbus::interface(name = "org.freedesktop.DBus.ObjectManager", introspection_docs = false)]
 impl Manager {
     #[zbus(out_args("objpath_interfaces_and_properties"))]
-    fn get_managed_objects(&self, #[zbus(header)] call: Header<'_>) -> Result<Objects, CallError> {
+    fn get_managed_objects(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<Objects, MethodError> {
         let list = Arc::clone(&self.snapshot.get().list);
         list.fits_a_message()?;
         Ok(Objects { list, native: is_native(call.primary()) })

@@ -1,16 +1,15 @@
 //! The session bus: what programs see of the account, and how they ask.
 //!
-//! [`Service`] shows a [`View`](crate::view::View) as D-Bus objects and turns calls that change
-//! something into [`Command`](crate::command::Command)s; it decides nothing itself. [`client`] is
+//! [`Service`] shows a [`View`](plex_account_core::state_snapshot::View) as D-Bus objects and turns calls that change
+//! something into [`Command`](command::Command)s; it decides nothing itself. [`client`] is
 //! the other end, for programs in Rust. [`wire`] has the dictionaries that both agree on.
 
 mod account;
-pub mod client;
+pub mod command;
 mod content;
 mod encoded;
 mod error;
 mod manager;
-pub mod names;
 mod properties;
 mod server;
 mod service;

@@ -16,10 +16,10 @@ use zbus::{
 
 use super::{
     content::{Content, is_native},
-    names::ACCOUNT_INTERFACE,
     state::{Shared, Snapshot},
     wire::{AccountProperties, DICTIONARY},
 };
+use plex_account_client::names::ACCOUNT_INTERFACE;
 
 /// To be served in place of [`fdo::Properties`].
 pub(super) struct Properties {

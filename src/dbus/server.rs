@@ -10,7 +10,7 @@ use super::{
     state::Object,
     wire::{Connections, DICTIONARIES},
 };
-use crate::view::ServerView;
+use plex_account_core::state_snapshot::ServerView;
 
 /// The object of one server.
 pub(super) struct Server(pub(super) Arc<Object>);

@@ -14,16 +14,14 @@ use zbus::{
 use super::{
     account::Account,
     manager::{Interfaces, Manager},
-    names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE},
     properties::Properties,
     server::Server,
     state::{Changes, Entry, List, Shared, Snapshot, sendable_account},
     wire::{AccountProperties, ServerProperties, without_nul},
 };
-use crate::{
-    command::Command,
-    view::{Outcome, View},
-};
+use crate::dbus::command::Command;
+use plex_account_client::names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE};
+use plex_account_core::{state_snapshot::View, words::Outcome};
 
 /// The objects of the account and its servers on one connection.
 ///

@@ -10,8 +10,9 @@ use std::{
 
 use zbus::OwnedObjectPath;
 
-use super::{content::Content, names::server_path, wire::without_nul};
-use crate::view::{AccountView, ServerView};
+use super::{content::Content, wire::without_nul};
+use plex_account_client::names::server_path;
+use plex_account_core::state_snapshot::{AccountView, ServerView};
 
 /// The most connections of one server that are shown: real ones have fewer than twenty, and a
 /// message can't hold what a broken list may claim.

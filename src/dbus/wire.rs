@@ -10,9 +10,10 @@ use serde::{Serialize, Serializer, ser::SerializeSeq};
 use zbus::{ObjectPath, SerializeDict, Signature, Type};
 
 use super::error::full_name;
-use crate::{
+use plex_account_core::{
     server::Connection,
-    view::{AccountView, LoginState, Outcome, ServerView},
+    state_snapshot::{AccountView, ServerView},
+    words::{LoginState, Outcome},
 };
 
 /// The version of the daemon: the property `Version`.

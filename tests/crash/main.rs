@@ -11,16 +11,16 @@
 mod fake;
 #[path = "../support/secret_service.rs"]
 mod keyring;
-#[path = "../support/notifications.rs"]
-mod notifications;
+#[path = "../support/notification_server.rs"]
+mod notification_server;
 #[path = "../support/session.rs"]
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
 
-mod scene;
+mod scenario;
 
-use scene::{Ended, Scene};
+use scenario::{Ended, Scene};
 use support::PrivateBus;
 
 /// Something that the daemon does, from a state of its own, and what may be left of it.

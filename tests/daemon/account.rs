@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use crate::session::{Said, Session, failure, names, status};
-use plex_accountd::view::ErrorName;
+use plex_account_core::words::ErrorName;
 
 #[tokio::test]
 async fn login_by_code_then_the_servers_then_sign_out() {

@@ -2,7 +2,8 @@
 
 use std::time::{Duration, Instant};
 
-use plex_accountd::{dbus::client::AccountProxy, view::ErrorName};
+use plex_account_client::AccountProxy;
+use plex_account_core::words::ErrorName;
 
 use crate::{
     fake::TOKEN,

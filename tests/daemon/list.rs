@@ -1,6 +1,6 @@
 //! What plex.tv's lists say, and what of it is told on the bus.
 
-use plex_accountd::dbus::client::{ServerInfo, ServerProxy};
+use plex_account_client::{ServerInfo, ServerProxy};
 use serde_json::{Value, json};
 use zbus::proxy::CacheProperties;
 

@@ -1,6 +1,6 @@
 //! Logins that are answered oddly or end otherwise than in a token.
 
-use plex_accountd::view::ErrorName;
+use plex_account_core::words::ErrorName;
 use serde_json::json;
 
 use crate::session::{Said, Session, failure, status};

@@ -5,8 +5,8 @@
 
 #[path = "../support/fake.rs"]
 mod fake;
-#[path = "../support/notifications.rs"]
-mod notifications;
+#[path = "../support/notification_server.rs"]
+mod notification_server;
 #[path = "../support/portal.rs"]
 mod portal;
 #[path = "../support/secret_service.rs"]
@@ -17,16 +17,18 @@ mod session;
 mod support;
 
 mod account;
-mod keeping;
+mod callback;
+mod examples;
+mod faults;
 mod keyring;
-mod landing;
 mod list;
 mod login;
-mod notices;
+mod manual;
+mod notifications;
+mod persistence;
 mod probes;
 mod process;
 mod program;
 mod secrets;
-mod weather;
 
 use support::PrivateBus;

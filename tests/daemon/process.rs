@@ -4,12 +4,12 @@
 
 use std::time::Duration;
 
-use plex_accountd::view::ErrorName;
+use plex_account_core::words::ErrorName;
 use rustix::process::Signal;
 use serde_json::json;
 
 use crate::{
-    notifications::{Manner, Server, soon},
+    notification_server::{Manner, Server, soon},
     session::{Session, failure, names, status},
 };
 

@@ -11,10 +11,10 @@ use zbus::message::Type;
 use zbus::{Message, MessageStream};
 
 use crate::fake::TOKEN;
-use crate::notifications::{Manner, Server};
+use crate::notification_server::{Manner, Server};
 use crate::secret_service::{Keyring, State};
 use crate::session::{Session, Watch, status};
-use plex_accountd::dbus::client::next;
+use plex_account_client::next;
 
 /// Every message on the bus from now on, for as long as it is wanted.
 async fn monitor(session: &Session) -> MessageStream {

@@ -19,8 +19,10 @@ impl PrivateBus {
     #[must_use]
     pub fn start() -> Self {
         let folder = tempfile::tempdir().expect("a folder for the bus");
+        let config = folder.path().join("bus.conf");
+        std::fs::write(&config, include_str!("bus.conf")).expect("the bus's configuration");
         let mut daemon = Command::new("dbus-daemon")
-            .arg(concat!("--config-file=", env!("CARGO_MANIFEST_DIR"), "/tests/support/bus.conf"))
+            .arg(format!("--config-file={}", config.display()))
             .arg(format!("--address=unix:path={}/bus", folder.path().display()))
             .args(["--nofork", "--nopidfile", "--nosyslog", "--print-address=1"])
             .stdin(Stdio::null())

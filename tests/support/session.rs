@@ -9,8 +9,8 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::Duration;
 
-use plex_accountd::dbus::client::{AccountProxy, CallFailure, LoginDetails, ServerInfo, next};
-use plex_accountd::view::ErrorName;
+use plex_account_client::{AccountProxy, CallFailure, LoginDetails, ServerInfo, next};
+use plex_account_core::words::ErrorName;
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::json;
 use tokio::process::{Child, Command};
@@ -19,11 +19,18 @@ use zbus::{Connection, MatchRule, MessageStream, OwnedVariant, Variant};
 
 use super::PrivateBus;
 use super::fake::{Fake, TOKEN};
-use super::notifications::soon;
+use super::notification_server::soon;
 
 const NAME: &str = "org.plexaccountd.Account1";
 const ACCOUNT: &str = "/org/plexaccountd/Account1";
 pub const SERVERS: &str = "/org/plexaccountd/Account1/servers/";
+
+/// The command line, which is built into the same folder as the daemon.
+pub fn plex_account() -> String {
+    let program = Path::new(env!("CARGO_BIN_EXE_plex-accountd")).with_file_name("plex-account");
+    assert!(program.exists(), "plex-account is not there: cargo build --workspace");
+    program.to_str().unwrap().to_owned()
+}
 
 /// The session; ends with this value.
 pub struct Session {
@@ -199,10 +206,10 @@ impl Session {
         ran(soon("the daemon's end", command.output()).await)
     }
 
-    /// Runs plex-account to its end.
+    /// Runs `plex-account` to its end.
     pub async fn plex_account(&self, arguments: &str) -> Ran {
         let arguments: Vec<&str> = arguments.split(' ').collect();
-        let mut command = self.command(env!("CARGO_BIN_EXE_plex-account"), &arguments);
+        let mut command = self.command(&plex_account(), &arguments);
         ran(soon("plex-account's end", command.output()).await)
     }
 

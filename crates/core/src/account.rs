@@ -1,0 +1,117 @@
+//! The words of the account: the token's record, its user, the PINs of a login. Plain data that
+//! the domain, the plex.tv client and custody share.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Serialize};
+
+use crate::token::Token;
+
+/// The person that a token belongs to, as `GET /api/v2/user` names them. Strings are cleaned.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[allow(missing_docs)] // plex.tv's own names
+pub struct User {
+    pub id: u64,
+    pub username: String,
+    pub title: String,
+    pub email: String,
+    pub thumb: String,
+}
+
+/// All that custody keeps of an account: the token and what belongs to it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// The account token as it was issued, never replaced by one out of the user document.
+    pub token: Token,
+    /// The client identifier that it was issued to.
+    pub client_id: String,
+    /// Whose it is; `None` until plex.tv has told.
+    pub user: Option<User>,
+    /// Unix seconds.
+    pub signed_in_at: u64,
+}
+
+/// Which of the two PINs of a login.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinKind {
+    /// Four characters, typed at `plex.tv/link`.
+    Short,
+    /// Long, inside the link for a browser on this machine.
+    Strong,
+}
+
+/// The number that a PIN is asked after by. With the client identifier it redeems the token, so
+/// it is never shown.
+#[derive(Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PinId(pub u64);
+
+impl fmt::Debug for PinId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("PinId([redacted])")
+    }
+}
+
+/// A PIN that plex.tv granted.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Pin {
+    /// What to poll.
+    pub id: PinId,
+    /// What the person types (short) or the link carries (strong).
+    pub code: String,
+    /// Where the person goes with it, ready to open.
+    pub url: String,
+    /// Life time from plex.tv's answer on, clamped to 60…3600 s.
+    pub expires_in: Duration,
+}
+
+impl fmt::Debug for Pin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Pin").field("expires_in", &self.expires_in).finish_non_exhaustive()
+    }
+}
+
+/// A login that waits, as it outlives a restart of the daemon. It redeems the token: serialized in
+/// `custody` only. One without PINs is over.
+#[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptLogin {
+    /// Who asked for the PINs: nobody else can poll them.
+    pub client_id: String,
+    /// When it began, in unix seconds: a token that is newer is what it brought.
+    pub began: u64,
+    /// The PIN that is typed.
+    pub short: Option<KeptPin>,
+    /// The PIN in the link.
+    pub strong: Option<KeptPin>,
+    /// Where the browser comes back to, if anywhere.
+    pub page: Option<String>,
+}
+
+/// A PIN of such a login.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct KeptPin {
+    /// What to poll.
+    pub id: PinId,
+    /// What the person types or the link carries.
+    pub code: String,
+    /// Where the person goes with it.
+    pub url: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+impl fmt::Debug for KeptLogin {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("KeptLogin").finish_non_exhaustive()
+    }
+}
+
+/// Where the account is to be kept: `token.store`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TokenStore {
+    /// In the keyring, if there is one, else in the file.
+    Auto,
+    /// In the desktop's keyring, and nowhere else.
+    SecretService,
+    /// In a file of mode 0600 in the state folder.
+    File,
+}

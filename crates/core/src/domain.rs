@@ -1,0 +1,544 @@
+//! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
+//! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
+
+use std::{
+    collections::{BTreeSet, VecDeque},
+    sync::Arc,
+    time::Duration,
+};
+
+use crate::{
+    clock::{Boot, Now},
+    event::{CallId, Effect, Event, Found, Settings, Turn},
+    network::{Connectivity, Network, Reach},
+    notification::Notice,
+    presence::{Listed, Presence, Remembered},
+    refresh::{Finished, Refresh, Verdict},
+    server::{List, Lists, merge},
+    session::{Change, SignIn},
+    state_snapshot::{AccountView, ServerView, View},
+    words::{PlexTv, Reason},
+};
+
+/// plex.tv is away for this long before that is worth a notice.
+const AWAY: Duration = Duration::from_secs(15 * 60);
+/// How long a call waits for the keyring's first answer.
+const FIRST_ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+
+/// All that the daemon knows.
+#[derive(Debug)]
+pub struct Domain {
+    settings: Arc<Settings>,
+    sign_in: SignIn,
+    refresh: Refresh,
+    presence: Presence,
+    views: Vec<Arc<ServerView>>,
+    /// Calls that came before the keyring's first answer, and until when each waits for it.
+    early: VecDeque<(Boot, Event)>,
+    network: Network,
+    /// Since when plex.tv can't be reached, and whether that was told.
+    plex_tv_away: Option<(Boot, bool)>,
+}
+
+impl Domain {
+    /// Begins with what the disk holds; `list_of` is the id of the account that the remembered
+    /// list belongs to, 0 if that is not known.
+    pub fn new(
+        settings: Settings,
+        client_id: String,
+        found: Found,
+        remembered: Option<Remembered>,
+        list_of: u64,
+        now: Now,
+        effects: &mut Vec<Effect>,
+    ) -> Self {
+        let remembered = match found {
+            Found::Nothing | Found::Damaged(_) => Remembered::default(),
+            _ => remembered.unwrap_or_default(),
+        };
+        let mut turn = Turn { now, settings: &settings, effects };
+        let sign_in = SignIn::new(client_id, found, list_of, &mut turn);
+        let rejected_since = sign_in.rejected_since();
+        let mut refresh = Refresh::new(remembered.last_refresh);
+        if let Some(token) = sign_in.token() {
+            refresh.begin(rejected_since, token, &mut turn);
+        }
+        let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
+        let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
+        let presence = Presence::new(remembered, reason, now);
+        let views = presence.views();
+        let settings = Arc::new(settings);
+        Self {
+            settings,
+            sign_in,
+            refresh,
+            presence,
+            views,
+            early: VecDeque::new(),
+            network: Network::default(),
+            plex_tv_away,
+        }
+    }
+
+    /// The servers (ids) that people were told are offline, and not that they are back.
+    #[must_use]
+    pub fn told_offline(&self) -> BTreeSet<String> {
+        self.presence.told_offline().collect()
+    }
+
+    /// The unit gives the token: there is nothing to be signed in to or out of.
+    pub fn token_is_given(&mut self) {
+        self.sign_in.token_is_given();
+    }
+
+    /// Something happened. What is to be done about it is added to `effects`.
+    pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {
+            self.early.push_back((now.boot + FIRST_ANSWER_PATIENCE, event));
+            return;
+        }
+        self.handle_now(event, now, effects);
+        while let Some((until, _)) = self.early.front()
+            && (*until <= now.boot || !self.sign_in.is_first_answer_pending())
+            && let Some((_, event)) = self.early.pop_front()
+        {
+            self.handle_now(event, now, effects);
+        }
+    }
+
+    fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        if let Event::Configured(settings) = event {
+            self.settings = Arc::new(settings);
+            let mut turn = Turn { now, settings: &self.settings, effects };
+            self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
+            self.presence.reconfigured(&mut turn);
+            return;
+        }
+        let settings = Arc::clone(&self.settings);
+        let turn = &mut Turn { now, settings: &settings, effects };
+        let change = self.take_in(event, turn);
+        self.follow(change, turn);
+        let change = self.sign_in.tick(turn);
+        self.follow(change, turn);
+        self.tick(turn);
+        if self.presence.take_changed() {
+            self.views = self.presence.views();
+        }
+    }
+
+    fn take_in(&mut self, event: Event, turn: &mut Turn<'_>) -> Change {
+        match event {
+            Event::StartLogin(call) => {
+                self.sign_in.start_login(call, turn);
+                Change::None
+            }
+            Event::CancelLogin(call) => self.sign_in.cancel_login(call, turn),
+            Event::SignOut(call) => self.sign_in.sign_out(call, turn),
+            Event::Refresh(call) => {
+                self.refresh_called(call, turn);
+                Change::None
+            }
+            Event::Mute { call, id, until } => {
+                self.mute(call, &id, until, turn);
+                Change::None
+            }
+            Event::PinAnswered { login, kind, result } => {
+                self.sign_in.pin_answered(login, kind, result, turn);
+                Change::None
+            }
+            Event::PinPolled { login, kind, result } => {
+                self.sign_in.pin_polled(login, kind, result, turn);
+                Change::None
+            }
+            Event::Landed { login, call } => {
+                self.sign_in.landed(login, call, turn);
+                Change::None
+            }
+            Event::UserAnswered { session, result } => {
+                self.sign_in.user_answered(session, result, turn)
+            }
+            Event::ListsAnswered { refresh, lists, no_route } => {
+                if let Some(finished) = self.refresh.answered(refresh, lists, turn) {
+                    self.refreshed(finished, no_route, turn);
+                }
+                Change::None
+            }
+            Event::Probed { id, number, probed } => {
+                self.presence.probed(&id, number, probed, turn);
+                self.looked(turn);
+                Change::None
+            }
+            Event::RevokeAnswered(result) => {
+                self.sign_in.revoke_answered(result, turn);
+                Change::None
+            }
+            Event::Stored(result) => self.sign_in.stored(result, turn),
+            Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
+            Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::NotMoved => {
+                self.sign_in.not_moved(turn);
+                Change::None
+            }
+            Event::Moved(to) => {
+                self.sign_in.moved(to);
+                Change::None
+            }
+            Event::Removed(message) => {
+                self.sign_in.removed(message, turn);
+                Change::None
+            }
+            Event::KeyringChanged => {
+                self.sign_in.keyring_changed(turn);
+                Change::None
+            }
+            Event::Network { connectivity, moved } => {
+                self.network_said(connectivity, moved, turn);
+                Change::None
+            }
+            Event::Woke => {
+                self.network.woke(turn.now.boot);
+                self.presence.woke(turn);
+                self.doubt_plex_tv_away();
+                Change::None
+            }
+            Event::Resume(login) => {
+                self.sign_in.resume(login, turn);
+                Change::None
+            }
+            Event::AwaitStore(call) => {
+                turn.done(call);
+                Change::None
+            }
+            Event::Unsaid(ids) => {
+                self.note_unsaid(&ids, turn);
+                Change::None
+            }
+            Event::Configured(_) | Event::Tick => Change::None,
+        }
+    }
+
+    /// When [`Event::Tick`] is wanted, if nothing else happens.
+    #[must_use]
+    pub fn next_wakeup(&self, now: Now) -> Option<Boot> {
+        let turn = Turn { now, settings: &self.settings, effects: &mut Vec::new() };
+        let presence = if self.refresh.is_running() {
+            None
+        } else {
+            let expiry = self.presence.next_wakeup(&turn);
+            expiry.into_iter().chain(self.presence.next_confirmation(&turn)).min()
+        };
+        let probes = self.reach() != Reach::Nowhere;
+        let probe = probes.then(|| self.presence.next_probe(&self.settings)).flatten();
+        let early = self.early.front().map(|(until, _)| *until);
+        [
+            self.sign_in.next_wakeup(),
+            self.refresh.next_wakeup(),
+            presence,
+            probe,
+            early,
+            self.network.quiet_at(),
+        ]
+        .into_iter()
+        .flatten()
+        .min()
+    }
+
+    /// The identifier of this installation towards plex.tv. It changes when a store turns out to
+    /// hold a token that was issued to another one.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        self.sign_in.client_id()
+    }
+
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.sign_in.login()
+    }
+
+    /// What may be seen.
+    #[must_use]
+    pub fn view(&self) -> View {
+        let state = self.sign_in.state();
+        let details = self.sign_in.details();
+        let username = details.account.as_ref().map(|a| a.username.clone()).unwrap_or_default();
+        View {
+            account: AccountView {
+                login_state: state,
+                signed_in: details.account.is_some() && self.sign_in.rejected_since().is_none(),
+                username,
+                plex_tv: self.sign_in.plex_tv(),
+                last_refresh: self.refresh.last(),
+                next_refresh: self.refresh.next(),
+                settling: self.sign_in.is_first_answer_pending(),
+                stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
+                details,
+            },
+            servers: self.views.clone(),
+        }
+    }
+
+    fn refresh_called(&mut self, call: CallId, turn: &mut Turn<'_>) {
+        let rejected = self.sign_in.rejected_since().is_some();
+        match (self.sign_in.token(), self.sign_in.no_token()) {
+            (Some(token), _) => self.refresh.call(call, token, rejected, turn),
+            (None, error) => turn.effects.extend(error.map(|e| Effect::Reply(call, Err(e)))),
+        }
+    }
+
+    fn mute(&mut self, call: CallId, id: &str, until: u64, turn: &mut Turn<'_>) {
+        match self.presence.mute(id, until, turn) {
+            Ok(()) => {
+                self.remember(true, turn);
+                turn.push(Effect::ReplyOnceKept(call));
+            }
+            Err(error) => turn.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    /// Draws the consequences of a change of the account.
+    fn follow(&mut self, change: Change, turn: &mut Turn<'_>) {
+        match change {
+            Change::None => {}
+            Change::SignedOut => self.forget_servers(turn),
+            Change::KeyringSilent => self.presence.lose_sight(Reason::KeyringLocked, turn),
+            Change::SignedIn { other_account } => {
+                if other_account {
+                    self.other_account(turn);
+                }
+                let rejected_since = self.sign_in.rejected_since();
+                if rejected_since.is_some() {
+                    self.presence.lose_sight(Reason::TokenRejected, turn);
+                } else {
+                    self.presence.keyring_answered(turn);
+                }
+                if let Some(token) = self.sign_in.token() {
+                    self.refresh.begin(rejected_since, token, turn);
+                }
+            }
+            Change::OtherAccount => {
+                self.other_account(turn);
+                if let Some(token) = self.sign_in.token() {
+                    self.refresh.begin(None, token, turn);
+                }
+            }
+        }
+    }
+
+    /// What was known and told of servers is another account's.
+    fn other_account(&mut self, turn: &mut Turn<'_>) {
+        self.presence.clear();
+        self.refresh.forget_last();
+        turn.push(Effect::WithdrawServerNotices);
+        self.remember(false, turn);
+    }
+
+    /// The account that the servers belong to is gone.
+    fn forget_servers(&mut self, turn: &mut Turn<'_>) {
+        self.refresh.stop(turn);
+        self.plex_tv_away = None; // its notice goes with the servers'
+        self.presence.clear();
+        turn.push(Effect::WithdrawServerNotices);
+    }
+
+    /// A server was asked. What one look finds is told together.
+    fn looked(&mut self, turn: &mut Turn<'_>) {
+        if !self.presence.is_looking(turn.now.boot) {
+            self.tell(false, turn);
+        }
+    }
+
+    /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
+    fn refreshed(&mut self, finished: Finished, no_route: bool, turn: &mut Turn<'_>) {
+        let word = finished.word;
+        self.sign_in.set_plex_tv(word);
+        match finished.verdict {
+            Verdict::Accepted => self.sign_in.accept(turn),
+            Verdict::Rejected => self.sign_in.reject(turn),
+            Verdict::Nothing => {}
+        }
+        let rejected = self.sign_in.rejected_since().is_some();
+        let (next_due, answer) = self.refresh.settle(&finished, rejected, turn);
+        let Finished { started, lists, callers, .. } = finished;
+        let network_down = word == PlexTv::Unreachable
+            && !turn.settings.plex_tv_is_local
+            && self.network.explains_failure(no_route);
+        self.note_plex_tv(word, network_down, turn);
+        if word == PlexTv::Ok && self.network.works() {
+            // What could not be asked before is no evidence.
+            self.presence.probe_again(turn);
+        }
+        if rejected {
+            self.presence.lose_sight(Reason::TokenRejected, turn);
+        } else {
+            let good = lists.v2.is_ok() || lists.v1.is_ok();
+            if network_down {
+                self.presence.lose_sight(Reason::NetworkDown, turn);
+            }
+            let listed = Listed {
+                good,
+                complete: lists.v2.is_ok(),
+                v1_whole: lists.v1.is_ok(),
+                started,
+                next_due,
+                network_down,
+            };
+            self.presence.listed(union(lists), listed, turn);
+            if listed.good {
+                self.sign_in.ask_missing_name(turn);
+            }
+            if !self.presence.is_looking(turn.now.boot) {
+                self.tell(listed.good, turn);
+            } else if listed.good {
+                self.remember(false, turn); // the look tells it
+            }
+        }
+        if self.may_ask() {
+            self.refresh.show(turn.now);
+        } else {
+            self.refresh.pause(turn.now);
+        }
+        if !callers.is_empty() && !rejected {
+            self.presence.probe_too(turn);
+        }
+        for call in callers {
+            let answer = answer.clone().map(|()| crate::event::Answer::Done);
+            turn.push(Effect::Reply(call, answer));
+        }
+    }
+
+    /// Tells the news of the servers. What was told is on disk before it is told.
+    fn tell(&mut self, list_is_new: bool, turn: &mut Turn<'_>) {
+        let news = self.presence.news(turn);
+        if news.learned || list_is_new {
+            self.remember(news.learned, turn);
+        }
+        turn.effects.extend(news.notices.into_iter().map(Effect::Tell));
+    }
+
+    /// What was told of these servers nobody has seen; of the others it was seen.
+    fn note_unsaid(&mut self, ids: &BTreeSet<String>, turn: &mut Turn<'_>) {
+        if self.presence.note_unsaid(ids) {
+            self.remember(true, turn);
+        }
+    }
+
+    fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
+        if self.sign_in.token().is_some() {
+            let told_away = matches!(self.plex_tv_away, Some((_, true)));
+            let list = self.presence.remembered(self.refresh.last(), told_away);
+            turn.push(Effect::Remember { list, durable });
+        }
+    }
+
+    /// The machine says how far its network leads.
+    fn network_said(&mut self, word: Connectivity, moved: bool, turn: &mut Turn<'_>) {
+        if self.network.said(word, moved, turn.now.boot) && !turn.settings.plex_tv_is_local {
+            self.presence.lose_sight(Reason::NetworkDown, turn);
+            self.refresh.pause(turn.now);
+            self.doubt_plex_tv_away();
+        }
+    }
+
+    /// Nobody asked for a while: that plex.tv is away for long is to be seen anew.
+    fn doubt_plex_tv_away(&mut self) {
+        self.plex_tv_away = self.plex_tv_away.filter(|(_, told)| *told);
+    }
+
+    /// Whether and where servers may be asked: not without an account that plex.tv accepts.
+    fn reach(&self) -> Reach {
+        let accepted = self.sign_in.token().is_some() && self.sign_in.rejected_since().is_none();
+        match accepted {
+            false => Reach::Nowhere,
+            true if self.settings.plex_tv_is_local => Reach::Everywhere,
+            // More will change.
+            true if self.network.quiet_at().is_some() => Reach::Nowhere,
+            true => self.network.reach(),
+        }
+    }
+
+    fn may_ask(&self) -> bool {
+        self.settings.plex_tv_is_local || self.network.may_ask()
+    }
+
+    /// How plex.tv was: away for long is worth a notice, for those who want it.
+    fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, turn: &mut Turn<'_>) {
+        match (word, self.plex_tv_away) {
+            (PlexTv::Unreachable, None) if !network_down => {
+                self.plex_tv_away = Some((turn.now.boot, false));
+            }
+            // Without a network nothing is known of plex.tv.
+            (PlexTv::Unreachable, Some((_, false))) if network_down => self.plex_tv_away = None,
+            (PlexTv::Unreachable, Some((since, false)))
+                if turn.settings.notify_plex_tv && turn.now.boot.since(since) >= AWAY =>
+            {
+                self.plex_tv_away = Some((since, true));
+                self.remember(true, turn);
+                turn.push(Effect::Tell(Notice::PlexTvUnreachable));
+            }
+            (PlexTv::Unreachable, _) | (_, None) => {}
+            (_, Some((_, told))) => {
+                self.plex_tv_away = None;
+                if told {
+                    self.remember(true, turn);
+                    turn.push(Effect::Tell(Notice::PlexTvBack));
+                }
+            }
+        }
+    }
+
+    /// Time has passed, or something else happened that may have made things due.
+    fn tick(&mut self, turn: &mut Turn<'_>) {
+        if self.network.is_quiet(turn.now.boot) {
+            self.presence.probe_again(turn);
+            if let Some(token) = self.sign_in.token() {
+                self.refresh.begin_again(self.sign_in.rejected_since(), token, turn);
+            }
+        }
+        let token = self.sign_in.token().filter(|_| self.may_ask());
+        let unrefused = token.filter(|_| self.sign_in.rejected_since().is_none());
+        if let Some(token) = unrefused
+            && self.presence.wants_confirmation(turn)
+            && !self.refresh.is_running()
+        {
+            if self.refresh.may_ask(turn.now) {
+                self.refresh.ask_now(token, turn);
+            } else {
+                self.presence.cannot_confirm(turn);
+            }
+        }
+        self.refresh.tick(token, turn);
+        if !self.refresh.is_running() {
+            self.presence.tick(turn);
+        }
+        if self.presence.has_settled(turn.now.boot) {
+            self.tell(false, turn);
+        }
+        match self.reach() {
+            Reach::Nowhere => {}
+            reach => self.presence.probe(reach == Reach::OnLink, turn),
+        }
+    }
+}
+
+fn waits_for_first_answer(event: &Event) -> bool {
+    matches!(
+        event,
+        Event::StartLogin(_)
+            | Event::CancelLogin(_)
+            | Event::SignOut(_)
+            | Event::Refresh(_)
+            | Event::AwaitStore(_)
+    )
+}
+
+/// The union of what the lists named; the fall-backs only where neither list was read.
+fn union(lists: Lists) -> Vec<crate::server::Entry> {
+    let Lists { v2, v1, addresses, .. } = lists;
+    let (v2, v1) = (v2.ok(), v1.ok());
+    if v2.is_none() && v1.is_none() {
+        let rows: Option<List> = addresses;
+        return merge(None, rows);
+    }
+    merge(v2, v1)
+}

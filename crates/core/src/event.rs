@@ -1,0 +1,410 @@
+//! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
+//! with the time; [`Effect`]s go out and are performed in their order.
+
+use std::{collections::BTreeSet, time::Duration};
+
+use crate::{
+    account::{KeptLogin, Pin, PinId, PinKind, Record, User},
+    clock::Now,
+    error::CallError,
+    network::Connectivity,
+    notification::Notice,
+    plextv_error::Failure,
+    presence::Remembered,
+    probe::{ProbeRequest, Probed},
+    server::Lists,
+    state_snapshot::LoginOffer,
+    token::Token,
+    words::{ErrorName, Outcome, Storage},
+};
+
+/// Names a call that waits for an [`Effect::Reply`].
+pub type CallId = u64;
+
+/// Why a store did not do what it was asked for.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct StoreFault {
+    /// What failed.
+    pub of: FaultOf,
+    /// One sentence: what the trouble is and what to do about it.
+    pub message: String,
+}
+
+/// What failed of a store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FaultOf {
+    /// The state directory.
+    Disk,
+    /// The keyring: absent, silent, or it refused.
+    Keyring,
+    /// The keyring is there, and locked: that it is unlocked will be told.
+    LockedKeyring,
+    /// The person did not let the keyring do it, and is not asked again before it was unlocked
+    /// anew, or is another.
+    Declined,
+}
+
+impl StoreFault {
+    /// The disk's.
+    pub fn disk(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Disk, message: message.into() }
+    }
+
+    /// The keyring's.
+    pub fn keyring(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Keyring, message: message.into() }
+    }
+
+    /// The lock's.
+    pub fn locked(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::LockedKeyring, message: message.into() }
+    }
+
+    /// The person's.
+    pub fn declined(message: impl Into<String>) -> Self {
+        Self { of: FaultOf::Declined, message: message.into() }
+    }
+
+    /// The error that calls end with because of it.
+    #[must_use]
+    pub fn error_name(&self) -> ErrorName {
+        match self.of {
+            FaultOf::Disk => ErrorName::StorageFailed,
+            FaultOf::Keyring | FaultOf::LockedKeyring | FaultOf::Declined => {
+                ErrorName::KeyringLocked
+            }
+        }
+    }
+}
+
+/// What the store holds, as far as it can tell.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Found {
+    /// There is no token, and that is known.
+    Nothing,
+    /// There is one.
+    Account {
+        /// The token and what belongs to it.
+        record: Record,
+        /// Which store it came from.
+        storage: Storage,
+        /// Unix seconds at which plex.tv's refusal was confirmed.
+        rejected_since: Option<u64>,
+    },
+    /// There was one, but what is left of it can't be used and was put aside; the sentence says so.
+    Damaged(String),
+    /// The store does not answer, so nothing is known.
+    Unreadable(StoreFault),
+    /// The keyring holds it, and was not asked yet.
+    InKeyring,
+    /// The keyring holds it, and is locked.
+    Locked,
+    /// The keyring is open, and keeps only our item from us until the person allows it.
+    ItemLocked {
+        /// It was seen locked before, or is another than when this was last found.
+        opened: bool,
+    },
+}
+
+/// Something that happened.
+#[derive(Debug)]
+pub enum Event {
+    /// `StartLogin` was called.
+    StartLogin(CallId),
+    /// `CancelLogin` was called.
+    CancelLogin(CallId),
+    /// `SignOut` was called.
+    SignOut(CallId),
+    /// `Refresh` was called.
+    Refresh(CallId),
+    /// `MuteServer` was called, or `UnmuteServer` (`until` 0).
+    Mute {
+        /// The call.
+        call: CallId,
+        /// The server.
+        id: String,
+        /// Unix seconds.
+        until: u64,
+    },
+    /// The answer to [`Effect::AskPin`].
+    PinAnswered {
+        /// The login that asked.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// What plex.tv said.
+        result: Result<Pin, Failure>,
+    },
+    /// The answer to [`Effect::PollPin`]: the token once the PIN is claimed.
+    PinPolled {
+        /// The login that asked.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// What plex.tv said.
+        result: Result<Option<Token>, Failure>,
+    },
+    /// A browser has come back to this login's page, and waits for the answer to this call.
+    Landed {
+        /// The login that the page is of.
+        login: u64,
+        /// The call.
+        call: CallId,
+    },
+    /// The answer to [`Effect::AskUser`].
+    UserAnswered {
+        /// The session that asked.
+        session: u64,
+        /// What plex.tv said.
+        result: Result<User, Failure>,
+    },
+    /// The answer to [`Effect::AskLists`].
+    ListsAnswered {
+        /// The refresh that asked.
+        refresh: u64,
+        /// What plex.tv said.
+        lists: Lists,
+        /// Nothing could be reached, and the machine has no default route.
+        no_route: bool,
+    },
+    /// The answer to [`Effect::Probe`].
+    Probed {
+        /// The server that was asked.
+        id: String,
+        /// The probe.
+        number: u64,
+        /// What it said.
+        probed: Probed,
+    },
+    /// The answer to [`Effect::Revoke`].
+    RevokeAnswered(Result<(), Failure>),
+    /// The answer to [`Effect::Store`].
+    Stored(Result<Storage, StoreFault>),
+    /// The answer to [`Effect::Forget`].
+    Forgotten(Result<(), StoreFault>),
+    /// The answer to [`Effect::ReadStore`].
+    StoreRead(Found),
+    /// The account that is held was moved from one store to another.
+    Moved(Storage),
+    /// The account was to be moved to another store, and its disk did not take that.
+    NotMoved,
+    /// The account that is held was removed from its store by somebody else; the sentence says what
+    /// to do.
+    Removed(String),
+    /// The keyring was unlocked or locked, came or went.
+    KeyringChanged,
+    /// The machine says how far its network leads.
+    Network {
+        /// How far.
+        connectivity: Connectivity,
+        /// It leads over another connection than before.
+        moved: bool,
+    },
+    /// The machine has slept.
+    Woke,
+    /// `LoginStatus` was called while the first answer of the keyring was pending.
+    AwaitStore(CallId),
+    /// A login was waiting when the daemon ended.
+    Resume(KeptLogin),
+    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
+    /// back, or there is no notification server.
+    Unsaid(BTreeSet<String>),
+    /// The settings were read again.
+    Configured(Settings),
+    /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
+    Tick,
+}
+
+/// Something to be done.
+#[derive(Debug, PartialEq)]
+pub enum Effect {
+    /// Answer a call.
+    Reply(CallId, Result<Answer, CallError>),
+    /// Answer a call with success, once what was to be kept before is on disk.
+    ReplyOnceKept(CallId),
+    /// Ask plex.tv for a PIN.
+    AskPin {
+        /// The login that asks.
+        login: u64,
+        /// Which PIN.
+        kind: PinKind,
+    },
+    /// Ask plex.tv whether a PIN is claimed.
+    PollPin {
+        /// The login that asks.
+        login: u64,
+        /// Which of its PINs.
+        kind: PinKind,
+        /// The PIN.
+        id: PinId,
+    },
+    /// Ask plex.tv whose token this is.
+    AskUser {
+        /// Comes back with the answer.
+        session: u64,
+        /// The token to ask with.
+        token: Token,
+    },
+    /// Ask plex.tv for the server lists.
+    AskLists {
+        /// Comes back with the answer.
+        refresh: u64,
+        /// The token to ask with.
+        token: Token,
+    },
+    /// Ask a server itself.
+    Probe {
+        /// Comes back with the answer.
+        number: u64,
+        /// Whom, and where.
+        request: ProbeRequest,
+        /// At addresses on directly connected networks only.
+        on_link_only: bool,
+    },
+    /// Tell plex.tv to revoke a token.
+    Revoke(Token),
+    /// Keep this account, in place of any other.
+    Store(Record),
+    /// Forget the account on disk; the note "signing out" stays until [`Effect::EndSignOut`].
+    Forget,
+    /// Forget it once more where that failed, but ask nobody who declined it.
+    ForgetAgain,
+    /// Remove the note "signing out".
+    EndSignOut,
+    /// Keep on disk that plex.tv refuses the token since then, or does no longer.
+    KeepRejected(Option<u64>),
+    /// Keep the server list.
+    Remember {
+        /// The list.
+        list: Remembered,
+        /// People were told something that must not be told again: sync it to the disk.
+        durable: bool,
+    },
+    /// Ask the store (again) what it holds.
+    ReadStore,
+    /// Move the account to the store where it is to be kept.
+    Move,
+    /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
+    Unlock,
+    /// Ask the person to let us at our item in the open keyring, once. Nobody waits for the answer.
+    UnlockItem,
+    /// A login waits that the person did not begin in a terminal: show its code in a notice.
+    ShowCode(LoginOffer),
+    /// A login has begun: take the person there.
+    Browse(LoginOffer),
+    /// Keep the login that waits for the time after a restart; where its page is is not known
+    /// here.
+    KeepLogin(KeptLogin),
+    /// Raise the signal `LoginFinished`.
+    LoginFinished(Outcome, String),
+    /// The login is over, with what its page says from now on: put away what was there for it.
+    LoginOver(Landing),
+    /// Tell people.
+    Tell(Notice),
+    /// Take back what was told of the account: it is no longer true.
+    WithdrawAccountNotices,
+    /// Take back what was told of one server.
+    WithdrawServerNotice(String),
+    /// Take back what was told of servers: the account they belong to is gone.
+    WithdrawServerNotices,
+}
+
+/// What a call returns.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Answer {
+    /// Nothing but success.
+    Done,
+    /// `StartLogin`'s.
+    Offer(LoginOffer),
+    /// What a browser is told that came back to the login's page.
+    Landing(Landing),
+}
+
+/// How a login stands when a browser comes back from plex.tv.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Landing {
+    /// The token has come.
+    Done,
+    /// It has not, so far.
+    NotYet,
+    /// The login ended without one.
+    Over,
+}
+
+/// The settings that the domain goes by.
+#[allow(clippy::struct_excessive_bools)] // each is a setting of its own
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Settings {
+    /// Time between two polls of a PIN, in the first minute.
+    pub poll_interval: Duration,
+    /// Open the sign-in page when a login begins.
+    pub open_browser: bool,
+    /// Time between two refreshes.
+    pub refresh_interval: Duration,
+    /// How long an absence must hold.
+    pub grace: Duration,
+    /// Ask the servers themselves.
+    pub probe: bool,
+    /// plex.tv is on this machine, whatever its network does.
+    pub plex_tv_is_local: bool,
+    /// Tell when plex.tv can't be reached for long.
+    pub notify_plex_tv: bool,
+    /// Tell when a login ends.
+    pub notify_login: bool,
+    /// Tell when a server goes offline.
+    pub notify_offline: bool,
+    /// Tell when it is back.
+    pub notify_online: bool,
+    /// Tell of shared servers too.
+    pub notify_shared: bool,
+    /// Servers that nobody wants to hear of, by id.
+    pub silent_servers: Vec<String>,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            poll_interval: Duration::from_secs(2),
+            open_browser: false,
+            refresh_interval: Duration::from_secs(300),
+            grace: Duration::from_secs(60),
+            probe: true,
+            plex_tv_is_local: false,
+            notify_plex_tv: false,
+            notify_login: true,
+            notify_offline: true,
+            notify_online: true,
+            notify_shared: false,
+            silent_servers: Vec::new(),
+        }
+    }
+}
+
+/// One event on its way through the domain: the time, the settings, and what is to be done.
+#[derive(Debug)]
+pub struct Turn<'a> {
+    /// When it happens.
+    pub now: Now,
+    /// What to go by.
+    pub settings: &'a Settings,
+    /// What is to be done, in this order.
+    pub effects: &'a mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    /// Adds something to be done.
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    /// Answers a call with success.
+    pub fn done(&mut self, call: CallId) {
+        self.push(Effect::Reply(call, Ok(Answer::Done)));
+    }
+
+    /// Answers a call with an error.
+    pub fn fail(&mut self, call: CallId, name: ErrorName, message: impl Into<String>) {
+        self.push(Effect::Reply(call, Err(CallError::Account(name, message.into()))));
+    }
+}

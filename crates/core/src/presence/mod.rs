@@ -1,0 +1,551 @@
+//! What is known of each server, and the state that follows from it: `online` and `offline` on
+//! evidence only, else `unknown` with the reason. A state machine without clock or I/O.
+//!
+//! Evidence is what plex.tv's lists say, and what the server itself answers (`probing.rs`). It holds
+//! until the refresh after it was due plus the grace time. An absence needs more: a complete list
+//! that says so, the grace time, a probe that nothing answers, and one more complete
+//! list that says it again.
+
+mod announcements;
+mod probing;
+mod tracked_server;
+
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+    time::Duration,
+};
+
+use serde::{Deserialize, Serialize};
+
+use self::{
+    announcements::{Tell, Telling},
+    probing::Probing,
+    tracked_server::{Absence, Known},
+};
+use crate::{
+    clock::{Boot, Now},
+    error::CallError,
+    event::{Effect, Settings, Turn},
+    notification::Notice,
+    probe::{ProbeRequest, Probed},
+    server::{Entry, Server},
+    state_snapshot::ServerView,
+    words::{ErrorName, Reason, Route, State},
+};
+
+/// Probes under way at once, as far as we ask for them; more wait here.
+const PROBES: usize = 32;
+
+/// What one look finds is told together, unless it lasts longer than this.
+const LOOK: Duration = Duration::from_secs(30);
+
+/// The last server list as it lies on disk, with what people have been told. No secret is in it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Remembered {
+    /// Unix seconds of the last good list, 0 = never.
+    pub last_refresh: u64,
+    /// People were told that plex.tv itself can't be reached, and not yet that it can.
+    #[serde(default)]
+    pub told_plex_tv_away: bool,
+    /// The servers in their order.
+    pub servers: Vec<RememberedServer>,
+}
+
+/// One server in [`Remembered`].
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RememberedServer {
+    /// As the lists described it.
+    #[serde(flatten)]
+    pub server: Server,
+    /// A v2 list has named it.
+    #[serde(default)]
+    pub in_v2: bool,
+    /// plex.tv's own word.
+    #[serde(default)]
+    pub presence: bool,
+    /// Unix seconds of the last look that found it online, 0 = never.
+    #[serde(default)]
+    pub seen_at: u64,
+    /// The last state that was known: online or offline.
+    #[serde(default)]
+    pub was_online: Option<bool>,
+    /// "Offline" was told, or that it comes and goes, and "back" was not.
+    #[serde(default)]
+    pub told_offline: bool,
+    /// That it comes and goes was the last thing told.
+    #[serde(default)]
+    pub unsteady: bool,
+    /// Nobody has seen what was told last.
+    #[serde(default)]
+    pub unsaid: bool,
+    /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
+    #[serde(default)]
+    pub muted_until: u64,
+}
+
+/// The servers' part of the domain.
+#[derive(Debug)]
+pub struct Presence {
+    servers: Vec<Known>,
+    /// Why missing news is missing, going by the latest refresh.
+    no_news: Reason,
+    /// When the next regular refresh is due.
+    next_due: Boot,
+    /// Numbers probes.
+    probes: u64,
+    /// When the first probe of those under way began.
+    look_began: Boot,
+    /// The views have changed since [`Presence::take_changed`] was last asked.
+    changed: bool,
+}
+
+/// What a refresh brought.
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
+#[derive(Clone, Copy, Debug)]
+pub struct Listed {
+    /// One of the lists was read whole.
+    pub good: bool,
+    /// v2 was read whole.
+    pub complete: bool,
+    /// v1 was read whole.
+    pub v1_whole: bool,
+    /// When it was asked for.
+    pub started: Boot,
+    /// When the next regular refresh is due.
+    pub next_due: Boot,
+    /// That there is none is the network's fault.
+    pub network_down: bool,
+}
+
+impl Listed {
+    fn no_news(self) -> Reason {
+        match (self.good, self.network_down) {
+            (true, _) => Reason::IncompleteList,
+            (false, true) => Reason::NetworkDown,
+            (false, false) => Reason::PlexTvUnreachable,
+        }
+    }
+}
+
+impl Presence {
+    /// Begins with what was known when the daemon last ran.
+    #[must_use]
+    pub fn new(remembered: Remembered, reason: Reason, now: Now) -> Self {
+        let (now, now_unix) = (now.boot, now.unix);
+        let servers = remembered.servers.into_iter().map(|r| Known {
+            telling: Telling::new(&r, now),
+            view: Arc::new(ServerView {
+                server: Arc::new(r.server),
+                presence: r.presence,
+                state: State::Unknown,
+                reason,
+                since: now_unix,
+                last_seen: r.seen_at,
+                route: Route::NotTried,
+                best_uri: String::new(),
+                muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
+            }),
+            in_v2: r.in_v2,
+            seen_at: r.seen_at,
+            good_until: None,
+            absence: None,
+            probing: Probing::new(now),
+            expiring: false,
+            missing: 0,
+        });
+        Self {
+            servers: servers.collect(),
+            no_news: reason,
+            next_due: now,
+            probes: 0,
+            look_began: now,
+            changed: true,
+        }
+    }
+
+    /// What to keep on disk.
+    #[must_use]
+    pub fn remembered(&self, last_refresh: u64, told_plex_tv_away: bool) -> Remembered {
+        let servers = self.servers.iter().map(|known| RememberedServer {
+            server: (*known.view.server).clone(),
+            in_v2: known.in_v2,
+            presence: known.view.presence,
+            seen_at: known.seen_at,
+            was_online: known.telling.was_online,
+            told_offline: known.telling.told_offline,
+            unsteady: known.telling.is_unsteady(),
+            unsaid: known.telling.unsaid,
+            muted_until: known.view.muted_until,
+        });
+        Remembered { last_refresh, told_plex_tv_away, servers: servers.collect() }
+    }
+
+    /// The servers (ids) that people were told are offline, and not that they are back.
+    pub fn told_offline(&self) -> impl Iterator<Item = String> {
+        let told = self.servers.iter().filter(|known| known.telling.told_offline);
+        told.map(|known| known.view.server.id.clone())
+    }
+
+    /// What to show.
+    #[must_use]
+    pub fn views(&self) -> Vec<Arc<ServerView>> {
+        self.servers.iter().map(|known| Arc::clone(&known.view)).collect()
+    }
+
+    /// Whether [`views`](Self::views) changed since this was last asked.
+    pub fn take_changed(&mut self) -> bool {
+        std::mem::take(&mut self.changed)
+    }
+
+    /// Forgets every server.
+    pub fn clear(&mut self) {
+        self.changed |= !self.servers.is_empty();
+        self.servers.clear();
+    }
+
+    /// Nothing can be known of any server, from now on and until new evidence comes.
+    pub fn lose_sight(&mut self, reason: Reason, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.absence = None;
+            known.good_until = None;
+            known.expiring = false;
+            known.probing.forget(turn.now.boot);
+            self.changed |= known.set_route(Route::NotTried, "");
+            self.changed |= known.set(State::Unknown, reason, turn.now.unix);
+        }
+    }
+
+    /// A person wants to know: asks every server again. A probe under way still counts, or whoever
+    /// wants to know all the time would keep us from ever knowing; its server is asked after it.
+    pub fn probe_too(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.probing.probe_now(turn.now.boot);
+        }
+    }
+
+    /// Our network has changed: asks every server again. What a probe under way brings is about
+    /// before.
+    pub fn probe_again(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.probing.under_way = None;
+            known.probing.probe_now(turn.now.boot);
+        }
+    }
+
+    /// The machine has slept: what was absent before may have come back meanwhile, or our network
+    /// may have gone. It takes a list and the whole grace time again.
+    pub fn woke(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            known.absence = None;
+            known.probing.probe_now(turn.now.boot);
+        }
+    }
+
+    /// Asks the servers that are to be asked now.
+    pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
+        let under_way = self.under_way();
+        if under_way == 0 {
+            self.look_began = turn.now.boot;
+        }
+        let free = PROBES.saturating_sub(under_way);
+        let due_at = |known: &Known| {
+            known.next_probe(turn.settings).filter(|at| free > 0 && *at <= turn.now.boot)
+        };
+        let mut due: Vec<_> = (self.servers.iter_mut())
+            .filter_map(|known| due_at(known).map(|at| (at, known)))
+            .collect();
+        // Who has waited longest comes first, or those at the end of a long list never would.
+        due.sort_by_key(|(at, _)| *at);
+        for (_, known) in due.into_iter().take(free) {
+            self.probes += 1;
+            known.probing.under_way = Some((self.probes, turn.now.boot));
+            known.probing.due = None;
+            let request = ProbeRequest::new(&known.view.server, &known.probing.worked_last);
+            turn.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
+        }
+    }
+
+    /// Whether servers are being asked, and not for so long that what is known already should be
+    /// told.
+    #[must_use]
+    pub fn is_looking(&self, now: Boot) -> bool {
+        self.under_way() > 0 && now.since(self.look_began) < LOOK
+    }
+
+    fn under_way(&self) -> usize {
+        self.servers.iter().filter(|known| known.probing.under_way.is_some()).count()
+    }
+
+    /// When the next probe is due, while more may be under way.
+    #[must_use]
+    pub fn next_probe(&self, settings: &Settings) -> Option<Boot> {
+        if self.under_way() >= PROBES {
+            return None;
+        }
+        self.servers.iter().filter_map(|known| known.next_probe(settings)).min()
+    }
+
+    /// A server that was asked has answered, or has not.
+    pub fn probed(&mut self, id: &str, number: u64, probed: Probed, turn: &Turn<'_>) {
+        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
+            return;
+        };
+        if let Some((asked, began)) = known.probing.under_way
+            && asked == number
+        {
+            known.probing.under_way = None;
+            let good_until = self.next_due.max(turn.now.boot) + turn.settings.grace;
+            self.changed |= known.probed(probed, began, good_until, self.no_news, turn);
+        }
+    }
+
+    /// The keyring does not stand between us and the servers any more.
+    pub fn keyring_answered(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            if known.view.reason == Reason::KeyringLocked {
+                self.changed |= known.set(State::Unknown, Reason::NotRefreshed, turn.now.unix);
+            }
+        }
+    }
+
+    /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
+    /// whole it was.
+    pub fn listed(&mut self, entries: Vec<Entry>, listed: Listed, turn: &mut Turn<'_>) {
+        self.no_news = listed.no_news();
+        self.next_due = listed.next_due;
+        // Servers that went together are called offline together, by one list.
+        let may_confirm = !self.is_any_unasked(listed.started, turn.settings);
+        let mut index = None;
+        let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
+        let mut old: Vec<Option<Known>> =
+            std::mem::take(&mut self.servers).into_iter().map(Some).collect();
+        for (position, entry) in entries.into_iter().enumerate() {
+            let known = take_known(&mut old, position, &entry.server.id, &mut index);
+            self.changed |= known.is_none();
+            let mut known = known.unwrap_or_else(|| Known::new(&entry, listed, turn));
+            self.changed |= known.describe(entry, listed, may_confirm, turn);
+            next.push(known);
+        }
+        for mut known in old.into_iter().flatten() {
+            let is_missing = listed.complete && (known.in_v2 || listed.v1_whole);
+            if is_missing {
+                known.missing += 1;
+                known.absence = None;
+                known.good_until = None;
+                known.expiring = false;
+                self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
+            }
+            self.changed |= known.give_up_confirming(listed, turn);
+            if known.missing < 2 {
+                next.push(known);
+            } else {
+                if known.telling.told_offline {
+                    let id = known.view.server.id.clone();
+                    turn.push(Effect::WithdrawServerNotice(id));
+                }
+                self.changed = true;
+            }
+        }
+        self.servers = next;
+    }
+
+    /// Time has passed: evidence that is too old makes `unknown`, mutes end. Not to be called
+    /// while an answer is on its way that may renew the evidence.
+    pub fn tick(&mut self, turn: &Turn<'_>) {
+        for known in &mut self.servers {
+            if known.absence.is_none()
+                && known.good_until.is_some_and(|until| until <= turn.now.boot)
+            {
+                known.good_until = None;
+                if known.is_probed(turn.settings) {
+                    known.expiring = true;
+                } else {
+                    self.changed |= known.set(State::Unknown, self.no_news, turn.now.unix);
+                }
+            }
+        }
+        self.end_mutes(turn.now.unix);
+    }
+
+    fn end_mutes(&mut self, now_unix: u64) {
+        for known in &mut self.servers {
+            if known.view.muted_until != 0 && known.view.muted_until <= now_unix {
+                Arc::make_mut(&mut known.view).muted_until = 0;
+                self.changed = true;
+            }
+        }
+    }
+
+    /// Whether an absence waits for a list that was asked for now or later, and none whose grace
+    /// time is over waits for a probe of its server: one list is to be asked for all of them.
+    #[must_use]
+    pub fn wants_confirmation(&self, turn: &Turn<'_>) -> bool {
+        let over = |at: Boot| at <= turn.now.boot;
+        self.confirmations(turn.settings).any(|(at, probed)| over(at) && probed)
+            && !self.is_any_unasked(turn.now.boot, turn.settings)
+    }
+
+    /// Whether the grace time of an absence was over by then, and its server has not been asked
+    /// since.
+    fn is_any_unasked(&self, by: Boot, settings: &Settings) -> bool {
+        self.confirmations(settings).any(|(at, probed)| at <= by && !probed)
+    }
+
+    /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
+    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
+        self.servers.iter().filter_map(|known| match known.absence {
+            Some(Absence { confirm_at, overdue: false }) => {
+                Some((confirm_at, known.was_probed_in_vain(confirm_at, settings)))
+            }
+            _ => None,
+        })
+    }
+
+    /// No list can be had to confirm the absences whose grace time is over.
+    pub fn cannot_confirm(&mut self, turn: &Turn<'_>) {
+        let listed = Listed {
+            good: false,
+            complete: false,
+            v1_whole: false,
+            started: turn.now.boot,
+            next_due: turn.now.boot,
+            network_down: false,
+        };
+        for known in &mut self.servers {
+            self.changed |= known.give_up_confirming(listed, turn);
+        }
+    }
+
+    /// When the next absence is to be confirmed.
+    #[must_use]
+    pub fn next_confirmation(&self, turn: &Turn<'_>) -> Option<Boot> {
+        if self.wants_confirmation(turn) {
+            return Some(turn.now.boot);
+        }
+        let later = |(at, _): &(Boot, bool)| *at > turn.now.boot;
+        self.confirmations(turn.settings).filter(later).map(|(at, _)| at).min()
+    }
+
+    /// The next moment at which [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_wakeup(&self, turn: &Turn<'_>) -> Option<Boot> {
+        let expiry = self
+            .servers
+            .iter()
+            .filter(|known| known.absence.is_none())
+            .filter_map(|known| known.good_until);
+        let mutes = self.servers.iter().filter_map(|known| match known.view.muted_until {
+            0 | u64::MAX => None,
+            until => {
+                let ahead = Duration::from_secs(until.saturating_sub(turn.now.unix));
+                Some(turn.now.boot + ahead)
+            }
+        });
+        let settled = self
+            .servers
+            .iter()
+            .filter_map(|known| known.telling.steady_at())
+            .filter(|at| *at > turn.now.boot);
+        expiry.chain(mutes).chain(settled).min()
+    }
+
+    /// What is to be told of the states as they are now, after what was told before.
+    pub fn news(&mut self, turn: &mut Turn<'_>) -> News {
+        let (mut gone, mut back, mut unsteady) = (Vec::new(), Vec::new(), Vec::new());
+        let mut learned = false;
+        for known in &mut self.servers {
+            let wanted = known.wanted(turn);
+            let in_doubt = known.is_in_doubt(turn.now.boot);
+            let state = known.view.state;
+            let (tell, learned_now) = known.telling.follow(state, in_doubt, wanted, turn.now.boot);
+            learned |= learned_now;
+            let Server { id, name, .. } = &*known.view.server;
+            match tell {
+                None => {}
+                Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
+                Some(Tell::Back) => back.push((id.clone(), name.clone())),
+                Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
+                Some(Tell::Withdraw) => turn.push(Effect::WithdrawServerNotice(id.clone())),
+            }
+        }
+        let mut notices = Notice::offline(gone);
+        notices.extend(Notice::unsteady(unsteady));
+        notices.extend(Notice::back(back));
+        News { notices, learned }
+    }
+
+    /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
+    pub fn note_unsaid(&mut self, ids: &BTreeSet<String>) -> bool {
+        let mut changed = false;
+        for known in &mut self.servers {
+            changed |= known.telling.note_unsaid(ids.contains(&known.view.server.id));
+        }
+        changed
+    }
+
+    /// The settings have changed: takes away what nobody wants to hear of any more.
+    pub fn reconfigured(&self, turn: &mut Turn<'_>) {
+        for known in &self.servers {
+            if known.telling.told_offline && !known.wanted(turn).offline {
+                turn.push(Effect::WithdrawServerNotice(known.view.server.id.clone()));
+            }
+        }
+    }
+
+    /// Whether a server that came and went has become steady, so that there is
+    /// [`news`](Self::news).
+    #[must_use]
+    pub fn has_settled(&self, now: Boot) -> bool {
+        self.servers.iter().any(|known| known.has_settled(now))
+    }
+
+    /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
+    pub fn mute(&mut self, id: &str, until: u64, turn: &mut Turn<'_>) -> Result<(), CallError> {
+        if until != 0 && until <= turn.now.unix {
+            let message = "The time is past; give unix seconds in the future.";
+            return Err(CallError::InvalidArgs(message.into()));
+        }
+        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
+            let message = "The account has no server with this id; ListServers names those it has.";
+            return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
+        };
+        if until != 0 {
+            turn.push(Effect::WithdrawServerNotice(id.into()));
+        }
+        if known.view.muted_until != until {
+            Arc::make_mut(&mut known.view).muted_until = until;
+            self.changed = true;
+        }
+        Ok(())
+    }
+}
+
+/// What there is to tell of the servers.
+#[derive(Debug, PartialEq, Eq)]
+pub struct News {
+    /// To be told in this order.
+    pub notices: Vec<Notice>,
+    /// A word became known that must be on disk before anything is told.
+    pub learned: bool,
+}
+
+/// Finds the entry's server among the known ones. Lists mostly keep their order, so the same
+/// place is looked at first; the index by id is made only where that fails.
+fn take_known(
+    old: &mut [Option<Known>],
+    position: usize,
+    id: &str,
+    index: &mut Option<HashMap<String, usize>>,
+) -> Option<Known> {
+    let is_it = |known: &Option<Known>| known.as_ref().is_some_and(|k| k.view.server.id == id);
+    if old.get(position).is_some_and(is_it) {
+        return old[position].take();
+    }
+    let index = index.get_or_insert_with(|| {
+        let ids = old.iter().enumerate();
+        ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i))).collect()
+    });
+    old.get_mut(*index.get(id)?)?.take()
+}

@@ -1,0 +1,288 @@
+//! One server: the evidence of it, and the state that follows.
+
+use std::sync::Arc;
+
+use super::{
+    Listed,
+    announcements::{Telling, Wanted},
+    probing::Probing,
+};
+use crate::{
+    clock::Boot,
+    event::{Settings, Turn},
+    probe::{ProbeRequest, Probed},
+    server::Entry,
+    state_snapshot::ServerView,
+    words::{Reason, Route, State},
+};
+
+/// One server and the evidence of it.
+#[derive(Debug)]
+pub(super) struct Known {
+    pub(super) view: Arc<ServerView>,
+    pub(super) in_v2: bool,
+    /// Unix seconds of the last look that found it online.
+    pub(super) seen_at: u64,
+    /// Until when the evidence for its state holds without news.
+    pub(super) good_until: Option<Boot>,
+    pub(super) absence: Option<Absence>,
+    pub(super) probing: Probing,
+    /// The evidence is too old; one probe before that makes it unknown.
+    pub(super) expiring: bool,
+    /// Complete lists in a row that lacked it.
+    pub(super) missing: u8,
+    pub(super) telling: Telling,
+}
+
+/// plex.tv said "not present" in a complete list.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Absence {
+    /// When one more list is to confirm it.
+    pub(super) confirm_at: Boot,
+    /// That list was not complete: the next complete one decides at once.
+    pub(super) overdue: bool,
+}
+
+impl Known {
+    pub(super) fn new(entry: &Entry, listed: Listed, turn: &Turn<'_>) -> Self {
+        let reason = match entry.presence {
+            Some(false) if listed.complete => Reason::Absent,
+            _ => Reason::IncompleteList,
+        };
+        Self {
+            view: Arc::new(ServerView {
+                server: Arc::new(entry.server.clone()),
+                presence: false,
+                state: State::Unknown,
+                reason,
+                since: turn.now.unix,
+                last_seen: 0,
+                route: Route::NotTried,
+                best_uri: String::new(),
+                muted_until: 0,
+            }),
+            in_v2: false,
+            seen_at: 0,
+            good_until: None,
+            absence: None,
+            probing: Probing::new(turn.now.boot),
+            expiring: false,
+            missing: 0,
+            telling: Telling::default(),
+        }
+    }
+
+    /// Takes in a row that names this server; `may_confirm`: the list may confirm an absence whose
+    /// grace time is over. Returns whether anything to be seen changed.
+    pub(super) fn describe(
+        &mut self,
+        entry: Entry,
+        listed: Listed,
+        may_confirm: bool,
+        turn: &Turn<'_>,
+    ) -> bool {
+        let mut changed = false;
+        let server = if listed.good {
+            entry.server
+        } else {
+            self.view.server.with_addresses_of(entry.server)
+        };
+        if *self.view.server != server {
+            let was = ProbeRequest::new(&self.view.server, "");
+            if was.addresses_differ(&ProbeRequest::new(&server, "")) {
+                self.probing.probe_now(turn.now.boot);
+            }
+            Arc::make_mut(&mut self.view).server = Arc::new(server);
+            changed = true;
+        }
+        if let Some(presence) = entry.presence
+            && self.view.presence != presence
+        {
+            Arc::make_mut(&mut self.view).presence = presence;
+            changed = true;
+        }
+        self.in_v2 |= entry.in_v2;
+        self.missing = 0;
+        let grace = turn.settings.grace;
+        match entry.presence {
+            Some(true) => {
+                self.absence = None;
+                self.expiring = false;
+                self.seen_at = turn.now.unix;
+                self.good_until = Some(listed.next_due + grace);
+                changed |= self.set(State::Online, Reason::PlexTv, turn.now.unix);
+            }
+            Some(false) if listed.complete => {
+                let confirmed = self.absence.is_some_and(|absence| {
+                    (absence.overdue || may_confirm && listed.started >= absence.confirm_at)
+                        && self.was_probed_in_vain(absence.confirm_at, turn.settings)
+                });
+                if confirmed || self.view.state == State::Offline {
+                    self.absence = None;
+                    self.expiring = false;
+                    self.good_until = Some(listed.next_due + grace);
+                    changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
+                } else if self.absence.is_none() {
+                    let confirm_at = turn.now.boot + grace;
+                    self.absence = Some(Absence { confirm_at, overdue: false });
+                    if self.view.state == State::Unknown {
+                        changed |= self.set(State::Unknown, Reason::Absent, turn.now.unix);
+                    }
+                }
+            }
+            Some(false) | None => {
+                changed |= self.give_up_confirming(listed, turn);
+                if self.view.state == State::Unknown && self.absence.is_none() {
+                    changed |= self.set(State::Unknown, Reason::IncompleteList, turn.now.unix);
+                }
+            }
+        }
+        changed
+    }
+
+    /// The list that was to confirm an absence said neither that nor the contrary: it was not
+    /// complete, or has no word of this server.
+    pub(super) fn give_up_confirming(&mut self, listed: Listed, turn: &Turn<'_>) -> bool {
+        let Some(absence) = &mut self.absence else {
+            return false;
+        };
+        if listed.started < absence.confirm_at {
+            return false;
+        }
+        absence.overdue = true;
+        self.good_until = None;
+        self.set(State::Unknown, listed.no_news(), turn.now.unix)
+    }
+
+    pub(super) fn is_probed(&self, settings: &Settings) -> bool {
+        self.missing == 0 && self.probing.applies(&self.view.server, settings)
+    }
+
+    /// Whether the server itself was asked in vain since then, or is not asked at all.
+    pub(super) fn was_probed_in_vain(&self, then: Boot, settings: &Settings) -> bool {
+        !self.is_probed(settings) || self.probing.is_silent_since(then)
+    }
+
+    pub(super) fn next_probe(&self, settings: &Settings) -> Option<Boot> {
+        if self.probing.under_way.is_some() || !self.is_probed(settings) {
+            return None;
+        }
+        let doubted = match self.absence {
+            Some(Absence { confirm_at, .. }) if !self.probing.is_silent_since(confirm_at) => {
+                Some(confirm_at)
+            }
+            _ => None,
+        };
+        let at_once = self.expiring.then_some(Boot::default());
+        [self.probing.due, doubted, at_once].into_iter().flatten().min()
+    }
+
+    /// What a probe brought. Returns whether anything to be seen changed.
+    pub(super) fn probed(
+        &mut self,
+        probed: Probed,
+        began: Boot,
+        good_until: Boot,
+        no_news: Reason,
+        turn: &Turn<'_>,
+    ) -> bool {
+        let now = turn.now;
+        if self.missing > 0 {
+            return false; // plex.tv does not list it any more, wherever it is
+        }
+        let mut changed = false;
+        match probed {
+            Probed::Answered { route, uri, .. } => {
+                changed |= self.set_route(route, &uri);
+                self.probing.worked_last = uri;
+                self.probing.silent_since = None;
+                self.probing.rest();
+                let by_plex_tv = self.view.reason == Reason::PlexTv && !self.expiring;
+                if self.view.state != State::Online || self.absence.is_some() || !by_plex_tv {
+                    self.absence = None;
+                    self.seen_at = now.unix;
+                    self.good_until = Some(good_until);
+                    changed |= self.set(State::Online, Reason::Probe, now.unix);
+                }
+            }
+            Probed::Maintenance => {
+                self.probing.probe_again(turn);
+                if let Some(absence) = &mut self.absence {
+                    let over = now.boot + turn.settings.grace;
+                    let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
+                    *absence = Absence { confirm_at, overdue: false };
+                } else if self.expiring {
+                    self.good_until = Some(good_until);
+                }
+            }
+            Probed::Silent { .. } => {
+                changed |= self.set_route(Route::None, "");
+                self.probing.silent_since = Some(began);
+                self.probing.probe_again(turn);
+                if self.expiring {
+                    changed |= self.set(State::Unknown, no_news, now.unix);
+                }
+            }
+            Probed::NothingToAsk => {
+                changed |= self.set_route(Route::NotTried, "");
+                self.probing.rest();
+                self.probing.nothing_to_ask = true;
+                if self.expiring {
+                    changed |= self.set(State::Unknown, no_news, now.unix);
+                }
+            }
+        }
+        self.expiring = false;
+        changed
+    }
+
+    /// What of its changes people want to hear.
+    pub(super) fn wanted(&self, turn: &Turn<'_>) -> Wanted {
+        let settings = turn.settings;
+        let wanted = (self.view.server.owned || settings.notify_shared)
+            && self.view.muted_until <= turn.now.unix
+            && !settings.silent_servers.contains(&self.view.server.id);
+        Wanted {
+            offline: wanted && settings.notify_offline,
+            online: wanted && settings.notify_online,
+        }
+    }
+
+    /// Its state is about to be looked at again.
+    pub(super) fn is_in_doubt(&self, now: Boot) -> bool {
+        self.absence.is_some() || self.good_until.is_none_or(|until| until <= now)
+    }
+
+    /// It came and went, and has become steady.
+    pub(super) fn has_settled(&self, now: Boot) -> bool {
+        self.view.state != State::Unknown
+            && self.telling.steady_at().is_some_and(|at| at <= now)
+            && !self.is_in_doubt(now)
+    }
+
+    pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {
+        if self.view.route == route && self.view.best_uri == uri {
+            return false;
+        }
+        let view = Arc::make_mut(&mut self.view);
+        view.route = route;
+        uri.clone_into(&mut view.best_uri);
+        true
+    }
+
+    /// Sets state and reason. Returns whether either changed.
+    pub(super) fn set(&mut self, state: State, reason: Reason, now_unix: u64) -> bool {
+        if self.view.state == state && self.view.reason == reason {
+            return false;
+        }
+        let seen_at = self.seen_at;
+        let view = Arc::make_mut(&mut self.view);
+        view.reason = reason;
+        if view.state != state {
+            view.state = state;
+            view.since = view.since.max(now_unix);
+            view.last_seen = if state == State::Online { view.since } else { seen_at };
+        }
+        true
+    }
+}

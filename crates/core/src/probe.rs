@@ -1,0 +1,113 @@
+//! What it is to ask a server itself whether it is there: the question and what can come of it.
+//! Who asks is `plex::Prober`; what follows from the answer is `presence`'s business.
+
+use std::collections::HashSet;
+use std::time::Duration;
+
+use crate::server::{Connection, Server};
+use crate::words::Route;
+
+/// Asks one server, at its own addresses.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ProbeRequest {
+    /// The id that the answer must have.
+    pub id: String,
+    /// The account owns the server. One of somebody else's is asked at fewer addresses.
+    pub owned: bool,
+    /// It takes no plain http.
+    pub https_required: bool,
+    /// plex.tv sees it behind the same public address as us.
+    pub public_address_matches: bool,
+    /// In plex.tv's order.
+    pub connections: Vec<Connection>,
+    /// The uri that answered last, `""` if none did. Preferred among its equals.
+    pub worked_last: String,
+}
+
+impl ProbeRequest {
+    /// Asks `server`, which answered at `worked_last` before (`""` if nowhere).
+    #[must_use]
+    pub fn new(server: &Server, worked_last: &str) -> Self {
+        Self {
+            id: server.id.clone(),
+            owned: server.owned,
+            https_required: server.https_required,
+            public_address_matches: server.public_address_matches,
+            connections: server.connections.clone(),
+            worked_last: worked_last.to_owned(),
+        }
+    }
+
+    /// Whether the addresses to be asked differ, so that what one request found says nothing of
+    /// the other. plex.tv's order means nothing, nor which address worked last.
+    #[must_use]
+    pub fn addresses_differ(&self, other: &Self) -> bool {
+        self.addresses() != other.addresses()
+    }
+
+    #[allow(clippy::type_complexity)] // what it is, is not worth a name
+    fn addresses(&self) -> (&str, bool, bool, bool, HashSet<(&str, bool, bool)>) {
+        (
+            &self.id,
+            self.owned,
+            self.https_required,
+            self.public_address_matches,
+            self.connections.iter().map(|c| (c.uri.as_str(), c.local, c.relay)).collect(),
+        )
+    }
+}
+
+/// What came of a [`ProbeRequest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Probed {
+    /// The server answered with its id; this is the best connection that did.
+    Answered {
+        /// [`Route::Local`], [`Route::Remote`] or [`Route::Relay`].
+        route: Route,
+        /// As plex.tv wrote it; or the same place by plain http, where that alone answered.
+        uri: String,
+        /// From the request to the whole answer, connection and TLS included.
+        latency: Duration,
+    },
+    /// No id came, but the server's "Maintenance", over https with a good certificate: it is up
+    /// and not ready. Neither `online` nor `offline` follows.
+    Maintenance,
+    /// All addresses were asked, and none answered with the server's id.
+    Silent {
+        /// The most telling reason, as people would say it: "192.0.2.7 refused the connection".
+        why: String,
+    },
+    /// There is no address that may be asked, or no TLS to ask with: nothing was asked, and nothing
+    /// follows.
+    NothingToAsk,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn other_addresses_are_told_from_the_same_in_another_order() {
+        let connection =
+            |uri: &str, local| Connection { uri: uri.into(), local, ..Connection::default() };
+        let request = |connections: &[Connection]| ProbeRequest {
+            id: "a".into(),
+            connections: connections.to_vec(),
+            ..ProbeRequest::default()
+        };
+        let (one, two) = (connection("https://1", true), connection("https://2", false));
+        let before = request(&[one.clone(), two.clone()]);
+        let mut same = request(&[two.clone(), one.clone()]);
+        same.worked_last = "https://2".into();
+        assert!(!before.addresses_differ(&same));
+        for other in [
+            request(std::slice::from_ref(&one)),
+            request(&[one.clone(), connection("https://3", false)]),
+            request(&[one, connection("https://2", true)]),
+            ProbeRequest { https_required: true, ..before.clone() },
+            ProbeRequest { public_address_matches: true, ..before.clone() },
+        ] {
+            assert!(before.addresses_differ(&other), "{other:?}");
+        }
+    }
+}

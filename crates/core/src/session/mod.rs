@@ -1,0 +1,335 @@
+//! Whether we are signed in, and how that changes: the store's word at start, logins, sign-outs,
+//! plex.tv's refusal. A state machine without clock or I/O; the login that lies over it is
+//! [`Login`].
+//!
+//! The rules kept here:
+//! * a token already held stays in use until the new one has come;
+//! * the new one is stored before anybody hears of it, and used from memory if nothing stores it;
+//! * an answer to a question that no longer stands (another login, another token) changes
+//!   nothing, a token in it included.
+
+mod callback;
+mod persistence;
+mod sign_in;
+mod sign_out;
+
+use std::collections::VecDeque;
+
+use self::{
+    callback::Visit,
+    persistence::{Retry, Store},
+    sign_in::{Arriving, NO_WORD_OF_STORE},
+    sign_out::{STORE_SLOW, SigningOut, Stage},
+};
+use crate::{
+    account::Record,
+    clock::Boot,
+    error::CallError,
+    event::{Effect, Found, StoreFault, Turn},
+    login::Login,
+    notification::Notice,
+    plextv_error::Failure,
+    state_snapshot::{AccountDetails, Details},
+    token::Token,
+    words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
+};
+
+/// The account's part of the domain.
+#[derive(Debug)]
+pub struct SignIn {
+    client_id: String,
+    held: Held,
+    login: Option<Login>,
+    arriving: Option<Arriving>,
+    signing_out: Option<SigningOut>,
+    /// Browsers that came back to the login's page.
+    visits: Vec<Visit>,
+    /// Numbers logins and tokens, so that a late answer is known as such.
+    counter: u64,
+    /// The token is the unit's to give, even if what it gives is none.
+    given: bool,
+    /// The number of the newest token.
+    session: u64,
+    fruitless: Vec<Boot>,
+    pins_wait_until: Option<Boot>,
+    last_login: Option<(Outcome, String)>,
+    store: Store,
+    /// The token that came last, held or arriving.
+    newest: u64,
+    /// Whose records were handed to the store and not answered yet; it answers in order.
+    storing: VecDeque<u64>,
+    /// The record held could not be stored while the store was to forget it.
+    unsaved: bool,
+    /// A record was stored after the sign-out that took it away; the store is to forget it again.
+    residue: bool,
+    revoked: Option<(bool, String)>,
+    plex_tv: PlexTv,
+    /// Whose servers the list holds, while that is known.
+    list_owner: Option<u64>,
+}
+
+/// What is known of the token.
+#[derive(Debug)]
+enum Held {
+    /// The keyring holds it, and has not been heard of so far.
+    Pending,
+    /// The store has not said.
+    Unknown,
+    /// The keyring holds it, and is locked.
+    Locked,
+    /// There is none.
+    Nothing,
+    /// There is this one.
+    Token { record: Record, storage: Storage, rejected_since: Option<u64> },
+}
+
+/// What a change of the account means for the rest of the domain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Nothing.
+    None,
+    /// The keyring that holds the account is locked, or does not answer.
+    KeyringSilent,
+    /// The account is gone, and with it all that was known through it.
+    SignedOut,
+    /// A token came into use.
+    SignedIn {
+        /// The servers known so far are another account's.
+        other_account: bool,
+    },
+    /// The token in use turned out to be another account's than the servers known so far.
+    OtherAccount,
+}
+
+impl SignIn {
+    /// Begins with what the store holds, and whose server list it kept (0 = not known).
+    pub fn new(client_id: String, found: Found, list_of: u64, turn: &mut Turn<'_>) -> Self {
+        let mut this = Self {
+            client_id,
+            held: Held::Unknown,
+            login: None,
+            arriving: None,
+            signing_out: None,
+            visits: Vec::new(),
+            counter: 0,
+            given: false,
+            session: 0,
+            fruitless: Vec::new(),
+            pins_wait_until: None,
+            last_login: None,
+            store: Store::default(),
+            newest: 0,
+            storing: VecDeque::new(),
+            unsaved: false,
+            residue: false,
+            revoked: None,
+            plex_tv: PlexTv::Unknown,
+            list_owner: (list_of != 0).then_some(list_of),
+        };
+        this.store_read(found, turn);
+        this
+    }
+
+    /// The unit gives the token, whatever was found there.
+    pub fn token_is_given(&mut self) {
+        self.given = true;
+    }
+
+    fn is_given(&self) -> bool {
+        self.given || matches!(self.held, Held::Token { storage: Storage::Credential, .. })
+    }
+
+    /// The token, while one is held.
+    #[must_use]
+    pub fn token(&self) -> Option<&Token> {
+        match &self.held {
+            Held::Token { record, .. } => Some(&record.token),
+            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+        }
+    }
+
+    /// Since when plex.tv refuses the token, in unix seconds.
+    #[must_use]
+    pub fn rejected_since(&self) -> Option<u64> {
+        match self.held {
+            Held::Token { rejected_since, .. } => rejected_since,
+            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+        }
+    }
+
+    /// The number of the login under way.
+    #[must_use]
+    pub fn login(&self) -> Option<u64> {
+        self.login.as_ref().map(Login::number)
+    }
+
+    /// The identifier of this installation towards plex.tv, which goes with the token.
+    #[must_use]
+    pub fn client_id(&self) -> &str {
+        &self.client_id
+    }
+
+    /// Why there is no token to refresh with; `None` if there is one.
+    #[must_use]
+    pub fn no_token(&self) -> Option<CallError> {
+        match &self.held {
+            Held::Token { .. } => None,
+            Held::Nothing => Some(CallError::Account(
+                ErrorName::NotSignedIn,
+                "Nobody is signed in; start a login first.".into(),
+            )),
+            Held::Pending | Held::Unknown | Held::Locked => {
+                Some(self.store_silent("There is nothing to refresh with"))
+            }
+        }
+    }
+
+    /// What plex.tv was like is known from a refresh, too.
+    pub fn set_plex_tv(&mut self, word: PlexTv) {
+        self.plex_tv = word;
+    }
+
+    /// plex.tv refuses the token, on evidence.
+    pub fn reject(&mut self, turn: &mut Turn<'_>) {
+        if let Held::Token { rejected_since: since @ None, .. } = &mut self.held {
+            *since = Some(turn.now.unix);
+            // The store may hold a newer token already, of which this would be kept.
+            if self.arriving.is_none() {
+                turn.push(Effect::KeepRejected(*since));
+                turn.push(Effect::Tell(Notice::Rejected));
+            }
+        }
+    }
+
+    /// plex.tv takes the token (again).
+    pub fn accept(&mut self, turn: &mut Turn<'_>) {
+        if let Held::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
+            *since = None;
+            turn.push(Effect::KeepRejected(None));
+            turn.push(Effect::WithdrawAccountNotices);
+        }
+    }
+
+    /// Time has passed.
+    pub fn tick(&mut self, turn: &mut Turn<'_>) -> Change {
+        self.advance(None, turn, Login::tick);
+        self.tick_visits(turn);
+        let now = turn.now.boot;
+        if let Some(Retry { at, .. }) = self.store.retry
+            && at <= now
+        {
+            self.retry_store(turn);
+        }
+        if self.store.move_at.take_if(|at| *at <= now).is_some() {
+            turn.push(Effect::Move);
+        }
+        if let Some(signing_out) = &mut self.signing_out
+            && signing_out.until <= now
+        {
+            match signing_out.stage {
+                Stage::Forgetting => {
+                    signing_out.stage = Stage::GivenUp;
+                    for call in std::mem::take(&mut signing_out.callers) {
+                        turn.fail(call, ErrorName::StorageFailed, STORE_SLOW);
+                    }
+                    self.store_what_waited(turn);
+                }
+                Stage::Revoking => {
+                    let silence = Failure::Unreachable("no answer within 5 s".into());
+                    self.signed_out(Some(Err(silence)), turn);
+                }
+                Stage::GivenUp => {}
+            }
+        }
+        match &self.arriving {
+            Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
+                None => {
+                    self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), turn);
+                    self.ask_name(Storage::Memory, turn)
+                }
+                Some(_) => self.arrive(None, turn),
+            },
+            _ => Change::None,
+        }
+    }
+
+    /// The next moment at which [`tick`](Self::tick) has something to do.
+    #[must_use]
+    pub fn next_wakeup(&self) -> Option<Boot> {
+        let login = self.login.as_ref().and_then(Login::next_wakeup);
+        let arriving = self.arriving.as_ref().and_then(|arriving| arriving.until);
+        let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
+        let retry = self.store.retry.map(|retry| retry.at);
+        let visit = self.visits.iter().map(|visit| visit.until).min();
+        let others = [retry, self.store.move_at, visit];
+        let until = [login, arriving, signing_out.map(|s| s.until)];
+        until.into_iter().chain(others).flatten().min()
+    }
+
+    fn next_number(&mut self) -> u64 {
+        self.counter += 1;
+        self.counter
+    }
+
+    /// The state word.
+    #[must_use]
+    pub fn state(&self) -> LoginState {
+        if self.arriving.is_some() || self.login.as_ref().is_some_and(Login::is_waiting) {
+            return LoginState::Waiting;
+        }
+        match self.held {
+            Held::Pending | Held::Unknown => LoginState::Unknown,
+            Held::Locked => LoginState::Locked,
+            Held::Nothing => LoginState::SignedOut,
+            Held::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
+            Held::Token { .. } => LoginState::SignedIn,
+        }
+    }
+
+    /// What plex.tv was like at the latest attempt.
+    #[must_use]
+    pub fn plex_tv(&self) -> PlexTv {
+        self.plex_tv
+    }
+
+    /// The dictionary of `LoginStatus`.
+    #[must_use]
+    pub fn details(&self) -> Details {
+        let account = match &self.held {
+            Held::Token { record, storage, .. } => {
+                let user = record.user.clone().unwrap_or_default();
+                Some(AccountDetails {
+                    username: user.username,
+                    email: user.email,
+                    title: user.title,
+                    thumb: user.thumb,
+                    account_id: user.id,
+                    signed_in_at: record.signed_in_at,
+                    storage: *storage,
+                })
+            }
+            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+        };
+        if self.state() == LoginState::Waiting {
+            let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
+            let login = arriving.or_else(|| self.login.as_ref().and_then(Login::offer));
+            let opened = self.login.as_ref().is_some_and(Login::is_opened);
+            return Details { login, opened, account, ..Details::default() };
+        }
+        let login_fault = || match &self.last_login {
+            Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
+            _ => None,
+        };
+        let store_fault =
+            self.store.fault.as_ref().map(|fault| (fault.error_name(), fault.message.clone()));
+        Details {
+            login: None,
+            opened: false,
+            account,
+            rejected_since: self.rejected_since(),
+            last_login: self.last_login.as_ref().map(|(outcome, _)| *outcome),
+            fault: store_fault.or_else(login_fault),
+            revoked: self.revoked.clone(),
+        }
+    }
+}

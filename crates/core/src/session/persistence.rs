@@ -1,0 +1,325 @@
+//! What the store says, and what is tried again when it fails: the account's part that a disk or a
+//! keyring takes.
+
+use std::time::Duration;
+
+use super::{Arriving, Change, Held, SignIn};
+use crate::{
+    account::Record,
+    clock::Boot,
+    error::CallError,
+    event::{Effect, FaultOf, Found, StoreFault, Turn},
+    notification::Notice,
+    words::{ErrorName, Storage},
+};
+
+/// A store that failed is tried again after this long, doubling up to the second.
+const STORE_RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
+
+/// What is known of the store's doings.
+#[derive(Debug, Default)]
+pub(super) struct Store {
+    /// Its last fault, if that is not over.
+    pub(super) fault: Option<StoreFault>,
+    pub(super) retry: Option<Retry>,
+    /// When to move the account again; none while that is under way.
+    pub(super) move_at: Option<Boot>,
+    move_delay: Option<Duration>,
+    /// It was asked what it holds.
+    reading: bool,
+    /// The keyring changed while it was asked to keep the newest record.
+    again: bool,
+    /// Somebody else removed the account that is held.
+    pub(super) removed: bool,
+}
+
+/// When a store that failed is tried again.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Retry {
+    pub(super) at: Boot,
+    delay: Duration,
+}
+
+impl SignIn {
+    /// The store said what it holds.
+    pub fn store_read(&mut self, found: Found, turn: &mut Turn<'_>) -> Change {
+        self.store.reading = false;
+        let is_open = matches!(self.held, Held::Pending | Held::Unknown | Held::Locked);
+        if !is_open || self.arriving.is_some() {
+            return Change::None; // a login has brought a token meanwhile
+        }
+        match found {
+            Found::Nothing => {
+                self.held = Held::Nothing;
+                self.store_works();
+                Change::SignedOut
+            }
+            Found::Account { record, storage, rejected_since } => {
+                self.session = self.next_number();
+                if let Some(user) = &record.user {
+                    self.list_owner.get_or_insert(user.id);
+                }
+                if self.login.is_none() {
+                    self.client_id.clone_from(&record.client_id);
+                }
+                self.held = Held::Token { record, storage, rejected_since };
+                self.store_works();
+                if self.login.as_ref().is_some_and(|login| self.has_brought(login.began())) {
+                    self.had_arrived(turn);
+                }
+                Change::SignedIn { other_account: self.is_another_account() }
+            }
+            Found::Damaged(message) => {
+                self.held = Held::Nothing;
+                self.store_works();
+                turn.push(Effect::Tell(Notice::AccountDamaged { message: message.clone() }));
+                self.store.fault = Some(StoreFault::disk(message));
+                Change::SignedOut
+            }
+            Found::Unreadable(fault) => {
+                self.held = Held::Unknown;
+                let keyring = fault.of != FaultOf::Disk;
+                self.store_fails(fault, turn);
+                if keyring { Change::KeyringSilent } else { Change::None }
+            }
+            Found::Locked | Found::ItemLocked { .. } => {
+                // Who has just opened the keyring is there to be asked. At a start nobody may be.
+                let is_start = matches!(self.held, Held::Pending);
+                if found == (Found::ItemLocked { opened: true }) && !is_start {
+                    turn.push(Effect::UnlockItem);
+                }
+                self.held = Held::Locked;
+                self.store_works();
+                Change::KeyringSilent
+            }
+            Found::InKeyring => {
+                self.held = Held::Pending;
+                self.read_store(turn);
+                Change::None
+            }
+        }
+    }
+
+    fn read_store(&mut self, turn: &mut Turn<'_>) {
+        if !std::mem::replace(&mut self.store.reading, true) {
+            turn.push(Effect::ReadStore);
+        }
+    }
+
+    /// Whether the keyring that holds the account has not answered for the first time.
+    #[must_use]
+    pub fn is_first_answer_pending(&self) -> bool {
+        matches!(self.held, Held::Pending)
+    }
+
+    /// The keyring was unlocked or locked, came or went: what waited for it is tried again.
+    pub fn keyring_changed(&mut self, turn: &mut Turn<'_>) {
+        let by_keyring = self.store.fault.as_ref().is_none_or(|fault| fault.of != FaultOf::Disk);
+        if self.is_in_memory() {
+            self.store.again = self.is_storing();
+            if !self.store.again {
+                self.store_from_memory(turn);
+            }
+            return;
+        }
+        match &self.held {
+            Held::Locked => self.read_store(turn),
+            Held::Unknown if by_keyring => self.read_store(turn),
+            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
+            Held::Pending | Held::Unknown | Held::Nothing | Held::Token { .. } => {}
+        }
+    }
+
+    /// The newest token is used from memory, and nothing stands against storing it.
+    fn is_in_memory(&self) -> bool {
+        match (&self.arriving, &self.held) {
+            // The prompt may be answered before plex.tv has told the name.
+            (Some(arriving), _) => arriving.stored == Some(Storage::Memory),
+            (None, Held::Token { storage: Storage::Memory, .. }) => {
+                !self.store.removed && self.signing_out.is_none()
+            }
+            _ => false,
+        }
+    }
+
+    /// The store was handed the newest token and has not answered. It may be asking a person, who
+    /// is not to be asked twice.
+    fn is_storing(&self) -> bool {
+        self.storing.contains(&self.newest)
+    }
+
+    fn store_from_memory(&mut self, turn: &mut Turn<'_>) {
+        match &self.arriving {
+            Some(arriving) => self.hand_over(arriving.record.clone(), turn),
+            None => self.store_held(turn),
+        }
+    }
+
+    /// Hands the newest token to the store.
+    pub(super) fn hand_over(&mut self, record: Record, turn: &mut Turn<'_>) {
+        self.storing.push_back(self.newest);
+        turn.push(Effect::Store(record));
+    }
+
+    /// The account was to be moved to another store, and the disk did not take that.
+    pub fn not_moved(&mut self, turn: &Turn<'_>) {
+        let (first, longest) = STORE_RETRY;
+        let delay = self.store.move_delay.map_or(first, |delay| (delay * 2).min(longest));
+        self.store.move_delay = Some(delay);
+        self.store.move_at = Some(turn.now.boot + delay);
+    }
+
+    /// The account that is held was moved to another store.
+    pub fn moved(&mut self, to: Storage) {
+        (self.store.move_at, self.store.move_delay) = (None, None);
+        if let (Some(Arriving { stored: Some(storage), .. }), _)
+        | (_, Held::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
+            // What no store has was not moved: that was the account before it.
+            && *storage != Storage::Memory
+        {
+            *storage = to;
+        }
+    }
+
+    /// Somebody removed the account from the store that keeps it. It may have been on purpose: it
+    /// stays in use, but is not written back.
+    pub fn removed(&mut self, message: String, turn: &mut Turn<'_>) {
+        let ((Some(Arriving { stored: Some(storage), .. }), _)
+        | (None, Held::Token { storage, .. })) = (&mut self.arriving, &mut self.held)
+        else {
+            return;
+        };
+        if *storage == Storage::SecretService {
+            *storage = Storage::Memory;
+            self.store.removed = true;
+            self.store.fault = Some(StoreFault::disk(message.clone()));
+            turn.push(Effect::Tell(Notice::AccountDamaged { message }));
+        }
+    }
+
+    /// Hands the record held to the store. Not while the store is to forget it, or a token that a
+    /// sign-out took away would come back; and not while a new one is on its way there, or the
+    /// old one would be written over it. Nor against somebody who removed it.
+    pub(super) fn store_held(&mut self, turn: &mut Turn<'_>) {
+        if self.arriving.is_some() || self.store.removed {
+            return;
+        }
+        self.unsaved = self.is_forgetting();
+        if let (Held::Token { record, .. }, false) = (&self.held, self.unsaved) {
+            let record = record.clone();
+            self.hand_over(record, turn);
+        }
+    }
+
+    /// The store has forgotten what it was not to forget.
+    pub(super) fn store_again(&mut self, turn: &mut Turn<'_>) {
+        if let Held::Token { storage, .. } = &mut self.held {
+            *storage = Storage::Memory;
+        }
+        self.store_held(turn);
+    }
+
+    /// The store did not forget after all: what waited for that is stored now.
+    pub(super) fn store_what_waited(&mut self, turn: &mut Turn<'_>) {
+        self.store_arriving(turn);
+        if std::mem::take(&mut self.unsaved) {
+            self.store_held(turn);
+        }
+    }
+
+    /// The store has taken a record, or has not.
+    pub fn stored(&mut self, result: Result<Storage, StoreFault>, turn: &mut Turn<'_>) -> Change {
+        let about_earlier = self.storing.pop_front().is_some_and(|token| token != self.newest);
+        let again = std::mem::take(&mut self.store.again);
+        let storage = match result {
+            Ok(storage) => {
+                self.store_works();
+                Some(storage)
+            }
+            Err(fault) => {
+                // Once for a login: not again for what waits for its name.
+                let is_first = matches!(self.arriving, Some(Arriving { stored: None, .. }));
+                if fault.of == FaultOf::LockedKeyring && !about_earlier && is_first {
+                    turn.push(Effect::Unlock);
+                }
+                self.store_fails(fault, turn);
+                None
+            }
+        };
+        if !about_earlier && matches!(self.arriving, Some(Arriving { stored: None, .. })) {
+            return self.ask_name(storage.unwrap_or(Storage::Memory), turn);
+        }
+        if about_earlier {
+            self.store.again = again;
+        } else if again && storage.is_none() && self.is_in_memory() {
+            self.store_from_memory(turn);
+        }
+        match (&mut self.arriving, &mut self.held, storage) {
+            // Later than we waited for.
+            (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
+            // A late answer, one more try, or the name added: what failed leaves the old copy.
+            (_, Held::Token { storage: held, rejected_since, .. }, Some(storage))
+                if !about_earlier =>
+            {
+                if *held == Storage::Memory && rejected_since.is_none() {
+                    // That it would not outlive a restart.
+                    turn.push(Effect::WithdrawAccountNotices);
+                }
+                *held = storage;
+            }
+            // The sign-out overtook a record that was waiting for a slow store.
+            (None, Held::Nothing, Some(_)) => {
+                self.residue = true;
+                turn.push(Effect::Forget);
+            }
+            _ => {}
+        }
+        Change::None
+    }
+
+    pub(super) fn retry_store(&mut self, turn: &mut Turn<'_>) {
+        let (_, longest) = STORE_RETRY;
+        if let Some(retry) = &mut self.store.retry {
+            retry.delay = (retry.delay * 2).min(longest);
+            retry.at = turn.now.boot + retry.delay;
+        }
+        match &self.held {
+            _ if self.arriving.is_some() => {} // it takes the place of what is held
+            Held::Pending | Held::Unknown | Held::Locked => self.read_store(turn),
+            Held::Token { .. } if self.signing_out.is_none() && !self.is_storing() => {
+                self.store_held(turn);
+            }
+            Held::Token { .. } => {}
+            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
+            Held::Nothing => self.store.retry = None,
+        }
+    }
+
+    pub(super) fn store_fails(&mut self, fault: StoreFault, turn: &Turn<'_>) {
+        let told = matches!(fault.of, FaultOf::LockedKeyring | FaultOf::Declined);
+        self.store.fault = Some(fault);
+        if told {
+            self.store.retry = None; // that it is worth another try will be told
+            return;
+        }
+        let (first, _) = STORE_RETRY;
+        self.store.retry.get_or_insert(Retry { at: turn.now.boot + first, delay: first });
+    }
+
+    pub(super) fn store_works(&mut self) {
+        self.store.fault = None;
+        self.store.retry = None;
+    }
+
+    pub(super) fn store_silent(&self, consequence: &str) -> CallError {
+        if matches!(self.held, Held::Locked) {
+            let message = format!("{consequence}: the keyring is locked; unlock it.");
+            return CallError::Account(ErrorName::KeyringLocked, message);
+        }
+        let (name, why) = match &self.store.fault {
+            Some(fault) => (fault.error_name(), fault.message.as_str()),
+            None => (ErrorName::KeyringLocked, "the keyring has not answered yet"),
+        };
+        CallError::Account(name, format!("{consequence}: {why}"))
+    }
+}

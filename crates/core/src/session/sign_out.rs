@@ -1,0 +1,195 @@
+//! How a token goes: the store forgets it, then plex.tv.
+
+use std::time::Duration;
+
+use super::{
+    Change, Held, SignIn,
+    sign_in::{CANCELLED, STORE_PATIENCE, given_by_unit},
+};
+use crate::{
+    clock::Boot,
+    event::{CallId, Effect, Landing, StoreFault, Turn},
+    login::word_of,
+    plextv_error::Failure,
+    verdict::{Means, Source, means},
+    words::Outcome,
+};
+
+/// How long a sign-out waits for plex.tv.
+pub(super) const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+/// Where a person removes a device by hand.
+const AUTHORIZED_DEVICES: &str = "https://app.plex.tv/desktop/#!/settings/devices/all";
+pub(super) const STORE_SLOW: &str =
+    "The token's store did not answer within 3 s; nothing was changed, try again.";
+
+/// A sign-out under way.
+#[derive(Debug)]
+pub(super) struct SigningOut {
+    pub(super) callers: Vec<CallId>,
+    pub(super) until: Boot,
+    pub(super) stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stage {
+    /// The store is to forget.
+    Forgetting,
+    /// The store did not answer in time: if it forgets after all, it gets the token again.
+    GivenUp,
+    /// plex.tv is to forget.
+    Revoking,
+}
+
+impl SignIn {
+    pub(super) fn is_forgetting(&self) -> bool {
+        matches!(self.signing_out, Some(SigningOut { stage: Stage::Forgetting, .. }))
+    }
+
+    /// `SignOut`
+    pub fn sign_out(&mut self, call: CallId, turn: &mut Turn<'_>) -> Change {
+        if let Some(arriving) = &mut self.arriving {
+            arriving.sign_outs.push(call);
+            let named = arriving.stored.is_some();
+            return if named { self.arrive(None, turn) } else { Change::None };
+        }
+        if let Some(SigningOut { callers, stage, .. }) = &mut self.signing_out
+            && *stage != Stage::GivenUp
+        {
+            callers.push(call);
+            if *stage == Stage::Revoking {
+                self.end_login(Outcome::Cancelled, CANCELLED, turn);
+            }
+            return Change::None;
+        }
+        if self.is_given() {
+            turn.push(Effect::Reply(call, Err(given_by_unit())));
+            return Change::None;
+        }
+        match self.held {
+            Held::Pending | Held::Unknown | Held::Locked => {
+                let error = self.store_silent("Nothing was changed");
+                turn.push(Effect::Reply(call, Err(error)));
+            }
+            Held::Nothing => {
+                self.end_login(Outcome::Cancelled, CANCELLED, turn);
+                turn.done(call);
+            }
+            Held::Token { .. } => {
+                turn.push(Effect::Forget);
+                let until = turn.now.boot + STORE_PATIENCE;
+                self.signing_out =
+                    Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
+            }
+        }
+        Change::None
+    }
+
+    /// The store has forgotten the account, or has not.
+    pub fn forgotten(&mut self, result: Result<(), StoreFault>, turn: &mut Turn<'_>) -> Change {
+        if self.residue && matches!(self.held, Held::Nothing) {
+            match result {
+                Ok(()) => {
+                    self.residue = false;
+                    self.store_works();
+                    turn.push(Effect::EndSignOut);
+                }
+                Err(fault) => self.store_fails(fault, turn),
+            }
+            return Change::None;
+        }
+        let Some(signing_out) = &mut self.signing_out else {
+            if result.is_ok() {
+                self.store_again(turn); // forgotten after all, when that was told to have failed
+            }
+            return Change::None;
+        };
+        match (signing_out.stage, result) {
+            (Stage::Forgetting, Ok(())) => {
+                let Held::Token { record, rejected_since, .. } =
+                    std::mem::replace(&mut self.held, Held::Nothing)
+                else {
+                    return Change::None;
+                };
+                self.list_owner = None;
+                self.unsaved = false;
+                self.store.removed = false;
+                self.counter += 1;
+                self.session = self.counter;
+                if rejected_since.is_none() {
+                    signing_out.stage = Stage::Revoking;
+                    signing_out.until = turn.now.boot + REVOKE_PATIENCE;
+                    turn.push(Effect::Revoke(record.token));
+                }
+                self.drop_login(turn);
+                self.store_works();
+                turn.push(Effect::WithdrawAccountNotices);
+                if rejected_since.is_some() {
+                    self.signed_out(None, turn);
+                }
+                Change::SignedOut
+            }
+            (Stage::Forgetting, Err(fault)) => {
+                for call in std::mem::take(&mut signing_out.callers) {
+                    turn.fail(call, fault.error_name(), fault.message.clone());
+                }
+                self.signing_out = None;
+                self.store_what_waited(turn);
+                Change::None
+            }
+            (Stage::GivenUp, result) => {
+                self.signing_out = None;
+                if result.is_ok() {
+                    self.store_again(turn);
+                }
+                Change::None
+            }
+            (Stage::Revoking, _) => Change::None,
+        }
+    }
+
+    /// A sign-out ends whatever login there is, even one whose token has come.
+    pub(super) fn drop_login(&mut self, turn: &mut Turn<'_>) {
+        self.end_login(Outcome::Cancelled, CANCELLED, turn);
+        if let Some(arriving) = self.arriving.take() {
+            self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
+            turn.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
+            self.login_over(Landing::Over, turn);
+            if let Some(signing_out) = &mut self.signing_out {
+                signing_out.callers.extend(arriving.sign_outs);
+            }
+        }
+    }
+
+    /// plex.tv has revoked the token, or has not.
+    pub fn revoke_answered(&mut self, result: Result<(), Failure>, turn: &mut Turn<'_>) {
+        if matches!(self.signing_out, Some(SigningOut { stage: Stage::Revoking, .. })) {
+            self.plex_tv = word_of(&result);
+            self.signed_out(Some(result), turn);
+        }
+    }
+
+    /// The sign-out is over.
+    pub(super) fn signed_out(
+        &mut self,
+        revocation: Option<Result<(), Failure>>,
+        turn: &mut Turn<'_>,
+    ) {
+        self.revoked = revocation.map(|result| match result {
+            Ok(()) => (true, "Signed out here and at plex.tv.".into()),
+            Err(failure) if means(Source::Revocation, &failure) == Means::Revoked => {
+                (true, "Signed out; plex.tv did not accept the token any more.".into())
+            }
+            Err(failure) => (
+                false,
+                format!(
+                    "Signed out here, but plex.tv could not be told, since {failure}; \
+                     remove the device at {AUTHORIZED_DEVICES}."
+                ),
+            ),
+        });
+        turn.push(Effect::EndSignOut);
+        for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
+            turn.done(call);
+        }
+    }
+}

@@ -1,0 +1,125 @@
+//! What the outside may see, as plain data. The domain makes a new [`View`] after each event; the
+//! D-Bus side compares it with the last one and tells what changed. No secret is ever in it.
+
+use std::sync::Arc;
+
+use crate::{
+    server::Server,
+    words::{ErrorName, LoginState, Outcome, PlexTv, Reason, Route, State, Storage},
+};
+
+/// Everything that is published, at one moment.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct View {
+    /// The account and plex.tv.
+    pub account: AccountView,
+    /// All servers, owned and shared. Entries that did not change are the same `Arc` as before.
+    pub servers: Vec<Arc<ServerView>>,
+}
+
+/// The properties of `Account1` and the answer of `LoginStatus`.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct AccountView {
+    /// `LoginState`.
+    pub login_state: LoginState,
+    /// A token is held and not refused.
+    pub signed_in: bool,
+    /// Empty while not known.
+    pub username: String,
+    /// What plex.tv was like at the last attempt.
+    pub plex_tv: PlexTv,
+    /// Unix seconds of the last good list, 0 = never.
+    pub last_refresh: u64,
+    /// Unix seconds of the next planned refresh, 0 = none planned.
+    pub next_refresh: u64,
+    /// The list comes from the cache and is not confirmed since the start.
+    pub stale: bool,
+    /// The store has not answered for the first time: `LoginStatus` waits a little.
+    pub settling: bool,
+    /// The dictionary of `LoginStatus`.
+    pub details: Details,
+}
+
+/// The optional entries of `LoginStatus`; what is `None` is left out.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Details {
+    /// The login under way.
+    pub login: Option<LoginOffer>,
+    /// The daemon opens that login's link in the browser itself.
+    pub opened: bool,
+    /// The account whose token is held.
+    pub account: Option<AccountDetails>,
+    /// Unix seconds at which plex.tv's refusal was confirmed.
+    pub rejected_since: Option<u64>,
+    /// How the last login ended.
+    pub last_login: Option<Outcome>,
+    /// What is wrong: D-Bus error name (without prefix, see [`ErrorName`]) and a sentence.
+    pub fault: Option<(ErrorName, String)>,
+    /// After a sign-out: whether plex.tv took the revocation, and a sentence.
+    pub revoked: Option<(bool, String)>,
+}
+
+/// Whose token it is.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // plex.tv's own names
+pub struct AccountDetails {
+    pub username: String,
+    pub email: String,
+    pub title: String,
+    pub thumb: String,
+    /// 0 while not known.
+    pub account_id: u64,
+    /// Unix seconds.
+    pub signed_in_at: u64,
+    /// `file`, `secret-service`, `credential` or `memory`.
+    pub storage: Storage,
+}
+
+/// What `StartLogin` answers. A PIN that was not granted, or is gone, leaves its fields empty.
+#[derive(Clone, Default, PartialEq, Eq)]
+pub struct LoginOffer {
+    /// The short code to type.
+    pub code: String,
+    /// Where to type it.
+    pub link_url: String,
+    /// The link for a browser on this machine.
+    pub auth_url: String,
+    /// Unix seconds.
+    pub expires_at: u64,
+}
+
+impl LoginOffer {
+    /// Where to go with the short code filled in.
+    #[must_use]
+    pub fn link_with_code(&self) -> String {
+        let code =
+            percent_encoding::utf8_percent_encode(&self.code, percent_encoding::NON_ALPHANUMERIC);
+        format!("{}/?pin={code}", self.link_url.trim_end_matches('/'))
+    }
+}
+
+// The code and the link redeem the token while they live: they belong on the bus, by contract,
+// and nowhere else.
+impl std::fmt::Debug for LoginOffer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LoginOffer").field("expires_at", &self.expires_at).finish_non_exhaustive()
+    }
+}
+
+/// A server with what is known of it: one `Server1` object.
+#[derive(Clone, Debug, PartialEq)]
+#[allow(missing_docs)] // the contract's names
+pub struct ServerView {
+    pub server: Arc<Server>,
+    pub presence: bool,
+    pub state: State,
+    pub reason: Reason,
+    /// Unix seconds.
+    pub since: u64,
+    /// Unix seconds, 0 = never; equal to `since` while online.
+    pub last_seen: u64,
+    pub route: Route,
+    pub best_uri: String,
+    /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
+    pub muted_until: u64,
+}

@@ -1,0 +1,152 @@
+//! What each failure means for the account, as one table: where the question came from × the class
+//! of the failure.
+//!
+//! Programs that decide this at each place by itself lose logins: somewhere a time-out counts as a
+//! refusal. Here only [`Means::BadToken`], and of that only the kind that a *list* and
+//! `/api/v2/user` say together, twice, ever makes a token count as refused (see
+//! [`Refresh`](crate::refresh::Refresh)); everything else is weather, or about a PIN.
+
+use crate::plextv_error::Failure;
+
+/// What was asked of plex.tv.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// A PIN, to begin a login with.
+    PinRequest,
+    /// Whether a PIN is claimed.
+    PinPoll,
+    /// `/api/v2/user`: whose a token is.
+    User,
+    /// A server list.
+    List,
+    /// To revoke a token.
+    Revocation,
+}
+
+/// The classes of [`Failure`], with the one that says something about the token on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Class {
+    /// 401, or 422 "Invalid token".
+    BadToken,
+    /// Any other 4xx that is no class of its own.
+    Refused,
+    /// 404 or 410 about a PIN.
+    PinGone,
+    /// 429.
+    RateLimited,
+    /// No answer, or a 5xx.
+    Unreachable,
+    /// An answer that plex.tv does not give.
+    NotPlexTv,
+}
+
+/// What a failure means for the account.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Means {
+    /// Nothing: it is tried again, later each time.
+    Weather,
+    /// Nothing, and it is not tried again before plex.tv allows it.
+    Wait,
+    /// plex.tv says that the token is bad: one witness.
+    BadToken,
+    /// plex.tv said no to this request, whatever the token.
+    No,
+    /// This PIN will bring no token: its time is over.
+    PinExpired,
+    /// This PIN will bring no token: plex.tv refuses it.
+    PinRefused,
+    /// The token is of no use there any more, which was wanted.
+    Revoked,
+    /// The token may still be good there.
+    NotRevoked,
+}
+
+/// The table. A token held is never given up for a row of [`Source::PinRequest`],
+/// [`Source::PinPoll`] or [`Source::Revocation`].
+#[rustfmt::skip]
+pub const TABLE: [(Source, [(Class, Means); 6]); 5] = [
+    (Source::PinRequest, [
+        (Class::BadToken,    Means::No),
+        (Class::Refused,     Means::No),
+        (Class::PinGone,     Means::No),
+        (Class::RateLimited, Means::Wait),
+        (Class::Unreachable, Means::Weather),
+        (Class::NotPlexTv,   Means::Weather),
+    ]),
+    (Source::PinPoll, [
+        (Class::BadToken,    Means::PinRefused),
+        (Class::Refused,     Means::PinRefused),
+        (Class::PinGone,     Means::PinExpired),
+        (Class::RateLimited, Means::Wait),
+        (Class::Unreachable, Means::Weather),
+        (Class::NotPlexTv,   Means::Weather),
+    ]),
+    (Source::User, [
+        (Class::BadToken,    Means::BadToken),
+        (Class::Refused,     Means::No),
+        (Class::PinGone,     Means::No),
+        (Class::RateLimited, Means::Wait),
+        (Class::Unreachable, Means::Weather),
+        (Class::NotPlexTv,   Means::Weather),
+    ]),
+    (Source::List, [
+        (Class::BadToken,    Means::BadToken),
+        (Class::Refused,     Means::No),
+        (Class::PinGone,     Means::No),
+        (Class::RateLimited, Means::Wait),
+        (Class::Unreachable, Means::Weather),
+        (Class::NotPlexTv,   Means::Weather),
+    ]),
+    (Source::Revocation, [
+        (Class::BadToken,    Means::Revoked),
+        (Class::Refused,     Means::NotRevoked),
+        (Class::PinGone,     Means::NotRevoked),
+        (Class::RateLimited, Means::NotRevoked),
+        (Class::Unreachable, Means::NotRevoked),
+        (Class::NotPlexTv,   Means::NotRevoked),
+    ]),
+];
+
+impl Class {
+    /// The class of a failure.
+    #[must_use]
+    pub fn of(failure: &Failure) -> Self {
+        match failure {
+            _ if failure.says_bad_token() => Self::BadToken,
+            Failure::Refused { .. } => Self::Refused,
+            Failure::PinGone => Self::PinGone,
+            Failure::RateLimited { .. } => Self::RateLimited,
+            Failure::Unreachable(_) => Self::Unreachable,
+            Failure::NotPlexTv(_) => Self::NotPlexTv,
+        }
+    }
+}
+
+/// Looks it up.
+#[must_use]
+pub fn means(source: Source, failure: &Failure) -> Means {
+    let (_, row) = TABLE[source as usize];
+    let (_, means) = row[Class::of(failure) as usize];
+    means
+}
+
+/// Whether this answer is a witness that the token is bad.
+#[must_use]
+pub fn says_bad<T>(source: Source, result: &Result<T, Failure>) -> bool {
+    result.as_ref().err().is_some_and(|failure| means(source, failure) == Means::BadToken)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_table_is_in_the_order_of_the_words() {
+        for (n, (source, row)) in TABLE.iter().enumerate() {
+            assert_eq!(*source as usize, n);
+            for (n, (class, _)) in row.iter().enumerate() {
+                assert_eq!(*class as usize, n);
+            }
+        }
+    }
+}

@@ -1,0 +1,516 @@
+//! The owner of all state: feeds events to the domain, publishes what may be seen, performs what
+//! the domain wants done.
+//!
+//! After each event the view is published *before* the effects are performed: a caller that gets
+//! its answer, or a signal that a login is over, finds properties and lists that tell it already.
+
+use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    task::JoinHandle,
+    time::Instant,
+};
+use tracing::{debug, error, info, warn};
+
+use super::{
+    CALLS, Incoming, client, settings,
+    status::{Watchdog, log_changes, log_failures, notify, status},
+    store_worker::{Job, Say},
+};
+use crate::{
+    callback::{Page, Visitor},
+    config::Config,
+    dbus::{
+        Service,
+        command::{Command, Reply},
+    },
+    logging,
+    notifications::Notices,
+    plextv::Client,
+    probe::Prober,
+    store::secret_service::{SecretService, Unlocked},
+    system::{self, Word, browser, timer},
+};
+use plex_account_core::{
+    account::{KeptLogin, PinKind},
+    clock::Now,
+    domain::Domain,
+    error::CallError,
+    event::{Answer, CallId, Effect, Event, Found, Landing, StoreFault},
+    notification::{Click, Notice},
+    plextv_error::Failure,
+    probe::{ProbeRequest, Probed},
+    state_snapshot::{LoginOffer, View},
+};
+
+/// So many of those places are for the token.
+const VITAL_JOBS: usize = 64;
+/// A store that has not forgotten by then is told not to.
+const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+/// A call that waits for its effect to be on disk waits no longer than this.
+const KEPT_PATIENCE: Duration = Duration::from_secs(3);
+/// So much more sleep than before means that the machine has slept.
+const SLEPT: Duration = Duration::from_secs(1);
+/// Where a click on a notification leads, if not to a server.
+const WEB_APP: &str = "https://app.plex.tv/desktop";
+/// How long a button mutes a server; its label says the same.
+const MUTED: Duration = Duration::from_secs(8 * 3600);
+
+/// The daemon at work.
+pub(super) struct Owner {
+    pub(super) domain: Domain,
+    pub(super) view: View,
+    pub(super) service: Service,
+    pub(super) config: Config,
+    pub(super) config_path: Option<PathBuf>,
+    pub(super) config_must_exist: bool,
+    pub(super) log: logging::Handle,
+    pub(super) client_id: String,
+    pub(super) client: Client,
+    pub(super) prober: Prober,
+    pub(super) notices: Notices,
+    /// Where the browser comes back to from the login under way.
+    pub(super) page: Option<Page>,
+    pub(super) bus: zbus::Connection,
+    pub(super) keyring: Arc<SecretService>,
+    /// Asks a person to unlock it.
+    pub(super) asking: Option<JoinHandle<()>>,
+    pub(super) incoming: mpsc::UnboundedSender<Incoming>,
+    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) calls: HashMap<CallId, Caller>,
+    pub(super) last_call: CallId,
+    pub(super) watchdog: Watchdog,
+    /// How long the machine has been asleep since it booted.
+    pub(super) asleep: Duration,
+}
+
+impl Owner {
+    pub(super) async fn called(&mut self, command: Command) {
+        self.last_call += 1;
+        let call = self.last_call;
+        let (caller, event) = match command {
+            Command::StartLogin(reply) => (Caller::Offer(reply), Event::StartLogin(call)),
+            Command::CancelLogin(reply) => (Caller::Done(reply), Event::CancelLogin(call)),
+            Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
+            Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
+            Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
+            Command::Mute { id, until, reply } => {
+                (Caller::Done(reply), Event::Mute { call, id, until })
+            }
+        };
+        self.call(call, caller, event).await;
+    }
+
+    pub(super) async fn came(&mut self, incoming: Incoming) {
+        match incoming {
+            Incoming::Event(event) => {
+                let found = matches!(event, Event::StoreRead(Found::Account { .. }));
+                self.happened(event).await;
+                if found {
+                    self.job(Job::Settle); // it may belong into another store
+                }
+            }
+            Incoming::KeyringChanged => {
+                self.job(Job::Settle);
+                self.happened(Event::KeyringChanged).await;
+            }
+            Incoming::Say(Say::Tell(notice)) => self.notices.tell(notice),
+            Incoming::Say(Say::WithdrawAccount) => self.notices.withdraw_account(),
+            Incoming::Say(Say::WithdrawServer(id)) => self.notices.withdraw_server(&id),
+            Incoming::Say(Say::WithdrawServers) => self.notices.withdraw_servers(),
+            Incoming::Landed(login, visitor) => self.landed(login, visitor).await,
+        }
+    }
+
+    /// The machine said something.
+    pub(super) async fn said(&mut self, word: Word) {
+        match word {
+            Word::Network { connectivity, moved } => {
+                debug!(?connectivity, moved, "the network");
+                self.happened(Event::Network { connectivity, moved }).await;
+            }
+            Word::Woke => self.happened(Event::Woke).await,
+            Word::Sleeps => {}
+        }
+    }
+
+    pub(super) async fn clicked(&mut self, click: Click) {
+        match click {
+            Click::SignIn => {
+                self.last_call += 1;
+                let call = self.last_call;
+                let caller = Caller::Browser(self.bus.clone());
+                self.call(call, caller, Event::StartLogin(call)).await;
+            }
+            Click::Link => {
+                if let Some(offer) = &self.view.account.details.login {
+                    drop(tokio::spawn(open(self.bus.clone(), offer.link_with_code())));
+                }
+            }
+            Click::Open { id } => {
+                let server = self.view.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
+                let best = server.map(|s| s.best_uri.clone()).filter(|uri| !uri.is_empty());
+                let page = best.unwrap_or_else(|| WEB_APP.to_owned());
+                drop(tokio::spawn(open(self.bus.clone(), page)));
+            }
+            Click::Mute { id } => {
+                self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
+            }
+            Click::Never { id } => self.mute(id, u64::MAX).await,
+        }
+    }
+
+    async fn landed(&mut self, login: u64, visitor: Visitor) {
+        self.last_call += 1;
+        let call = self.last_call;
+        self.call(call, Caller::Visitor(visitor), Event::Landed { login, call }).await;
+    }
+
+    /// Serves the page that the browser comes back to, if that is wanted and there is a port; the
+    /// one that was served before a restart, where there was one.
+    pub(super) async fn open_page(&mut self, login: u64, before: Option<&str>) -> Option<String> {
+        if !self.config.login.landing_page {
+            return None;
+        }
+        let incoming = self.incoming.clone();
+        // Nobody listens any more: we are stopping.
+        let visit = move |visitor| drop(incoming.send(Incoming::Landed(login, visitor)));
+        let page = match before {
+            Some(url) => Page::reopen(url, visit).await,
+            None => Page::open(visit).await,
+        };
+        match page {
+            Ok(page) => self.page.insert(page).url().to_owned().into(),
+            Err(error) => {
+                debug!(%error, "this sign-in has no page to come back to");
+                None
+            }
+        }
+    }
+
+    async fn mute(&mut self, id: String, until: u64) {
+        // Nobody waits for the answer: where the server has gone meanwhile there is none to mute.
+        let (reply, _) = oneshot::channel();
+        self.called(Command::Mute { id, until, reply }).await;
+    }
+
+    async fn call(&mut self, call: CallId, caller: Caller, event: Event) {
+        if self.calls.len() >= CALLS {
+            let busy = "Too many calls are waiting already; try again later.";
+            caller.answer(Err(CallError::LimitsExceeded(busy.into())));
+            return;
+        }
+        self.calls.insert(call, caller);
+        self.happened(event).await;
+    }
+
+    pub(super) async fn happened(&mut self, event: Event) {
+        let now = timer::now();
+        self.watchdog.ping(now);
+        let asleep = timer::asleep();
+        if asleep.saturating_sub(self.asleep) >= SLEPT {
+            self.asleep = asleep;
+            self.handle(Event::Woke, now).await;
+        }
+        self.handle(event, now).await;
+    }
+
+    async fn handle(&mut self, event: Event, now: Now) {
+        let mut effects = Vec::new();
+        self.domain.handle(event, now, &mut effects);
+        if self.domain.client_id() != self.client_id {
+            self.domain.client_id().clone_into(&mut self.client_id);
+            self.client = client(&self.config, &self.client_id);
+        }
+        self.publish().await;
+        self.perform(effects).await;
+    }
+
+    async fn publish(&mut self) {
+        let view = self.domain.view();
+        if view == self.view {
+            return;
+        }
+        log_changes(&self.view, &view);
+        let line = status(&view);
+        if line != status(&self.view) {
+            notify(&[sd_notify::NotifyState::Status(&line)]);
+        }
+        self.view = view.clone();
+        if let Err(error) = self.service.publish(view).await {
+            warn!(error = %error, "a change could not be told on the bus");
+        }
+    }
+
+    /// Waits for what a person does with the keyring's question, which takes the place of an earlier
+    /// one. That it was unlocked comes back as a change of the keyring.
+    fn ask_person<F>(&mut self, ask: impl FnOnce(Arc<SecretService>) -> F)
+    where
+        F: Future<Output = Unlocked> + Send + 'static,
+    {
+        let answer = ask(Arc::clone(&self.keyring));
+        let asking = tokio::spawn(async {
+            match answer.await {
+                Unlocked::Done => debug!("the keyring was unlocked"),
+                Unlocked::Dismissed => info!("the keyring was not unlocked"),
+                Unlocked::Failed(trouble) => warn!("the keyring can't be unlocked: {trouble}"),
+            }
+        });
+        if let Some(earlier) = self.asking.replace(asking) {
+            earlier.abort();
+        }
+    }
+
+    pub(super) async fn perform(&mut self, effects: Vec<Effect>) {
+        let mut browses = false;
+        for effect in effects {
+            match effect {
+                Effect::Reply(call, answer) => {
+                    if let Some(caller) = self.calls.remove(&call) {
+                        browses |= matches!(caller, Caller::Browser(_));
+                        caller.answer(answer);
+                    }
+                }
+                Effect::ReplyOnceKept(call) => {
+                    if let Some(caller) = self.calls.remove(&call) {
+                        self.answer_once_kept(caller);
+                    }
+                }
+                Effect::AskPin { login, kind } => {
+                    let page = match kind {
+                        PinKind::Strong => self.open_page(login, None).await,
+                        PinKind::Short => None,
+                    };
+                    self.ask(move |client| async move {
+                        let result = client.create_pin(kind, page.as_deref()).await;
+                        Event::PinAnswered { login, kind, result }
+                    });
+                }
+                Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
+                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+                }),
+                Effect::AskUser { session, token } => self.ask(move |client| async move {
+                    Event::UserAnswered { session, result: client.user(&token).await }
+                }),
+                Effect::AskLists { refresh, token } => self.ask(move |client| async move {
+                    let lists = client.lists(&token).await;
+                    let unreachable =
+                        |list: &Result<_, _>| matches!(list, Err(Failure::Unreachable(_)));
+                    let no_route = unreachable(&lists.v2)
+                        && unreachable(&lists.v1)
+                        && !system::has_default_route();
+                    Event::ListsAnswered { refresh, lists, no_route }
+                }),
+                Effect::Probe { number, request, on_link_only } => {
+                    self.probe(number, request, on_link_only);
+                }
+                Effect::Revoke(token) => self.ask(move |client| async move {
+                    Event::RevokeAnswered(client.sign_out(&token).await)
+                }),
+                Effect::Store(record) => self.job(Job::Store(record)),
+                Effect::Forget => {
+                    // What is asked of a person now is no longer wanted, and must not keep us.
+                    self.keyring.withdraw_prompt();
+                    self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
+                }
+                Effect::ForgetAgain => self.job(Job::ForgetAgain),
+                Effect::EndSignOut => self.job(Job::EndSignOut),
+                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
+                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
+                Effect::ReadStore => self.job(Job::Read),
+                Effect::Move => self.job(Job::Settle),
+                Effect::Unlock => {
+                    self.ask_person(|keyring| async move { keyring.unlock().await });
+                }
+                Effect::UnlockItem => {
+                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
+                }
+                Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
+                Effect::ShowCode(offer) => {
+                    if self.config.notifications.login && !offer.code.is_empty() {
+                        self.notices.tell(Notice::LoginWaiting(offer));
+                    }
+                }
+                Effect::Browse(offer) => {
+                    if !browses {
+                        drop(tokio::spawn(browse(self.bus.clone(), offer)));
+                    }
+                }
+                Effect::KeepLogin(login) => {
+                    let page = self.page.as_ref().map(|page| page.url().to_owned());
+                    self.job(Job::KeepLogin(Some(KeptLogin { page, ..login })));
+                }
+                Effect::LoginOver(landing) => {
+                    self.job(Job::KeepLogin(None));
+                    self.notices.withdraw_login();
+                    if let Some(page) = self.page.take() {
+                        page.close(landing);
+                    }
+                }
+                Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
+                Effect::WithdrawServerNotice(id) => {
+                    self.job(Job::Say(Say::WithdrawServer(id)));
+                }
+                Effect::WithdrawServerNotices => self.job(Job::Say(Say::WithdrawServers)),
+                Effect::LoginFinished(outcome, message) => {
+                    let word = outcome.word();
+                    info!(outcome = word, "login {word}");
+                    if let Err(error) = self.service.login_finished(outcome, &message).await {
+                        warn!(error = %error, "the end of the login could not be told on the bus");
+                    }
+                }
+            }
+        }
+    }
+
+    /// Asks plex.tv; the answer comes back as an event.
+    fn ask<F>(&self, question: impl FnOnce(Client) -> F)
+    where
+        F: Future<Output = Event> + Send + 'static,
+    {
+        let answer = question(self.client.clone());
+        let incoming = self.incoming.clone();
+        tokio::spawn(async move {
+            let event = answer.await;
+            log_failures(&event);
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(event));
+        });
+    }
+
+    /// Asks a server; the answer comes back as an event.
+    fn probe(&self, number: u64, mut request: ProbeRequest, on_link_only: bool) {
+        if on_link_only {
+            let is_near = |address: IpAddr| address.is_loopback() || system::is_on_link(address);
+            request.connections.retain(|c| c.address.parse().is_ok_and(is_near));
+        }
+        let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
+        tokio::spawn(async move {
+            let id = request.id.clone();
+            let found = prober.probe(request).await;
+            if let Probed::Silent { why } = &found {
+                let reason: Vec<_> = why.split(' ').map(logging::shorten).collect();
+                let reason = reason.join(" ");
+                debug!(id, reason, "a server did not answer: {reason}");
+            }
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed: found }));
+        });
+    }
+
+    /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
+    /// caller waiting: what it asked for holds, but may not outlive a restart.
+    fn answer_once_kept(&self, caller: Caller) {
+        let (done, is_done) = oneshot::channel();
+        self.job(Job::Done(done));
+        tokio::spawn(async move {
+            let _ = tokio::time::timeout(KEPT_PATIENCE, is_done).await;
+            caller.answer(Ok(Answer::Done));
+        });
+    }
+
+    pub(super) fn job(&self, job: Job) {
+        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
+        // are for what the token's fate depends on.
+        let is_vital = matches!(
+            job,
+            Job::Store(_)
+                | Job::Forget(_)
+                | Job::ForgetAgain
+                | Job::EndSignOut
+                | Job::Read
+                | Job::KeepLogin(_)
+        );
+        let stores = matches!(job, Job::Store(_));
+        if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
+            warn!("the state directory does not answer; something was not written");
+            if stores {
+                let fault = StoreFault::disk("The token's store does not answer");
+                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+            }
+        }
+    }
+
+    pub(super) async fn reload(&mut self) {
+        let mut reloading = vec![sd_notify::NotifyState::Reloading];
+        reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
+        notify(&reloading);
+        let path = self.config_path.clone();
+        let read = path
+            .as_deref()
+            .map_or(Ok(Config::default()), |path| Config::load(path, self.config_must_exist));
+        match read {
+            Err(error) => error!("the old settings stay in force: {error}"),
+            Ok(new) => {
+                for key in self.config.needs_restart(&new) {
+                    warn!(key, "{key} was changed; in force from the next start on");
+                }
+                self.log.set_level(new.log.level);
+                if self.config.presence.probe_timeout != new.presence.probe_timeout {
+                    self.prober = Prober::new(new.presence.probe_timeout);
+                }
+                let device_changed = self.config.device != new.device;
+                self.config = Config {
+                    plextv: self.config.plextv.clone(),
+                    token: self.config.token.clone(),
+                    ..new
+                };
+                if device_changed {
+                    self.client = client(&self.config, &self.client_id);
+                }
+                self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
+                self.happened(Event::Configured(settings(&self.config))).await;
+                info!("settings read again");
+            }
+        }
+        notify(&[sd_notify::NotifyState::Ready]);
+    }
+}
+
+/// Who waits for an answer of the domain's.
+pub(super) enum Caller {
+    /// A button: the login goes on in the browser.
+    Browser(zbus::Connection),
+    Offer(Reply<LoginOffer>),
+    Done(Reply<()>),
+    Visitor(Visitor),
+}
+
+impl Caller {
+    fn answer(self, answer: Result<Answer, CallError>) {
+        // A caller that has gone needs no answer.
+        match (self, answer) {
+            (Self::Browser(bus), Ok(Answer::Offer(offer))) => {
+                drop(tokio::spawn(browse(bus, offer)));
+            }
+            (Self::Browser(_), answer) => {
+                if let Err(error) = answer {
+                    warn!("the sign-in could not be started: {error}");
+                }
+            }
+            (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
+            (Self::Visitor(visitor), answer) => {
+                let landing = match answer {
+                    Ok(Answer::Landing(landing)) => landing,
+                    _ => Landing::NotYet, // too many calls
+                };
+                let _ = visitor.send(landing);
+            }
+            (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
+            (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
+        }
+    }
+}
+
+/// Opens the page where a login goes on.
+async fn browse(bus: zbus::Connection, offer: LoginOffer) {
+    open(bus, if offer.auth_url.is_empty() { offer.link_url } else { offer.auth_url }).await;
+}
+
+async fn open(bus: zbus::Connection, page: String) {
+    if let Err(error) = browser::open(&bus, &page).await {
+        warn!("a page was not opened in the browser: {error}");
+    }
+}

@@ -1,0 +1,98 @@
+//! What is written to the stores and read from them, one job after the other, so that the daemon's
+//! own task never waits for a disk or a keyring. What people are told passes the same way: all that
+//! must be on disk before it is told is there then.
+
+use tokio::{
+    sync::{mpsc, oneshot},
+    time::Instant,
+};
+use tracing::warn;
+
+use super::Incoming;
+use crate::store::{Custody, Settled};
+use plex_account_core::{
+    account::{KeptLogin, Record},
+    event::{Event, StoreFault},
+    notification::Notice,
+    presence::Remembered,
+};
+
+/// A write, or a read, of the state directory. Done one after the other.
+pub(super) enum Job {
+    Store(Record),
+    /// Not after this time: nobody would be told.
+    Forget(Instant),
+    ForgetAgain,
+    EndSignOut,
+    KeepRejected(Option<u64>),
+    Remember(Remembered, bool),
+    Read,
+    Settle,
+    KeepLogin(Option<KeptLogin>),
+    Say(Say),
+    /// Say that all that came before is done.
+    Done(oneshot::Sender<()>),
+}
+
+/// What people are told, or are not to see any longer; in the order it came up.
+pub(super) enum Say {
+    Tell(Notice),
+    WithdrawAccount,
+    WithdrawServer(String),
+    WithdrawServers,
+}
+
+/// Works on the state directory, one job after the other, until nobody has any more.
+pub(super) async fn keep(
+    mut custody: Custody,
+    mut jobs: mpsc::Receiver<Job>,
+    incoming: mpsc::UnboundedSender<Incoming>,
+) {
+    while let Some(job) = jobs.recv().await {
+        let answer = match job {
+            Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
+            Job::Forget(latest) => {
+                let forgotten = tokio::time::timeout_at(latest, custody.forget()).await;
+                let slow = || StoreFault::disk("The token's store did not answer in time");
+                Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
+            }
+            Job::ForgetAgain => Incoming::Event(Event::Forgotten(custody.forget_again().await)),
+            Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
+            Job::Say(say) => Incoming::Say(say),
+            Job::Done(asked) => {
+                let _ = asked.send(()); // nobody may wait any more
+                continue;
+            }
+            Job::Settle => Incoming::Event(match custody.settle().await {
+                Settled::AsItWas => continue,
+                Settled::Failed => Event::NotMoved,
+                Settled::Moved(to) => Event::Moved(to),
+                Settled::Gone(sentence) => Event::Removed(sentence),
+            }),
+            Job::EndSignOut => {
+                warn_of(custody.signed_out().await);
+                continue;
+            }
+            Job::KeepLogin(login) => {
+                warn_of(custody.keep_login(login).await);
+                continue;
+            }
+            Job::KeepRejected(since) => {
+                warn_of(custody.set_rejected(since).await);
+                continue;
+            }
+            Job::Remember(list, durable) => {
+                warn_of(custody.remember(list, durable).await);
+                continue;
+            }
+        };
+        // Nobody listens any more: we are stopping, and finish what was begun.
+        let _ = incoming.send(answer);
+    }
+}
+
+fn warn_of(result: Result<(), StoreFault>) {
+    if let Err(error) = result {
+        warn!("{error}");
+    }
+}

@@ -1,0 +1,270 @@
+//! What is shown, noted in a file for the time after a restart of ours: some notification servers
+//! leave a notification on the screen when its sender goes, and there its buttons are to work, and
+//! it is to be replaced or closed once it is no longer true.
+//!
+//! The file lies in the user's runtime directory, so it is in memory and ends with the session; it
+//! is written at once, and nothing waits for a disk. A notification's number means something to one
+//! run of one notification server only, so the file says which: by its unique name, and by the
+//! bus that gave the name out. No secret is in it, for what is said of a login is not kept.
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, Read, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+use rustix::fs::OFlags;
+use serde::{Deserialize, Serialize};
+use tracing::debug;
+
+use super::content::About;
+
+/// The largest file that is read, in bytes: many times what is ever written.
+const LARGEST: u64 = 256 * 1024;
+const VERSION: u32 = 1;
+
+/// The file's content.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Kept {
+    version: u32,
+    pub(super) shown_by: ShownBy,
+    pub(super) shown: Vec<Shown>,
+}
+
+/// One run of one notification server.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct ShownBy {
+    /// The bus's GUID.
+    pub(super) bus: String,
+    /// Its unique name on that bus.
+    pub(super) name: String,
+}
+
+/// A notification on the desktop.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Shown {
+    /// The notification server's number.
+    pub(super) id: u32,
+    pub(super) about: About,
+}
+
+impl Shown {
+    fn makes_sense(&self) -> bool {
+        let says_nothing = matches!(&self.about, About::Servers(members) if members.is_empty());
+        self.id != 0 && !says_nothing
+    }
+}
+
+impl Kept {
+    fn new(shown_by: ShownBy, mut shown: Vec<Shown>) -> Self {
+        shown.retain(|shown| !shown.about.is_login());
+        Self { version: VERSION, shown_by, shown }
+    }
+
+    /// What an earlier run has left; `None` where it left nothing, or nothing that makes sense.
+    pub(super) fn read(path: &Path) -> Option<Self> {
+        let read = || -> io::Result<Self> {
+            let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
+            let file = OpenOptions::new()
+                .read(true)
+                .custom_flags(flags.bits().cast_signed())
+                .open(path)?;
+            if !file.metadata()?.is_file() {
+                return Err(io::ErrorKind::InvalidInput.into());
+            }
+            let mut text = Vec::new();
+            file.take(LARGEST + 1).read_to_end(&mut text)?;
+            if text.len() as u64 > LARGEST {
+                return Err(io::ErrorKind::FileTooLarge.into());
+            }
+            let mut kept: Self = serde_json::from_slice(&text)?;
+            kept.shown.retain(Shown::makes_sense);
+            Ok(kept)
+        };
+        match read() {
+            Ok(kept) if kept.version == VERSION => Some(kept),
+            Ok(_) => None,
+            Err(error) => {
+                if error.kind() != io::ErrorKind::NotFound {
+                    debug!(%error, "what was shown before the start is not known");
+                }
+                None
+            }
+        }
+    }
+}
+
+/// Keeps the file as it should be.
+#[derive(Debug)]
+pub(super) struct Keeper {
+    path: Option<PathBuf>,
+    /// What the file says, no file where nothing is shown; `None` while not known.
+    last: Option<Kept>,
+}
+
+impl Keeper {
+    /// The file is at this path; without one nothing is kept.
+    pub(super) fn new(path: Option<PathBuf>) -> Self {
+        Self { path, last: None }
+    }
+
+    /// This is shown now.
+    pub(super) fn keep(&mut self, shown_by: &ShownBy, shown: Vec<Shown>) {
+        let Some(path) = &self.path else {
+            return;
+        };
+        let kept = Kept::new(shown_by.clone(), shown);
+        if self.last.as_ref() == Some(&kept) {
+            return;
+        }
+        let done = if kept.shown.is_empty() { remove(path) } else { write(path, &kept) };
+        match done {
+            Ok(()) => self.last = Some(kept),
+            Err(error) => debug!(%error, "what is shown is not kept for the time after a restart"),
+        }
+    }
+}
+
+fn remove(path: &Path) -> io::Result<()> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() != io::ErrorKind::NotFound => Err(error),
+        _ => Ok(()),
+    }
+}
+
+/// The file is the old one or the new one at every moment.
+fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        // The session's own folder must be there: else it is not ours to make.
+        match DirBuilder::new().mode(0o700).create(folder) {
+            Err(error) if error.kind() != io::ErrorKind::AlreadyExists => return Err(error),
+            _ => {}
+        }
+    }
+    let new = path.with_extension("new");
+    let _ = fs::remove_file(&new); // left behind by a crash
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&new)?;
+    file.write_all(&serde_json::to_vec(kept)?)?;
+    fs::rename(&new, path)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::os::unix::fs::PermissionsExt;
+
+    use zbus::message::Sequence;
+
+    use super::super::tracker::{Board, Step};
+    use super::*;
+    use plex_account_core::notification::Notice;
+    use plex_account_core::state_snapshot::LoginOffer;
+
+    fn shown_by() -> ShownBy {
+        ShownBy { bus: "0123".into(), name: ":1.7".into() }
+    }
+
+    /// Tells this, and the desktop shows it with numbers from 1 on.
+    fn show(board: &mut Board, notices: Vec<Notice>) {
+        for (id, notice) in (1..).zip(notices) {
+            for step in board.plan(notice, false) {
+                if let Step::Show { about, .. } = step {
+                    board.put_up(about, id, Sequence::default());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_shown_is_there_after_a_restart_but_no_login() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plex-accountd/notices.json");
+        let mut board = Board::default();
+        let offline = |name: &str| Notice::ServerOffline { id: name.into(), name: name.into() };
+        let offer = LoginOffer { code: "SECRET".into(), ..LoginOffer::default() };
+        let told = vec![
+            offline("attic"),
+            offline("cellar"),
+            Notice::Rejected,
+            Notice::PlexTvUnreachable,
+            Notice::LoginWaiting(offer),
+        ];
+        show(&mut board, told);
+        let mut keeper = Keeper::new(Some(path.clone()));
+        keeper.keep(&shown_by(), board.shown());
+
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert!(!fs::read_to_string(&path).unwrap().contains("SECRET"));
+        let kept = Kept::read(&path).unwrap();
+        assert_eq!(kept.shown_by, shown_by());
+
+        // Of the cellar nobody would be told that it is back.
+        let mut board = Board::default();
+        let told = BTreeSet::from(["attic".to_owned()]);
+        assert_eq!(board.take_up(kept.shown, &told), [Step::Close(2)]);
+        assert!(board.clicked(1, "mute").is_some() && board.clicked(3, "signin").is_some());
+        assert!(board.clicked(5, "link").is_none());
+        assert!(board.unsaid().is_empty());
+        let back = Notice::ServerBack { id: "attic".into(), name: "attic".into() };
+        let steps = board.plan(back, false);
+        assert!(
+            matches!(steps.as_slice(), [Step::Show { about, replaces: Some(1), .. }] if !about.look().matters),
+            "{steps:?}"
+        );
+
+        // With the last one the file goes.
+        keeper.keep(&shown_by(), Vec::new());
+        assert!(!path.exists());
+    }
+
+    #[test]
+    fn what_makes_no_sense_is_ignored() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("notices.json");
+        let kept = |version: u32, shown: &str| {
+            format!(
+                r#"{{"version":{version},"shown_by":{{"bus":"0","name":":1.1"}},"shown":[{shown}]}}"#
+            )
+        };
+        let fine = r#"{"id":3,"about":{"PlexTv":{"back":false}}}"#;
+        let read = |text: &str| {
+            fs::write(&path, text).unwrap();
+            Kept::read(&path)
+        };
+        assert_eq!(read(&kept(1, fine)).unwrap().shown.len(), 1);
+        // Numbers and notices that are none.
+        let nothing =
+            r#"{"id":0,"about":{"PlexTv":{"back":false}}},{"id":4,"about":{"Servers":[]}}"#;
+        assert!(read(&kept(1, nothing)).unwrap().shown.is_empty());
+        for text in [
+            "",
+            "\0\0\0",
+            "[]",
+            &kept(2, fine),
+            &kept(1, fine)[..40],
+            &kept(1, r#"{"id":3,"about":{"Login":{}}}"#),
+            &kept(1, r#"{"id":-3,"about":{"PlexTv":{"back":false}}}"#),
+            &format!("{}{}", kept(1, fine), " ".repeat(300_000)),
+            &"[".repeat(200_000),
+        ] {
+            assert_eq!(read(text), None, "{text:.60}");
+        }
+
+        let other = folder.path().join("other");
+        std::os::unix::fs::symlink(&path, &other).unwrap();
+        read(&kept(1, fine)).unwrap();
+        assert_eq!(Kept::read(&other), None, "a link");
+        assert_eq!(Kept::read(folder.path()), None, "a folder");
+        assert_eq!(Kept::read(&folder.path().join("none")), None);
+    }
+
+    #[test]
+    fn without_a_runtime_directory_nothing_is_kept() {
+        let mut board = Board::default();
+        show(&mut board, vec![Notice::Rejected]);
+        Keeper::new(None).keep(&shown_by(), board.shown());
+        let folder = tempfile::tempdir().unwrap();
+        let gone = folder.path().join("gone/plex-accountd");
+        Keeper::new(Some(gone.join("notices.json"))).keep(&shown_by(), board.shown());
+        assert!(!folder.path().join("gone").exists());
+    }
+}

@@ -1,0 +1,433 @@
+//! The task that talks to the notification server: one connection, one order after the other.
+
+use std::collections::{BTreeSet, HashMap};
+use std::time::Duration;
+
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use notify_rust::{Hint, Notification, Urgency};
+use tokio::sync::{mpsc, watch};
+use tokio::time::timeout;
+use tracing::debug;
+use zbus::export::ordered_stream::{OrderedStreamExt, join};
+use zbus::message::{Message, Sequence, Type};
+use zbus::names::{BusName, MemberName};
+use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
+
+use super::Order;
+use super::content::{DEFAULT, Look};
+use super::persistence::{Keeper, Kept, Shown, ShownBy};
+use super::quiet_hours::QuietHours;
+use super::tracker::{Board, Step};
+use super::untrusted_text::escaped;
+use super::{messages, quiet_hours};
+use crate::system::timer::Alarm;
+use plex_account_core::notification::Click;
+
+const SERVER: &str = "org.freedesktop.Notifications";
+const BUS: &str = "org.freedesktop.DBus";
+const PATH: &str = "/org/freedesktop/Notifications";
+/// Our desktop entry and icon; the application's name for people is in the entry, this one is for
+/// desktops that don't read it.
+const ENTRY: &str = "org.plexaccountd.Account1";
+const APP_NAME: &str = "Plex Account";
+
+/// For everything that is done with one order. The first call may start the notification server,
+/// which takes its time while a session begins; what is given up counts as shown.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+/// Serves orders until nothing is shown, nothing waits and nothing is asked for, or nobody can
+/// ask any more.
+pub(super) async fn work(
+    address: Option<String>,
+    mut keeper: Keeper,
+    mut orders: mpsc::Receiver<Order>,
+    mut hours: watch::Receiver<Option<QuietHours>>,
+    clicks: mpsc::UnboundedSender<Click>,
+    unsaid: watch::Sender<BTreeSet<String>>,
+) {
+    let mut board = Board::default();
+    let mut desk = None;
+    let mut alarm = None;
+    loop {
+        let steps = if board.holds() && !quiet_still(&mut alarm, &hours) {
+            board.release()
+        } else {
+            if board.is_empty() && orders.is_empty() {
+                // From here on `recv` hands out what came in this very moment, and then ends.
+                orders.close();
+            }
+            tokio::select! {
+                biased;
+                event = heard(desk.as_mut()) => match event {
+                    Event::Closed(id, said) => {
+                        board.closed(id, said);
+                        Vec::new()
+                    }
+                    Event::Clicked(id, key) => clicked(&mut board, id, &key, &clicks),
+                    Event::ServerChanged { went, came, said } => {
+                        if let Some(desk) = &mut desk {
+                            desk.capabilities = None;
+                        }
+                        if went {
+                            board.clear(said);
+                        }
+                        if came { board.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
+                    }
+                    Event::BusGone => return,
+                    Event::Other => Vec::new(),
+                },
+                // What is held may be due by other hours.
+                Ok(()) = hours.changed() => Vec::new(),
+                () = rung(alarm.as_mut()) => Vec::new(),
+                order = orders.recv() => match order {
+                    None => return,
+                    Some(Order::Tell(notice)) => {
+                        board.plan(notice, quiet_until(&hours).is_some())
+                    }
+                    Some(Order::TakeUp(kept, told)) => {
+                        let shown = still_shown(&mut desk, address.as_deref(), kept);
+                        match timeout(PATIENCE, shown).await {
+                            Ok(Ok(shown)) => board.take_up(shown, &told),
+                            _ => Vec::new(),
+                        }
+                    }
+                    Some(Order::WithdrawAccount) => board.withdraw_account(),
+                    Some(Order::WithdrawLogin) => board.withdraw_login(),
+                    Some(Order::WithdrawServers) => board.withdraw_servers(),
+                    Some(Order::WithdrawServer(id)) => board.withdraw_server(&id),
+                },
+            }
+        };
+        if !board.holds() {
+            alarm = None;
+        }
+        match timeout(PATIENCE, carry_out(&mut board, &mut desk, address.as_deref(), steps)).await {
+            Ok(Ok(())) => {}
+            Ok(Err(error)) => debug!(%error, "no notification shown"),
+            Err(_) => debug!("the notification server does not answer"),
+        }
+        if let Some(desk) = &desk {
+            keeper.keep(&desk.shown_by, board.shown());
+        }
+        unsaid.send_replace(board.unsaid());
+    }
+}
+
+/// What is still on the desktop of what was shown before a restart: all of it, as far as can be
+/// known, where the notification server is the same. Its signals are heard from here on.
+async fn still_shown(
+    desk: &mut Option<Desk>,
+    address: Option<&str>,
+    kept: Kept,
+) -> zbus::Result<Vec<Shown>> {
+    let desk = desk.insert(Desk::open(address).await?);
+    desk.find_server().await?;
+    Ok(if desk.shown_by == kept.shown_by { kept.shown } else { Vec::new() })
+}
+
+/// The end of the quiet hours that are now.
+fn quiet_until(hours: &watch::Receiver<Option<QuietHours>>) -> Option<Timestamp> {
+    let hours = (*hours.borrow())?;
+    quiet_hours::end(hours, Timestamp::now(), &TimeZone::system())
+}
+
+/// Whether it is quiet now, with the alarm set for the end.
+fn quiet_still(alarm: &mut Option<Alarm>, hours: &watch::Receiver<Option<QuietHours>>) -> bool {
+    let Some(end) = quiet_until(hours) else {
+        return false;
+    };
+    let set = || -> std::io::Result<()> {
+        let alarm = match alarm {
+            Some(alarm) => alarm,
+            none => none.insert(Alarm::new()?),
+        };
+        alarm.set(u64::try_from(end.as_second()).unwrap_or(0))
+    };
+    let result = set();
+    if let Err(error) = &result {
+        // Better told at night than never.
+        debug!(%error, "no alarm for the end of the quiet hours");
+    }
+    result.is_ok()
+}
+
+/// Waits until the alarm rings; for ever while there is none.
+async fn rung(alarm: Option<&mut Alarm>) {
+    if let Some(alarm) = alarm
+        && alarm.rings().await.is_ok()
+    {
+        return;
+    }
+    std::future::pending::<()>().await;
+}
+
+/// Somebody clicked. What mutes a server takes its notice away, for it would stay for ever.
+fn clicked(
+    board: &mut Board,
+    id: u32,
+    key: &str,
+    clicks: &mpsc::UnboundedSender<Click>,
+) -> Vec<Step> {
+    let Some(click) = board.clicked(id, key) else {
+        return Vec::new();
+    };
+    let steps = match &click {
+        Click::Mute { id } | Click::Never { id } => board.withdraw_server(id),
+        Click::SignIn | Click::Link | Click::Open { .. } => Vec::new(),
+    };
+    // Nobody listens any more: we are stopping.
+    let _ = clicks.send(click);
+    steps
+}
+
+/// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
+/// where there is no notification server, what was to be shown waits for one.
+async fn carry_out(
+    board: &mut Board,
+    desk: &mut Option<Desk>,
+    address: Option<&str>,
+    steps: Vec<Step>,
+) -> zbus::Result<()> {
+    let mut nobody = None;
+    for step in steps {
+        let desk = match &mut *desk {
+            Some(desk) => desk,
+            none => none.insert(Desk::open(address).await?),
+        };
+        match step {
+            Step::Show { about, .. } if nobody.is_some() => board.put_off(about),
+            Step::Show { about, replaces, softly } => {
+                match desk.show(about.look(), replaces, softly).await {
+                    Ok(Some((id, since))) => board.put_up(about, id, since),
+                    Ok(None) => debug!("no notification shown: this program has no name"),
+                    Err(error) if means_nobody(&error) => {
+                        board.put_off(about);
+                        nobody = Some(error);
+                    }
+                    Err(error) => return Err(error),
+                }
+            }
+            Step::Close(id) => match desk.call("CloseNotification", &(id,)).await {
+                // Some say so of one that has just closed.
+                Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
+                Err(error) => return Err(error),
+            },
+        }
+    }
+    nobody.map_or(Ok(()), Err)
+}
+
+/// Whether an error means that no notification server runs: there is none, it could not be
+/// started, or it went before it answered.
+fn means_nobody(error: &zbus::Error) -> bool {
+    use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown, TimedOut};
+    match error {
+        zbus::Error::FDO(error) => {
+            matches!(**error, ServiceUnknown(_) | NameHasNoOwner(_) | NoReply(_) | TimedOut(_))
+                || error.name().starts_with("org.freedesktop.DBus.Error.Spawn.")
+        }
+        // An activation that failed.
+        zbus::Error::MethodError(name, ..) => name.starts_with("org.freedesktop.systemd1."),
+        _ => false,
+    }
+}
+
+/// A look as a notification. `None` where notify-rust would panic: it asks for the name of this
+/// program, which needs `/proc` and UTF-8.
+fn message(look: &Look, can: Capabilities, softly: bool) -> Option<Notification> {
+    std::env::current_exe().ok()?.file_name()?.to_str()?;
+    let mut notification = Notification::new();
+    notification
+        .appname(APP_NAME)
+        .icon(ENTRY)
+        .summary(&look.text.summary)
+        .hint(Hint::DesktopEntry(ENTRY.to_owned()))
+        .urgency(if look.matters && !softly { Urgency::Normal } else { Urgency::Low });
+    if can.markup {
+        notification.body(&escaped(&look.text.body));
+    } else {
+        notification.body(&look.text.body);
+    }
+    if can.actions {
+        for button in look.buttons {
+            notification.action(button.key(), messages::label(*button));
+        }
+        if look.buttons.iter().any(|button| button.is_main()) {
+            // Without a label, for those that would make a button of it.
+            notification.action(DEFAULT, "");
+        }
+    }
+    if let Some(category) = look.category {
+        notification.hint(Hint::Category(category.to_owned()));
+    }
+    Some(notification)
+}
+
+/// What the bus tells of the notification server.
+enum Event {
+    /// The notification with this number is gone; said at this place in the order of messages.
+    Closed(u32, Sequence),
+    /// This part of the notification with this number was clicked.
+    Clicked(u32, String),
+    /// The notification server went, one came, or another took its place; said likewise.
+    ServerChanged {
+        went: bool,
+        came: bool,
+        said: Sequence,
+    },
+    /// The session bus went.
+    BusGone,
+    Other,
+}
+
+/// Waits for the next event; for ever while there is no connection.
+async fn heard(desk: Option<&mut Desk>) -> Event {
+    let Some(desk) = desk else {
+        return std::future::pending().await;
+    };
+    match desk.signals.next().await {
+        None | Some(Err(_)) => Event::BusGone,
+        Some(Ok(signal)) => {
+            let said = signal.recv_position();
+            let body = signal.body();
+            match signal.header().member().map(MemberName::as_str) {
+                Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
+                    Ok((id, _reason)) => Event::Closed(id, said),
+                    Err(_) => Event::Other,
+                },
+                Some("ActionInvoked") => match body.deserialize::<(u32, String)>() {
+                    Ok((id, key)) => Event::Clicked(id, key),
+                    Err(_) => Event::Other,
+                },
+                Some("NameOwnerChanged") => match body.deserialize::<(&str, &str, &str)>() {
+                    Ok((_, old, new)) => {
+                        Event::ServerChanged { went: !old.is_empty(), came: !new.is_empty(), said }
+                    }
+                    Err(_) => Event::Other,
+                },
+                _ => Event::Other,
+            }
+        }
+    }
+}
+
+type Signals = zbus::export::ordered_stream::Join<MessageStream, MessageStream>;
+
+/// A connection to the session bus, with an ear on the notification server.
+struct Desk {
+    connection: Connection,
+    /// The notification server's signals and the name's `NameOwnerChanged`, in the order they were sent.
+    signals: Signals,
+    /// `None` while not asked.
+    capabilities: Option<Capabilities>,
+    /// The notification server that answered last; without a name while none has.
+    shown_by: ShownBy,
+}
+
+/// What the notification server can do.
+#[derive(Clone, Copy, Debug, Default)]
+struct Capabilities {
+    /// It reads markup in bodies.
+    markup: bool,
+    /// It has buttons, or another way to choose an action.
+    actions: bool,
+}
+
+impl Desk {
+    async fn open(address: Option<&str>) -> zbus::Result<Self> {
+        let connection = match address {
+            Some(address) => zbus::connection::Builder::address(address),
+            None => zbus::connection::Builder::session(),
+        }
+        .build()
+        .await?;
+        let server =
+            MatchRule::builder().msg_type(Type::Signal).path(PATH).interface(SERVER).build()?;
+        let owner = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(BUS)
+            .path("/org/freedesktop/DBus")
+            .interface(BUS)
+            .member("NameOwnerChanged")
+            .add_arg(SERVER)
+            .build()?;
+        let signals = join(
+            MessageStream::for_match_rule(server, &connection, None).await?,
+            MessageStream::for_match_rule(owner, &connection, None).await?,
+        );
+        let bus = connection.server_guid().to_string();
+        let shown_by = ShownBy { bus, name: String::new() };
+        Ok(Self { connection, signals, capabilities: None, shown_by })
+    }
+
+    /// Learns which notification server runs; an error where none does.
+    async fn find_server(&mut self) -> zbus::Result<()> {
+        let reply = self
+            .connection
+            .call_method(Some(BUS), "/org/freedesktop/DBus", Some(BUS), "GetNameOwner", &SERVER)
+            .await?;
+        self.shown_by.name = reply.body().deserialize()?;
+        Ok(())
+    }
+
+    async fn capabilities(&mut self) -> zbus::Result<Capabilities> {
+        if let Some(known) = self.capabilities {
+            return Ok(known);
+        }
+        let reply = self.call("GetCapabilities", &()).await?;
+        // A server that answers nonsense is taken for one that can do nothing special.
+        let words: Vec<String> = reply.body().deserialize().unwrap_or_default();
+        let has = |word| words.iter().any(|w| w == word);
+        let capabilities = Capabilities { markup: has("body-markup"), actions: has("actions") };
+        self.capabilities = Some(capabilities);
+        Ok(capabilities)
+    }
+
+    /// Shows something; `None` where it can't be made.
+    async fn show(
+        &mut self,
+        look: Look,
+        replaces: Option<u32>,
+        softly: bool,
+    ) -> zbus::Result<Option<(u32, Sequence)>> {
+        let can = self.capabilities().await?;
+        match message(&look, can, softly) {
+            Some(notification) => self.notify(&notification, replaces.unwrap_or(0)).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Sends a notification; returns its number and the place of the answer among all messages.
+    async fn notify(&mut self, n: &Notification, replaces: u32) -> zbus::Result<(u32, Sequence)> {
+        let hints: HashMap<&str, Variant<'_>> = n.hints.iter().map(Into::into).collect();
+        let reply = self
+            .call(
+                "Notify",
+                &(
+                    &n.appname,
+                    replaces,
+                    &n.icon,
+                    &n.summary,
+                    &n.body,
+                    &n.actions,
+                    hints,
+                    i32::from(n.timeout),
+                ),
+            )
+            .await?;
+        if let Some(sender) = reply.header().sender() {
+            sender.as_str().clone_into(&mut self.shown_by.name);
+        }
+        Ok((reply.body().deserialize()?, reply.recv_position()))
+    }
+
+    async fn call<B>(&self, method: &str, body: &B) -> zbus::Result<Message>
+    where
+        B: serde::Serialize + zbus::DynamicType,
+    {
+        self.connection
+            .call_method(Some(BusName::try_from(SERVER)?), PATH, Some(SERVER), method, body)
+            .await
+    }
+}

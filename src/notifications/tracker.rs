@@ -1,0 +1,398 @@
+//! Which notifications hang on the desktop or wait for one, what each is about, and which a new
+//! one replaces. No I/O and no clock: the board says what to do, the caller does it and tells the
+//! board.
+
+use std::collections::BTreeSet;
+
+use zbus::message::Sequence;
+
+use super::content::{About, Button, Member, Word, members};
+use super::messages;
+use super::persistence::Shown;
+use plex_account_core::notification::{Click, Notice};
+
+/// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
+/// oldest is forgotten, which costs it its replacement and, where it still waits for a
+/// notification server, its showing.
+const MOST: usize = 64;
+
+/// Where a notification is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// On the desktop.
+    Shown {
+        /// The notification server's number.
+        id: u32,
+        /// When the answer with the number came: a close that was sent before is about an older
+        /// notification with this number.
+        since: Sequence,
+    },
+    /// There was no notification server to show it.
+    Waiting,
+}
+
+#[derive(Debug)]
+struct Entry {
+    about: About,
+    place: Place,
+}
+
+/// A thing to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Step {
+    /// Show this, in the place of the notification `replaces`. The board forgets that one until
+    /// [`Board::put_up`] or [`Board::put_off`].
+    Show {
+        about: About,
+        replaces: Option<u32>,
+        /// Nothing new is said, so nobody is to be disturbed.
+        softly: bool,
+    },
+    /// Take this notification away.
+    Close(u32),
+}
+
+/// The notifications, oldest first.
+#[derive(Debug, Default)]
+pub(super) struct Board {
+    entries: Vec<Entry>,
+    /// What is to be told of servers when the quiet hours are over.
+    held: Vec<Member>,
+}
+
+impl Board {
+    /// Nothing is shown and nothing waits.
+    pub(super) fn is_empty(&self) -> bool {
+        self.entries.is_empty() && self.held.is_empty()
+    }
+
+    /// The servers of which there is something to say that nobody has seen.
+    pub(super) fn unsaid(&self) -> BTreeSet<String> {
+        let waiting = self.entries.iter().filter(|e| e.place == Place::Waiting);
+        let waiting = waiting.filter_map(|e| match &e.about {
+            About::Servers(members) => Some(members),
+            _ => None,
+        });
+        waiting.chain([&self.held]).flatten().map(|member| member.id.clone()).collect()
+    }
+
+    /// Something waits for the end of the quiet hours.
+    pub(super) fn holds(&self) -> bool {
+        !self.held.is_empty()
+    }
+
+    /// What is on the desktop.
+    pub(super) fn shown(&self) -> Vec<Shown> {
+        let shown = |e: &Entry| Some(Shown { id: e.number()?, about: e.about.clone() });
+        self.entries.iter().filter_map(shown).collect()
+    }
+
+    /// What was put on the desktop before a restart and is there still. What it says of servers
+    /// that are not `told` is taken away: nobody would be told that they are back.
+    pub(super) fn take_up(&mut self, shown: Vec<Shown>, told: &BTreeSet<String>) -> Vec<Step> {
+        let mut untold = BTreeSet::new();
+        for Shown { id, about } in shown {
+            if let About::Servers(members) = &about {
+                let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
+                untold.extend(gone.map(|m| m.id.clone()));
+            }
+            // Any word of its end comes later.
+            self.put_up(about, id, Sequence::default());
+        }
+        untold.iter().flat_map(|id| self.withdraw_server(id)).collect()
+    }
+
+    /// A notification is on the desktop.
+    pub(super) fn put_up(&mut self, mut about: About, id: u32, since: Sequence) {
+        if let About::Servers(members) = &mut about {
+            for member in members {
+                member.told = true;
+            }
+        }
+        self.entries.retain(|e| e.number() != Some(id));
+        self.add(about, Place::Shown { id, since });
+    }
+
+    /// There is no notification server that would show it: it waits for one.
+    pub(super) fn put_off(&mut self, about: About) {
+        self.add(about, Place::Waiting);
+    }
+
+    fn add(&mut self, about: About, place: Place) {
+        if self.entries.len() >= MOST {
+            self.entries.remove(0);
+        }
+        self.entries.push(Entry { about, place });
+    }
+
+    /// What a click on this part of a notification asks for, if the notification is ours and
+    /// still on the desktop.
+    pub(super) fn clicked(&self, id: u32, key: &str) -> Option<Click> {
+        let about = &self.entries.iter().find(|e| e.number() == Some(id))?.about;
+        let button = about.look().buttons.iter().find(|b| b.answers_to(key))?;
+        let server = match about {
+            About::Servers(members) => match members.as_slice() {
+                [only] => Some(only.id.clone()),
+                _ => None,
+            },
+            _ => None,
+        };
+        match button {
+            Button::SignIn => Some(Click::SignIn),
+            Button::Link => Some(Click::Link),
+            Button::Open => Some(Click::Open { id: server }),
+            Button::Mute => server.map(|id| Click::Mute { id }),
+            Button::Never => server.map(|id| Click::Never { id }),
+        }
+    }
+
+    /// The notification server said that a notification closed.
+    pub(super) fn closed(&mut self, id: u32, said: Sequence) {
+        self.entries.retain(|e| match e.place {
+            Place::Shown { id: ours, since } => ours != id || since > said,
+            Place::Waiting => true,
+        });
+    }
+
+    /// The notification server said good-bye, and its notifications are gone with it.
+    pub(super) fn clear(&mut self, said: Sequence) {
+        self.entries.retain(|e| match e.place {
+            Place::Shown { since, .. } => since > said,
+            Place::Waiting => true,
+        });
+    }
+
+    /// A notification server has come: what waited for it is shown, or, in quiet hours, held back
+    /// where it is about servers.
+    pub(super) fn appeared(&mut self, quiet: bool) -> Vec<Step> {
+        let mut steps = Vec::new();
+        for entry in self.entries.extract_if(.., |e| e.place == Place::Waiting) {
+            match entry.about {
+                About::Servers(members) if quiet => {
+                    for member in members {
+                        if !self.held.iter().any(|m| m.id == member.id) {
+                            self.held.push(member);
+                        }
+                    }
+                }
+                about => steps.push(Step::Show { about, replaces: None, softly: false }),
+            }
+        }
+        steps
+    }
+
+    /// What to do about a notice that comes, or does not come, in quiet hours.
+    pub(super) fn plan(&mut self, notice: Notice, quiet: bool) -> Vec<Step> {
+        match notice {
+            Notice::ServerOffline { id, name } => self.gone(vec![(id, name)], Word::Offline, quiet),
+            Notice::ManyOffline { servers } => self.gone(servers, Word::Offline, quiet),
+            Notice::Unsteady { servers } => self.gone(servers, Word::Unsteady, quiet),
+            Notice::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
+            Notice::ManyBack { servers } => self.back(servers, quiet),
+            Notice::LoginWaiting(offer) => self.replace(About::Login(offer), About::is_login),
+            Notice::PlexTvUnreachable => {
+                self.replace(About::PlexTv { back: false }, About::is_plex_tv)
+            }
+            Notice::PlexTvBack => {
+                let untold = |e: &mut Entry| {
+                    e.place == Place::Waiting && e.about == About::PlexTv { back: false }
+                };
+                if self.entries.extract_if(.., untold).count() > 0 {
+                    return Vec::new();
+                }
+                self.replace(About::PlexTv { back: true }, About::is_plex_tv)
+            }
+            account => {
+                let Some(text) = messages::account(&account) else {
+                    return Vec::new();
+                };
+                let lost = matches!(account, Notice::Rejected | Notice::AccountDamaged { .. });
+                self.replace(About::Account { text, lost }, About::is_account)
+            }
+        }
+    }
+
+    /// The quiet hours are over: what is still true is told in one notification.
+    pub(super) fn release(&mut self) -> Vec<Step> {
+        let held = std::mem::take(&mut self.held);
+        self.tell_anew(held)
+    }
+
+    /// Takes away what is said of the account.
+    pub(super) fn withdraw_account(&mut self) -> Vec<Step> {
+        self.take_down(About::is_account)
+    }
+
+    /// Takes away what is said of the login under way.
+    pub(super) fn withdraw_login(&mut self) -> Vec<Step> {
+        self.take_down(About::is_login)
+    }
+
+    /// Takes away what is said of servers, and of plex.tv, which they were asked from.
+    pub(super) fn withdraw_servers(&mut self) -> Vec<Step> {
+        self.held.clear();
+        self.take_down(|about| !about.is_account() && !about.is_login())
+    }
+
+    /// Takes away that this server is offline.
+    pub(super) fn withdraw_server(&mut self, id: &str) -> Vec<Step> {
+        self.held.retain(|m| m.id != id);
+        let mut steps = Vec::new();
+        self.rewrite(|members, place| {
+            let before = members.len();
+            members.retain(|m| m.id != id || m.is_back());
+            match place {
+                Place::Shown { id, .. } if members.len() < before => {
+                    let rest = show(std::mem::take(members), Some(id), true);
+                    steps.push(rest.unwrap_or(Step::Close(id)));
+                }
+                _ => {}
+            }
+        });
+        steps
+    }
+
+    /// The step that shows this in the place of what was said of the same; those that wait are
+    /// forgotten.
+    fn replace(&mut self, about: About, same: impl Fn(&About) -> bool) -> Vec<Step> {
+        let replaces = self.remove(same).into_iter().next_back();
+        vec![Step::Show { about, replaces, softly: false }]
+    }
+
+    fn take_down(&mut self, which: impl Fn(&About) -> bool) -> Vec<Step> {
+        self.remove(which).into_iter().map(Step::Close).collect()
+    }
+
+    /// Forgets these, and names those that are on the desktop.
+    fn remove(&mut self, which: impl Fn(&About) -> bool) -> Vec<u32> {
+        self.entries.extract_if(.., |e| which(&e.about)).filter_map(|e| e.number()).collect()
+    }
+
+    /// Lets `change` change what each notification says of servers; one that is left with nothing
+    /// to say is forgotten.
+    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>, Place)) {
+        self.entries.retain_mut(|entry| match &mut entry.about {
+            About::Servers(members) => {
+                change(members, entry.place);
+                !members.is_empty()
+            }
+            _ => true,
+        });
+    }
+
+    /// These went offline, or keep coming and going.
+    fn gone(&mut self, servers: Vec<(String, String)>, word: Word, quiet: bool) -> Vec<Step> {
+        if quiet {
+            for (id, name) in servers {
+                self.hold(id, name, word);
+            }
+            return Vec::new();
+        }
+        self.tell_anew(members(servers, word))
+    }
+
+    /// The steps that say this of servers in a notification of its own. What older ones say of
+    /// them is no longer so; one that is about nothing else gives its place to the new one.
+    fn tell_anew(&mut self, news: Vec<Member>) -> Vec<Step> {
+        let mut steps = Vec::new();
+        let mut replaces = None;
+        self.rewrite(|members, place| {
+            members.retain(|m| !news.iter().any(|new| new.id == m.id));
+            if let Place::Shown { id, .. } = place
+                && members.is_empty()
+                && let Some(earlier) = replaces.replace(id)
+            {
+                steps.push(Step::Close(earlier));
+            }
+        });
+        steps.extend(show(news, replaces, false));
+        steps
+    }
+
+    fn back(&mut self, mut servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
+        // Those that nobody has heard went offline: nobody needs to hear that they are back.
+        self.rewrite(|members, place| {
+            if place == Place::Waiting {
+                members.retain(|m| m.is_back() || m.told || take(&mut servers, &m.id).is_none());
+            }
+        });
+        let mut steps = Vec::new();
+        if quiet {
+            // What has become wrong is taken away without a word.
+            self.rewrite(|members, place| {
+                if let Place::Shown { id, .. } = place
+                    && members.iter().any(|m| !m.is_back())
+                    && members
+                        .iter()
+                        .all(|m| m.is_back() || servers.iter().any(|(s, _)| *s == m.id))
+                {
+                    members.clear();
+                    steps.push(Step::Close(id));
+                }
+            });
+            for (id, name) in servers {
+                self.hold(id, name, Word::Back);
+            }
+            return steps;
+        }
+        self.rewrite(|members, place| {
+            let mut touched = false;
+            for member in members.iter_mut().filter(|m| !m.is_back()) {
+                if let Some(name) = take(&mut servers, &member.id) {
+                    member.name = name;
+                    member.word = Word::Back;
+                    touched = true;
+                }
+            }
+            if let Place::Shown { id, .. } = place
+                && touched
+            {
+                steps.extend(show(std::mem::take(members), Some(id), false));
+            }
+        });
+        steps.extend(show(members(servers, Word::Back), None, false));
+        steps
+    }
+
+    /// Keeps for the end of the quiet hours how a server is; nothing, where it went and came back
+    /// within them.
+    fn hold(&mut self, id: String, name: String, word: Word) {
+        let Some(at) = self.held.iter().position(|m| m.id == id) else {
+            self.held.push(Member::new(id, name, word));
+            return;
+        };
+        if word == Word::Back && !self.held[at].told {
+            self.held.remove(at);
+        } else {
+            self.held[at].name = name;
+            self.held[at].word = word;
+        }
+    }
+}
+
+impl Entry {
+    /// The notification server's number, if it is on the desktop.
+    fn number(&self) -> Option<u32> {
+        match self.place {
+            Place::Shown { id, .. } => Some(id),
+            Place::Waiting => None,
+        }
+    }
+}
+
+/// Takes a server out of the list; its name.
+fn take(servers: &mut Vec<(String, String)>, id: &str) -> Option<String> {
+    let at = servers.iter().position(|(server, _)| server == id)?;
+    Some(servers.swap_remove(at).1)
+}
+
+/// The step that says how these servers are; none for no server.
+fn show(members: Vec<Member>, replaces: Option<u32>, softly: bool) -> Option<Step> {
+    if members.is_empty() {
+        return None;
+    }
+    Some(Step::Show { about: About::Servers(members), replaces, softly })
+}
+
+#[cfg(test)]
+mod tests;

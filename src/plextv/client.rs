@@ -1,0 +1,212 @@
+//! The calls to plex.tv, and which of them are made.
+
+use std::fmt;
+use std::sync::Arc;
+
+use reqwest::{Method, StatusCode};
+use url::Url;
+
+use super::http::{About, Http, Request, accepted, body, pieces};
+use super::list::{Kind, ListReader, MAX_LIST};
+use super::{Device, Settings, document, pin};
+use plex_account_core::account::{Pin, PinId, PinKind, User};
+use plex_account_core::plextv_error::Failure;
+use plex_account_core::server::{List, Lists};
+use plex_account_core::token::Token;
+
+const JSON: &str = "application/json";
+const XML: &str = "application/xml";
+const V2_QUERY: &str = "includeHttps=1&includeRelay=1&includeIPv6=1";
+
+/// plex.tv, as one device sees it. Clones are cheap and share everything.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    settings: Settings,
+    device: Device,
+    http: Http,
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("settings", &self.0.settings)
+            .field("device", &self.0.device)
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a list was not read.
+struct Missed {
+    failure: Failure,
+    /// plex.tv's status, where an answer came.
+    status: Option<StatusCode>,
+}
+
+impl Client {
+    /// A client for the device `device`. Nothing is asked, and no certificate read, before the
+    /// first call.
+    #[must_use]
+    pub fn new(settings: Settings, device: Device) -> Self {
+        let http = Http::new(&settings, &device);
+        Self(Arc::new(Inner { settings, device, http }))
+    }
+
+    /// Asks for a PIN: `POST /api/v2/pins`. The browser that approves a strong one goes to
+    /// `forward_url` then.
+    pub async fn create_pin(
+        &self,
+        kind: PinKind,
+        forward_url: Option<&str>,
+    ) -> Result<Pin, Failure> {
+        let Inner { settings, device, .. } = &*self.0;
+        let query = match kind {
+            PinKind::Short => None,
+            PinKind::Strong => Some("strong=true"),
+        };
+        let url = endpoint(&settings.base_url, "api/v2/pins", query);
+        let answer = self.ask(Method::POST, url, None, About::Other).await?;
+        pin::granted(&answer, kind, settings, device, forward_url)
+    }
+
+    /// Asks whether a PIN is claimed: `GET /api/v2/pins/{id}`. `None` means not yet.
+    pub async fn poll_pin(&self, id: PinId) -> Result<Option<Token>, Failure> {
+        let path = format!("api/v2/pins/{}", id.0);
+        let url = endpoint(&self.0.settings.base_url, &path, None);
+        let answer = self.ask(Method::GET, url, None, About::Pin).await?;
+        pin::claimed(&answer)
+    }
+
+    /// Asks whose token this is: `GET /api/v2/user`.
+    pub async fn user(&self, token: &Token) -> Result<User, Failure> {
+        let url = endpoint(&self.0.settings.base_url, "api/v2/user", None);
+        let answer = self.ask(Method::GET, url, Some(token), About::Other).await?;
+        document::user(&answer)
+    }
+
+    /// Has plex.tv forget the token: `DELETE /api/v2/users/signout`.
+    pub async fn sign_out(&self, token: &Token) -> Result<(), Failure> {
+        let url = endpoint(&self.0.settings.base_url, "api/v2/users/signout", None);
+        let answer = self.ask(Method::DELETE, url, Some(token), About::Other).await?;
+        // 204 is documented. A web page with status 200 comes from somebody else.
+        if document::is_web_page(&answer) {
+            return Err(Failure::NotPlexTv("it is a web page".into()));
+        }
+        Ok(())
+    }
+
+    /// Asks for both server lists at the same time, and for what helps where they can't be had.
+    pub async fn lists(&self, token: &Token) -> Lists {
+        let base = &self.0.settings.base_url;
+        let v1 = self.list(base, "api/resources", "includeHttps=1", Kind::V1, token);
+        let (v2, v1) = tokio::join!(self.v2(token), v1);
+
+        let token_in_doubt = doubts(&v2, &v1) || doubts(&v1, &v2);
+        let user = if token_in_doubt { Some(self.user(token).await) } else { None };
+        let addresses =
+            if is_weather(&v2) && is_weather(&v1) { self.addresses(token).await } else { None };
+        Lists {
+            v2: v2.map_err(|missed| missed.failure),
+            v1: v1.map_err(|missed| missed.failure),
+            addresses,
+            user,
+        }
+    }
+
+    /// The v2 list, from `plex.tv` where `clients.plex.tv` can't be reached at all.
+    async fn v2(&self, token: &Token) -> Result<List, Missed> {
+        let Settings { base_url, clients_url, .. } = &self.0.settings;
+        let path = "api/v2/resources";
+        let first = self.list(clients_url, path, V2_QUERY, Kind::V2, token).await;
+        match first {
+            Err(Missed { status: None, .. }) if clients_url != base_url => {
+                self.list(base_url, path, V2_QUERY, Kind::V2, token).await
+            }
+            other => other,
+        }
+    }
+
+    /// The first `servers.xml` that names a server.
+    async fn addresses(&self, token: &Token) -> Option<List> {
+        let base = &self.0.settings.base_url;
+        let mut found = None;
+        for (path, query) in [("pms/servers.xml", ""), ("servers.xml", "includeLite=1")] {
+            match self.list(base, path, query, Kind::Addresses, token).await {
+                Ok(list) if !list.rows.is_empty() => return Some(list),
+                Ok(list) => found = Some(list),
+                Err(missed) if missed.is_weather() => {}
+                Err(_) => break,
+            }
+        }
+        found
+    }
+
+    async fn list(
+        &self,
+        base: &Url,
+        path: &str,
+        query: &str,
+        kind: Kind,
+        token: &Token,
+    ) -> Result<List, Missed> {
+        let query = Some(query).filter(|query| !query.is_empty());
+        let request = Request {
+            method: Method::GET,
+            url: endpoint(base, path, query),
+            accept: XML,
+            token: Some(token),
+        };
+        let response =
+            self.0.http.send(request).await.map_err(|failure| Missed { failure, status: None })?;
+        let status = Some(response.status());
+        let read = async {
+            let response = accepted(response, About::Other).await?;
+            let mut reader = ListReader::new(kind, &self.0.device.client_id);
+            pieces(response, MAX_LIST, |piece| reader.feed(piece)).await?;
+            reader.finish()
+        };
+        read.await.map_err(|failure| Missed { failure, status })
+    }
+
+    /// A call whose answer is small.
+    async fn ask(
+        &self,
+        method: Method,
+        url: Url,
+        token: Option<&Token>,
+        about: About,
+    ) -> Result<Vec<u8>, Failure> {
+        let request = Request { method, url, accept: JSON, token };
+        let response = self.0.http.send(request).await?;
+        body(accepted(response, about).await?).await
+    }
+}
+
+impl Missed {
+    /// Nobody said no: nothing came, or nothing that plex.tv gives.
+    fn is_weather(&self) -> bool {
+        matches!(self.failure, Failure::Unreachable(_) | Failure::NotPlexTv(_))
+    }
+}
+
+fn is_weather(list: &Result<List, Missed>) -> bool {
+    list.as_ref().is_err_and(Missed::is_weather)
+}
+
+/// Whether `list` says that the token is bad and `other` was not answered with 200, which would
+/// have needed a good one.
+fn doubts(list: &Result<List, Missed>, other: &Result<List, Missed>) -> bool {
+    let bad = list.as_ref().is_err_and(|missed| missed.failure.says_bad_token());
+    let good = other.as_ref().map_or_else(|missed| missed.status == Some(StatusCode::OK), |_| true);
+    bad && !good
+}
+
+/// `path` below `base`.
+pub(crate) fn endpoint(base: &Url, path: &str, query: Option<&str>) -> Url {
+    let mut url = base.clone();
+    url.set_path(&format!("{}/{path}", base.path().trim_end_matches('/')));
+    url.set_query(query);
+    url.set_fragment(None);
+    url
+}

@@ -1,0 +1,88 @@
+//! The login that waits, so that an upgrade or a crash of the daemon does not cost the person the
+//! code that is on the screen. What is kept redeems the token while the PINs live, so it counts as
+//! part of the token's store; it is gone when the login is over.
+//!
+//! It is not waited for on the disk: after a power cut the machine has another boot id, and the
+//! login is over.
+
+use serde::{Deserialize, Serialize};
+
+use super::{
+    Custody, StoreFault,
+    durable_dir::Content,
+    schema::{VERSION, from_bytes, to_bytes},
+    state_dir::Keeper,
+    token_file::SMALL,
+};
+use plex_account_core::account::KeptLogin;
+
+/// Its name in the state folder; mode 0600.
+const LOGIN: &str = "login.json";
+
+/// Changes with each start of the machine.
+const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
+
+#[derive(Serialize)]
+struct Out<'a> {
+    version: u32,
+    boot_id: &'a str,
+    #[serde(flatten)]
+    login: &'a KeptLogin,
+}
+
+#[derive(Deserialize)]
+struct In {
+    version: u32,
+    boot_id: String,
+    #[serde(flatten)]
+    login: KeptLogin,
+}
+
+impl Custody {
+    /// Keeps a login that waits, for the next start; `None`: it is over.
+    pub async fn keep_login(&mut self, login: Option<KeptLogin>) -> Result<(), StoreFault> {
+        let keep = move |keeper: &mut Keeper| keeper.keep_login(login.as_ref());
+        self.turn(|order| async move { order.disk(keep).await? }).await
+    }
+}
+
+impl Keeper {
+    pub(super) fn keep_login(&self, login: Option<&KeptLogin>) -> Result<(), StoreFault> {
+        match (login, boot_id()) {
+            (Some(login), Some(boot_id)) => {
+                let out = Out { version: VERSION, boot_id: &boot_id, login };
+                self.folder().write(LOGIN, &to_bytes(&out), false)
+            }
+            _ => self.folder().remove(LOGIN),
+        }
+    }
+
+    /// The login that waited when the daemon ended. One that can't be gone on with, since the
+    /// machine was started anew or the file makes no sense, is kept as one without PINs.
+    pub(super) fn kept_login(&self, complaints: &mut Vec<String>) -> Option<KeptLogin> {
+        let bytes = match self.folder().read(LOGIN, SMALL) {
+            Content::Absent => return None,
+            Content::Unreadable(why) => {
+                complaints.push(why);
+                return Some(KeptLogin::default());
+            }
+            Content::Bytes(bytes) => bytes,
+        };
+        Some(match from_bytes(&bytes, |read: &In| read.version) {
+            Ok(read) if boot_id().as_ref() == Some(&read.boot_id) => read.login,
+            Ok(_) => KeptLogin::default(),
+            Err(_) => {
+                let path = self.folder().path().join(LOGIN);
+                complaints.push(format!(
+                    "{} was damaged or of another version: the login that waited is over",
+                    path.display()
+                ));
+                KeptLogin::default()
+            }
+        })
+    }
+}
+
+fn boot_id() -> Option<String> {
+    std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned())
+}

@@ -1,0 +1,114 @@
+//! A keyring in memory, which fails where the disk of a test does.
+
+use std::{future::ready, io, sync::Arc, sync::Mutex, time::Duration};
+
+use super::{
+    super::{
+        keyring::{Answer, Keyring},
+        secret_service::{Looked, There, Trouble},
+    },
+    faulty::FaultyDisk,
+};
+use plex_account_core::account::Record;
+
+/// What a keyring is like.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Mood {
+    #[default]
+    Absent,
+    Open,
+    Locked,
+    Silent,
+    Refuses,
+    /// Asks a person, who says no.
+    Declines,
+}
+
+/// What outlives us.
+#[derive(Debug, Default)]
+pub(super) struct Vault {
+    pub(super) mood: Mood,
+    pub(super) item: Option<Record>,
+    pub(super) owners: u32,
+    /// How often the person was asked.
+    pub(super) asked: u32,
+}
+
+pub(super) struct Ring {
+    pub(super) vault: Arc<Mutex<Vault>>,
+    pub(super) steps: Option<Arc<FaultyDisk>>,
+}
+
+impl From<Arc<Mutex<Vault>>> for Ring {
+    fn from(vault: Arc<Mutex<Vault>>) -> Self {
+        Self { vault, steps: None }
+    }
+}
+
+impl Ring {
+    fn step(&self, change: bool) -> Result<(), Trouble> {
+        let step = self.steps.as_ref().map_or(Ok(()), |disk| disk.step(change));
+        step.map_err(|_: io::Error| Trouble::Silent("no answer".into()))
+    }
+
+    /// May fail before the change, and after.
+    fn change(&self, change: impl FnOnce(&mut Vault)) -> Result<(), Trouble> {
+        self.step(true)?;
+        let mut vault = self.vault.lock().unwrap();
+        match vault.mood {
+            Mood::Open => change(&mut vault),
+            Mood::Absent => return Err(Trouble::Absent("none".into())),
+            Mood::Locked => return Err(Trouble::Locked),
+            Mood::Silent => return Err(Trouble::Silent("no answer".into())),
+            Mood::Refuses => return Err(Trouble::Refused("no".into())),
+            Mood::Declines => {
+                vault.asked += 1;
+                return Err(Trouble::Declined("no".into()));
+            }
+        }
+        drop(vault);
+        self.step(true)
+    }
+}
+
+impl Keyring for Ring {
+    fn there(&self) -> Answer<'_, There> {
+        let there = match (self.step(false), self.vault.lock().unwrap().mood) {
+            (Err(_), _) | (_, Mood::Silent) => There::Silent("no answer".into()),
+            (_, Mood::Absent) => There::No,
+            _ => There::Yes,
+        };
+        Box::pin(ready(there))
+    }
+
+    fn look(&self) -> Answer<'_, Looked> {
+        let stepped = self.step(false);
+        let vault = self.vault.lock().unwrap();
+        let looked = match (stepped, vault.mood, &vault.item) {
+            (Err(_), ..) | (_, Mood::Silent, _) => Looked::Silent("no answer".into()),
+            (_, Mood::Absent, _) => Looked::Absent("none".into()),
+            (_, Mood::Locked, _) => Looked::Locked,
+            (.., None) => Looked::Nothing,
+            (.., Some(record)) => Looked::Account(record.clone()),
+        };
+        Box::pin(ready(looked))
+    }
+
+    fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), Trouble>> {
+        Box::pin(ready(self.change(|vault| vault.item = Some(record.clone()))))
+    }
+
+    fn forget(&self, _: Duration) -> Answer<'_, Result<(), Trouble>> {
+        Box::pin(ready(self.change(|vault| vault.item = None)))
+    }
+
+    fn owners(&self) -> u32 {
+        self.vault.lock().unwrap().owners
+    }
+
+    fn collection(&self) -> Option<String> {
+        Some("/a/collection".into())
+    }
+
+    fn set_collection(&self, _: Option<String>) {}
+}

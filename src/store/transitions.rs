@@ -1,0 +1,361 @@
+//! The changes of the state folder, each complete and durable when it returns.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use super::{
+    StoreFault,
+    coordinator::called_off_fault,
+    credential,
+    durable_dir::Content,
+    schema::{self, Account, Kept},
+    state_dir::{ACCOUNT, Keeper, SERVERS, account_id},
+    token_file::{Answer, SMALL, TOKEN},
+};
+use plex_account_core::{account::Record, presence::Remembered};
+
+/// How a sign-out began.
+pub(super) enum Begun {
+    /// There is nothing to be forgotten, or the next start will do it.
+    Done,
+    /// The note is written; this is what `account.json` said before.
+    Noted(Account),
+}
+
+impl Keeper {
+    /// The store that holds this very sign-in already; a name was added to it.
+    pub(super) fn place_of(&self, record: &Record) -> Option<Kept> {
+        let same = self.keeps_account() && self.account.signed_in_at == record.signed_in_at;
+        same.then_some(self.account.store)
+    }
+
+    /// The account in the file, if it is there.
+    pub(super) fn in_file(&self) -> Option<Record> {
+        match self.token.read() {
+            Answer::Held(record) => Some(record),
+            _ => None,
+        }
+    }
+
+    /// Whether what is written now belongs to the account in use.
+    fn keeps_account(&self) -> bool {
+        matches!(self.account.store, Kept::File | Kept::SecretService)
+            && !self.account.signing_out
+            && !self.adrift
+            && self.unreadable.is_none()
+    }
+
+    /// What `account.json` is to say of a record in a store.
+    pub(super) fn right(&self, store: Kept, record: &Record) -> Account {
+        let same = self.account.signed_in_at == record.signed_in_at;
+        Account {
+            store,
+            rejected_since: self.account.rejected_since.filter(|_| same),
+            signed_in_at: record.signed_in_at,
+            signing_out: false,
+            keyring_residue: store == Kept::File && self.item_is_left(),
+            collection: self.account.collection.clone().filter(|_| self.item_is_left()),
+        }
+    }
+
+    /// What it is to say of a record in this collection of the keyring's.
+    pub(super) fn right_in_keyring(&self, record: &Record, collection: Option<String>) -> Account {
+        Account { collection, ..self.right(Kept::SecretService, record) }
+    }
+
+    /// What it is to say when there is no account.
+    pub(super) fn nothing(&self) -> Account {
+        let keyring_residue = self.item_is_left();
+        let collection = self.account.collection.clone().filter(|_| keyring_residue);
+        Account { keyring_residue, collection, ..Account::default() }
+    }
+
+    /// Whether the keyring has an item, or may have, once it is not the account's any more.
+    pub(super) fn item_is_left(&self) -> bool {
+        self.account.keyring_residue
+            || self.account.store == Kept::SecretService
+            || self.unreadable.is_some()
+    }
+
+    /// Writes `account.json` if it says something else. For what can be told anew at each start,
+    /// so a failure is only logged.
+    pub(super) fn put_right(&mut self, right: Account) {
+        if self.account == right && !self.account_damaged {
+            return;
+        }
+        if let Err(e) = self.write_account(right.clone()) {
+            tracing::warn!("{e}");
+            self.account = right;
+        }
+    }
+
+    pub(super) fn write_account(&mut self, account: Account) -> Result<(), StoreFault> {
+        if let Some(complaint) = self.set_account_aside() {
+            tracing::warn!("{complaint}");
+        }
+        let bytes = schema::write_account(&account);
+        self.folder().write(ACCOUNT, &bytes, true)?;
+        self.account = account;
+        Ok(())
+    }
+
+    /// Puts a new account, in the file, in the place of the one held.
+    pub(super) fn keep_in_file(&mut self, record: &Record) -> Result<(), StoreFault> {
+        // Else the next start would take the new account for the one to be forgotten.
+        self.finish_sign_out()?;
+        // Whatever can't be read, a person wanted another account; but they may still need it.
+        let unreadable = self.unreadable.is_some();
+        let aside = if unreadable { self.token.keep_aside()? } else { None };
+        if let Err(e) = self.token.write(record) {
+            if unreadable {
+                self.token.take_back(aside);
+            }
+            return Err(e);
+        }
+        let right = self.right(Kept::File, record);
+        if unreadable || self.account.signing_out || self.account.store == Kept::SecretService {
+            // Here the file does not count before `account.json` says so.
+            if let Err(e) = self.replace_account(right.clone()) {
+                match self.account_on_disk() {
+                    // What could not be undone holds until a power cut, and needs the file.
+                    Some(there) if there == right => self.account = right,
+                    None => {}
+                    Some(_) => self.token.take_back(aside),
+                }
+                return Err(e);
+            }
+        } else {
+            self.put_right(right);
+        }
+        self.now_kept(record);
+        Ok(())
+    }
+
+    /// Notes that the keyring may have an item from now on. `true` if that is new.
+    pub(super) fn announce_item(&mut self) -> Result<bool, StoreFault> {
+        self.finish_sign_out()?;
+        if self.item_is_left() {
+            return Ok(false);
+        }
+        self.write_account(Account { keyring_residue: true, ..self.account.clone() })?;
+        Ok(true)
+    }
+
+    /// The keyring has no item of ours that does not count (any more).
+    pub(super) fn no_residue(&mut self) -> Result<(), StoreFault> {
+        let signing_out = self.account.signing_out && self.account.store != Kept::None;
+        let is_kept = self.account.store == Kept::SecretService;
+        let account = Account {
+            keyring_residue: false,
+            signing_out,
+            collection: self.account.collection.clone().filter(|_| is_kept),
+            ..self.account.clone()
+        };
+        if account == self.account { Ok(()) } else { self.write_account(account) }
+    }
+
+    /// The keyring holds this account now, and from here on it counts.
+    pub(super) fn kept_in_keyring(
+        &mut self,
+        record: &Record,
+        collection: Option<String>,
+    ) -> Result<(), StoreFault> {
+        let right = self.right_in_keyring(record, collection);
+        if self.keeps_account() && self.account.store == Kept::SecretService {
+            self.put_right(right);
+        } else {
+            self.replace_account(right)?;
+        }
+        self.drop_leftover();
+        self.now_kept(record);
+        Ok(())
+    }
+
+    /// Writes `account.json` over one that may not be readable, which is kept beside it then.
+    fn replace_account(&mut self, right: Account) -> Result<(), StoreFault> {
+        if self.unreadable.is_none() {
+            return self.write_account(right);
+        }
+        let aside = self.folder().keep_aside(ACCOUNT)?;
+        let written = self.write_account(right);
+        if written.is_err() {
+            self.folder().take_back(ACCOUNT, aside);
+        }
+        written
+    }
+
+    fn now_kept(&mut self, record: &Record) {
+        self.unreadable = None;
+        self.adrift = false;
+        self.known = true;
+        self.account_id = account_id(record);
+        self.keep_client_id(&record.client_id);
+    }
+
+    /// The account in use could not be stored: what is kept is another's, and is left alone.
+    pub(super) fn not_kept(&mut self, record: &Record) {
+        self.adrift = self.place_of(record).is_none();
+    }
+
+    /// Removes the file, once the account is in the keyring. Tried again at the next occasion.
+    pub(super) fn drop_leftover(&mut self) {
+        if matches!(self.folder().has(TOKEN), Ok(false)) {
+            return;
+        }
+        let removed = if self.unreadable.is_some() {
+            self.token.put_aside().map(drop)
+        } else {
+            self.token.delete().and_then(|()| self.folder().settle())
+        };
+        if let Err(e) = removed {
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// Begins to forget the account: from the note on it counts as signed out.
+    pub(super) fn begin_forget(&mut self) -> Result<Begun, StoreFault> {
+        if let Some(why) = &self.unreadable {
+            return Err(StoreFault::disk(why.clone()));
+        }
+        if self.account.store == Kept::None && matches!(self.folder().has(TOKEN), Ok(false)) {
+            if let Err(e) = self.remove_rest() {
+                tracing::warn!("{e}");
+            }
+            self.adrift = false;
+            return Ok(Begun::Done);
+        }
+        let before = self.account.clone();
+        let note = Account { signing_out: true, ..before.clone() };
+        match self.write_account(note) {
+            Ok(()) => Ok(Begun::Noted(before)),
+            Err(e) => self.take_note_back(before, e).map(|()| Begun::Done),
+        }
+    }
+
+    /// Takes the note back, because of a fault. `Ok` if that is not possible: then the next start
+    /// finishes what was begun.
+    pub(super) fn take_note_back(
+        &mut self,
+        before: Account,
+        fault: StoreFault,
+    ) -> Result<(), StoreFault> {
+        match self.write_account(before.clone()) {
+            Ok(()) => Err(fault),
+            Err(_) if self.note_is_written() => {
+                tracing::error!("{fault}; the next start will finish the sign-out");
+                Ok(())
+            }
+            Err(_) => {
+                self.account = before;
+                Err(fault)
+            }
+        }
+    }
+
+    /// Whether a start would now find the note.
+    fn note_is_written(&mut self) -> bool {
+        match self.account_on_disk() {
+            Some(account) if account.signing_out => {
+                self.account = account;
+                true
+            }
+            _ => false,
+        }
+    }
+
+    /// What a start would find in `account.json`; `None` if that can't be told.
+    fn account_on_disk(&self) -> Option<Account> {
+        match self.folder().read(ACCOUNT, SMALL) {
+            Content::Bytes(bytes) => Some(schema::read_account(&bytes).unwrap_or_default()),
+            Content::Absent => Some(Account::default()),
+            Content::Unreadable(_) => None,
+        }
+    }
+
+    /// Goes on after [`begin_forget`](Self::begin_forget), where the account is in the file;
+    /// `called_off` is looked at until the file is removed.
+    pub(super) fn forget_file(
+        &mut self,
+        before: Account,
+        called_off: &AtomicBool,
+    ) -> Result<(), StoreFault> {
+        let removed = if called_off.load(Ordering::SeqCst) {
+            Err(called_off_fault())
+        } else {
+            self.token.delete()
+        };
+        match removed {
+            Ok(()) => self.forget_rest(self.account.keyring_residue),
+            Err(e) => return self.take_note_back(before, e),
+        }
+        Ok(())
+    }
+
+    /// Forgets all but the note, which counts: what fails is done again later.
+    pub(super) fn forget_rest(&mut self, keyring_residue: bool) {
+        self.account_id = 0;
+        self.adrift = false;
+        let collection = self.account.collection.clone().filter(|_| keyring_residue);
+        let note = Account { signing_out: true, keyring_residue, collection, ..Account::default() };
+        let rest = self
+            .token
+            .delete()
+            .and_then(|()| self.keep_login(None))
+            .and_then(|()| self.remove_rest())
+            .and_then(|()| self.write_account(note));
+        if let Err(e) = rest {
+            tracing::warn!("{e}");
+        }
+    }
+
+    /// Finishes a sign-out on the disk, with what could not be removed so far. The note stays as
+    /// long as the keyring may have an item.
+    pub(super) fn finish_sign_out(&mut self) -> Result<(), StoreFault> {
+        if !self.account.signing_out {
+            return Ok(());
+        }
+        self.token.delete()?;
+        self.remove_rest()?;
+        let nothing = self.nothing();
+        let account = Account { signing_out: nothing.keyring_residue, ..nothing };
+        if account == self.account { Ok(()) } else { self.write_account(account) }
+    }
+
+    /// Removes everything of the account but the note, here and wherever an older token would
+    /// come up in its place. The client id stays.
+    fn remove_rest(&self) -> Result<(), StoreFault> {
+        let mut result = Ok(());
+        for (n, folder) in self.candidates.iter().enumerate() {
+            let mut names = folder.damaged(TOKEN);
+            names.extend([SERVERS.into(), credential::SERVERS.into()]);
+            if n != self.chosen {
+                names.extend([TOKEN.into(), ACCOUNT.into()]);
+            }
+            for name in names {
+                result = result.and(folder.remove(&name));
+            }
+            result = result.and(folder.settle());
+        }
+        result
+    }
+
+    /// Keeps, with the account, that plex.tv refused the token, or that it does no longer.
+    pub(super) fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
+        if !self.keeps_account() {
+            return Ok(());
+        }
+        self.write_account(Account { rejected_since: since, ..self.account.clone() })
+    }
+
+    /// Keeps the server list, as long as there is an account to keep it for.
+    pub(super) fn remember(
+        &self,
+        remembered: &Remembered,
+        durable: bool,
+    ) -> Result<(), StoreFault> {
+        if !self.keeps_account() {
+            return Ok(());
+        }
+        let bytes = schema::write_servers(remembered, self.account_id);
+        self.folder().write(SERVERS, &bytes, durable)
+    }
+}

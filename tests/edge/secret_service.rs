@@ -1,0 +1,375 @@
+//! The keyring as a store, at one end of a bus of the test's own; at the other a keyring with
+//! whatever misfortune is wanted.
+
+use std::time::Duration;
+
+use crate::keyring::{COLLECTION, Keyring, OTHER, Person, State};
+use crate::support::PrivateBus;
+use plex_account_core::account::{Record, User};
+use plex_account_core::token::Token;
+use plex_accountd::store::secret_service::{
+    Looked, PATIENCE, PROMPT_PATIENCE, SecretService, There, Trouble, Unlocked,
+};
+
+const SECRET: &str = "planted-token";
+
+fn record(signed_in_at: u64) -> Record {
+    Record {
+        token: Token::new(format!("{SECRET}-{signed_in_at}")).unwrap(),
+        client_id: "client".into(),
+        user: Some(User { id: 7, username: "demo".into(), ..User::default() }),
+        signed_in_at,
+    }
+}
+
+/// Waits for something that is sure to come, but not for ever.
+async fn soon<T>(what: &str, future: impl Future<Output = T>) -> T {
+    tokio::time::timeout(Duration::from_secs(20), future)
+        .await
+        .unwrap_or_else(|_| panic!("waited for {what} in vain"))
+}
+
+/// Does something that waits for an answer to a call that never comes. Once the call has reached
+/// the keyring, time passes as fast as it can. Also returns the time that it took.
+async fn in_vain<T>(
+    keyring: &Keyring,
+    member: &str,
+    work: impl Future<Output = T>,
+) -> (T, Duration) {
+    let begin = tokio::time::Instant::now();
+    let hasten = async {
+        while !keyring.was_asked(member) {
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+        tokio::time::pause();
+        std::future::pending::<()>().await;
+    };
+    tokio::select! {
+        result = work => {
+            let took = begin.elapsed();
+            tokio::time::resume();
+            (result, took)
+        }
+        () = hasten => unreachable!(),
+    }
+}
+
+/// A keyring with an account in it, and us.
+async fn with_account(bus: &PrivateBus) -> (Keyring, SecretService) {
+    let keyring = Keyring::start(bus, State::default()).await;
+    let secrets = SecretService::at(bus.address());
+    assert_eq!(secrets.store(&record(1)).await, Ok(()));
+    (keyring, secrets)
+}
+
+#[tokio::test]
+async fn what_is_stored_is_found_and_forgotten() {
+    let bus = PrivateBus::start();
+    let keyring = Keyring::start(&bus, State::default()).await;
+    let secrets = SecretService::at(bus.address());
+    assert_eq!(secrets.there().await, There::Yes);
+    assert_eq!(secrets.look().await, Looked::Nothing);
+    secrets.store(&record(1)).await.unwrap();
+    {
+        let state = keyring.state();
+        let item = state.items.values().next().unwrap();
+        assert_eq!(item.label, "Plex account token");
+        assert_eq!(item.attributes["xdg:schema"], "org.plexaccountd.Account1");
+        assert_eq!(item.attributes["application"], "plex-accountd");
+        assert_eq!(item.content_type, "application/json");
+    }
+    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    secrets.store(&record(2)).await.unwrap();
+    assert_eq!(keyring.state().items.len(), 1);
+    assert_eq!(secrets.look().await, Looked::Account(record(2)));
+    secrets.forget(PATIENCE).await.unwrap();
+    assert!(keyring.state().items.is_empty());
+    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.forget(PATIENCE).await, Ok(()), "none is no error");
+    assert!(!keyring.was_asked("Prompt") && !keyring.was_asked("CreateCollection"));
+}
+
+#[tokio::test]
+async fn no_keyring_and_no_default_collection_are_told_from_an_empty_one() {
+    let bus = PrivateBus::start();
+    let secrets = SecretService::at(bus.address());
+    assert_eq!(secrets.there().await, There::No);
+    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    assert!(matches!(secrets.store(&record(1)).await, Err(Trouble::Absent(_))));
+
+    let state = State { no_default: true, ..State::default() };
+    let keyring = Keyring::start(&bus, state).await;
+    assert_eq!(secrets.there().await, There::No);
+    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    assert!(matches!(secrets.store(&record(1)).await, Err(Trouble::Absent(_))));
+    assert!(!keyring.was_asked("CreateItem"));
+    assert!(!keyring.was_asked("CreateCollection"));
+}
+
+#[tokio::test]
+async fn a_locked_keyring_is_a_state_and_nothing_changes_in_it() {
+    for hides in [false, true] {
+        let bus = PrivateBus::start();
+        let (keyring, secrets) = with_account(&bus).await;
+        keyring.state().hides = hides;
+        keyring.set_locked(true).await;
+        assert_eq!(secrets.there().await, There::Yes);
+        assert_eq!(secrets.look().await, Looked::Locked);
+        assert_eq!(secrets.store(&record(2)).await, Err(Trouble::Locked));
+        assert_eq!(secrets.forget(PATIENCE).await, Err(Trouble::Locked));
+        assert_eq!(keyring.state().items.len(), 1);
+        assert!(!keyring.was_asked("Unlock") && !keyring.was_asked("Prompt"));
+
+        keyring.state().person = Person::Refuses;
+        assert_eq!(secrets.unlock().await, Unlocked::Dismissed);
+        assert_eq!(secrets.look().await, Looked::Locked);
+
+        keyring.state().person = Person::Agrees;
+        assert_eq!(secrets.unlock().await, Unlocked::Done);
+        assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    }
+}
+
+#[tokio::test]
+async fn an_item_that_the_open_keyring_keeps_from_us_is_asked_for_by_itself() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().confirms = true;
+    assert_eq!(secrets.look().await, Looked::ItemLocked);
+    assert_eq!(secrets.unlock().await, Unlocked::Done, "the keyring is open");
+    assert!(!keyring.was_asked("Unlock"));
+    keyring.state().person = Person::Refuses;
+    assert_eq!(secrets.unlock_item().await, Unlocked::Dismissed);
+    assert_eq!(secrets.look().await, Looked::ItemLocked);
+
+    // What is behind the keyring's own lock is not asked for, wherever the item was last seen.
+    keyring.state().person = Person::Agrees;
+    keyring.state().calls.clear();
+    keyring.set_locked(true).await;
+    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.unlock_item().await, Unlocked::Failed(Trouble::Locked));
+    keyring.state().has_other = true;
+    secrets.set_collection(Some(OTHER.to_owned()));
+    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.unlock_item().await, Unlocked::Done);
+    assert!(!keyring.was_asked("Unlock"));
+
+    secrets.set_collection(None);
+    keyring.set_locked(false).await;
+    soon("the unlock", secrets.changed()).await;
+    assert_eq!(secrets.unlock_item().await, Unlocked::Done);
+    soon("the permission, of which keyrings say nothing", secrets.changed()).await;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+}
+
+#[tokio::test]
+async fn a_prompt_that_nobody_answers_is_taken_back_in_a_minute() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.set_locked(true).await;
+    keyring.state().person = Person::Away;
+    keyring.state().calls.clear();
+    let (unlocked, took) = in_vain(&keyring, "Prompt", secrets.unlock()).await;
+    assert_eq!(unlocked, Unlocked::Dismissed);
+    assert!(took >= PROMPT_PATIENCE && took < PROMPT_PATIENCE * 2, "{took:?}");
+    soon("the prompt to be dismissed", async {
+        while !keyring.was_asked("Dismiss") {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn whichever_call_hangs_every_operation_ends() {
+    for hangs in ["SearchItems", "GetSecrets", "OpenSession"] {
+        let bus = PrivateBus::start();
+        let (keyring, secrets) = with_account(&bus).await;
+        keyring.hang(hangs);
+        let (looked, took) = in_vain(&keyring, hangs, secrets.look()).await;
+        assert!(matches!(looked, Looked::Silent(_)), "{hangs}: {looked:?}");
+        assert!(took >= PATIENCE && took < PATIENCE * 2, "{hangs}: {took:?}");
+    }
+    for hangs in ["ReadAlias", "Get", "OpenSession", "CreateItem", "GetSecrets", "SearchItems"] {
+        let bus = PrivateBus::start();
+        let (keyring, secrets) = with_account(&bus).await;
+        keyring.hang(hangs);
+        let (stored, took) = in_vain(&keyring, hangs, secrets.store(&record(2))).await;
+        assert!(matches!(stored, Err(Trouble::Silent(_))), "{hangs}: {stored:?}");
+        assert!(took >= PATIENCE && took < PATIENCE * 3, "{hangs}: {took:?}");
+    }
+    for hangs in ["SearchItems", "Delete"] {
+        let bus = PrivateBus::start();
+        let (keyring, secrets) = with_account(&bus).await;
+        keyring.hang(hangs);
+        let patience = Duration::from_secs(3);
+        let (forgotten, took) = in_vain(&keyring, hangs, secrets.forget(patience)).await;
+        assert!(matches!(forgotten, Err(Trouble::Silent(_))), "{hangs}");
+        assert!(took >= patience && took < patience * 2, "{hangs}: {took:?}");
+    }
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.set_locked(true).await;
+    keyring.hang("Unlock");
+    let (unlocked, _) = in_vain(&keyring, "Unlock", secrets.unlock()).await;
+    assert!(matches!(unlocked, Unlocked::Failed(Trouble::Silent(_))));
+    keyring.hang("ReadAlias");
+    let (there, _) = in_vain(&keyring, "ReadAlias", secrets.there()).await;
+    assert!(matches!(there, There::Silent(_)), "not taken for none: {there:?}");
+}
+
+#[tokio::test]
+async fn a_refusal_is_a_sentence_without_the_keyrings_words() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().refuses = Some(("CreateItem", "org.example.Error.Full"));
+    let trouble = secrets.store(&record(2)).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Refused(_)));
+    let shown = format!("{trouble} {trouble:?}");
+    assert!(shown.contains("org.example.Error.Full"), "{shown}");
+    assert!(!shown.contains("planted"), "{shown}");
+    keyring.state().refuses = Some(("CreateItem", "org.freedesktop.Secret.Error.IsLocked"));
+    assert_eq!(secrets.store(&record(2)).await, Err(Trouble::Locked));
+    keyring.state().refuses = None;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)), "as before");
+}
+
+#[tokio::test]
+async fn what_is_not_read_back_as_it_was_given_is_not_stored() {
+    let bus = PrivateBus::start();
+    let state = State { corrupts: true, ..State::default() };
+    let keyring = Keyring::start(&bus, state).await;
+    let secrets = SecretService::at(bus.address());
+    let trouble = secrets.store(&record(1)).await.unwrap_err();
+    assert!(matches!(trouble, Trouble::Refused(_)), "{trouble:?}");
+    assert!(keyring.state().items.is_empty(), "no damaged item is left");
+
+    keyring.state().corrupts = false;
+    secrets.store(&record(1)).await.unwrap();
+    keyring.state().corrupts = true;
+    secrets.store(&record(1)).await.unwrap_err();
+    keyring.state().corrupts = false;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)), "it was misread");
+}
+
+#[tokio::test]
+async fn a_damaged_item_is_told_from_none() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().corrupts = true;
+    let looked = secrets.look().await;
+    assert!(matches!(looked, Looked::Damaged(_)), "{looked:?}");
+    assert!(!format!("{looked:?}").contains(SECRET));
+    keyring.state().corrupts = false;
+    for item in keyring.state().items.values_mut() {
+        item.value = br#"{"version":2,"token":{"of":"the future"}}"#.to_vec();
+    }
+    assert!(matches!(secrets.look().await, Looked::Silent(_)));
+}
+
+#[tokio::test]
+async fn of_two_items_the_newer_counts_and_the_next_store_leaves_one() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().keeps_older = true;
+    let twin = keyring.state().items[&1].clone();
+    secrets.store(&record(5)).await.unwrap();
+    assert_eq!(keyring.state().items.len(), 1);
+    keyring.state().items.insert(0, twin.clone());
+    keyring.state().items.insert(99, twin);
+    assert_eq!(secrets.look().await, Looked::Account(record(5)));
+    secrets.store(&record(6)).await.unwrap();
+    assert_eq!(keyring.state().items.len(), 1);
+    assert_eq!(secrets.look().await, Looked::Account(record(6)));
+}
+
+#[tokio::test]
+async fn an_older_item_that_cannot_be_deleted_makes_no_failure_of_what_was_kept() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    let twin = keyring.state().items[&1].clone();
+    keyring.state().items.insert(99, twin);
+    keyring.hang("Delete");
+    let (stored, took) = in_vain(&keyring, "Delete", secrets.store(&record(6))).await;
+    assert_eq!(stored, Ok(()));
+    assert!(took < PATIENCE * 2, "{took:?}");
+    assert_eq!(secrets.look().await, Looked::Account(record(6)));
+}
+
+#[tokio::test]
+async fn a_keyring_that_asks_before_it_keeps_or_deletes_is_waited_for() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.state().asks = true;
+    secrets.store(&record(2)).await.unwrap();
+    assert_eq!(secrets.look().await, Looked::Account(record(2)));
+    keyring.state().person = Person::Refuses;
+    let declined = secrets.store(&record(3)).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
+    let declined = secrets.forget(PATIENCE).await;
+    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
+    assert_eq!(secrets.look().await, Looked::Account(record(2)));
+    keyring.state().person = Person::Agrees;
+    secrets.forget(PATIENCE).await.unwrap();
+    assert_eq!(secrets.look().await, Looked::Nothing);
+}
+
+#[tokio::test]
+async fn a_keyring_that_vanishes_and_returns_is_noticed() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    let items = keyring.vanish().await;
+    soon("the keyring's going", secrets.changed()).await;
+    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    let state = State { items, locked: true, ..State::default() };
+    let keyring = Keyring::start(&bus, state).await;
+    soon("the keyring's coming", secrets.changed()).await;
+    assert_eq!(secrets.look().await, Looked::Locked);
+    keyring.set_locked(false).await;
+    soon("the unlock", secrets.changed()).await;
+    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    keyring.delete_all().await;
+    soon("the deletion", secrets.changed()).await;
+    assert_eq!(secrets.look().await, Looked::Nothing);
+    keyring
+        .signal(
+            "/org/freedesktop/secrets",
+            "org.freedesktop.Secret.Service",
+            "CollectionChanged",
+            &(zbus::ObjectPath::try_from(COLLECTION).unwrap(),),
+        )
+        .await;
+    soon("the collection's change", secrets.changed()).await;
+}
+
+/// Each look may start a keyring that dies of it, which is a change again.
+#[tokio::test]
+async fn a_keyring_that_is_always_changing_is_not_looked_at_all_the_time() {
+    let bus = PrivateBus::start();
+    let keyring = Keyring::start(&bus, State::default()).await;
+    let secrets = SecretService::at(bus.address());
+    assert_eq!(secrets.look().await, Looked::Nothing);
+    // With no timer but the one that is looked at, time stands still until a signal has come.
+    tokio::time::pause();
+    let begin = tokio::time::Instant::now();
+    let mut took = Vec::new();
+    let item: zbus::OwnedObjectPath = format!("{COLLECTION}/7").try_into().unwrap();
+    let collection = "org.freedesktop.Secret.Collection";
+    for _ in 0..12 {
+        let body = (&item,);
+        let change = keyring.signal(COLLECTION, collection, "ItemChanged", &body);
+        tokio::join!(change, secrets.changed());
+        took.push(begin.elapsed());
+    }
+    assert!(took[0] < Duration::from_secs(1), "{took:?}");
+    assert!(took[9] < Duration::from_secs(10), "{took:?}");
+    assert!(took[10] > Duration::from_secs(50), "{took:?}");
+    assert!(took[11] < Duration::from_secs(70), "{took:?}");
+
+    // An unlock is noticed whatever there was before.
+    for _ in 0..24 {
+        let asked = tokio::time::Instant::now();
+        tokio::join!(keyring.set_locked(false), secrets.changed());
+        assert!(asked.elapsed() < Duration::from_secs(1), "{:?}", asked.elapsed());
+    }
+}
