@@ -349,8 +349,9 @@ fn trusting<T: Future<Output = ()>>(name: &str, test: impl FnOnce(Certificates) 
     }
     let folder = tempfile::tempdir().unwrap();
     Certificates::make(folder.path());
+    let name = format!("probe::{name}");
     let child = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", name, "--nocapture"])
+        .args(["--exact", &name, "--nocapture"])
         .env(FOLDER, folder.path())
         .env("SSL_CERT_FILE", folder.path().join("authority.pem"))
         .env_remove("SSL_CERT_DIR")
