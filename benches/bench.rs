@@ -29,8 +29,8 @@ use plex_account_core::{
     account::Record,
     clock::{Boot, Now},
     domain::Domain,
-    event::{Effect, Event, Found, Settings},
-    plextv_error::Failure,
+    event::{Effect, Event, Settings, StoredAccount},
+    plextv_error::PlexTvError,
     server::{List, Lists},
     token::Token,
     words::Storage,
@@ -95,20 +95,20 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
     let other = text.replacen(" platform=\"", " platform=\"Other ", CHANGED);
     assert_ne!(text, other, "the list has no platforms");
 
-    let mut now = Now { boot: Boot::default(), unix: 1_790_000_000, dice: 0 };
+    let mut now = Now { boot: Boot::default(), unix: 1_790_000_000, jitter_seed: 0 };
     let record = Record {
         token: Token::new("a-token-of-the-bench".to_owned()).unwrap(),
         client_id: "bench".to_owned(),
         user: None,
         signed_in_at: now.unix,
     };
-    let found = Found::Account { record, storage: Storage::File, rejected_since: None };
+    let found = StoredAccount::Account { record, storage: Storage::File, rejected_since: None };
     let mut effects = Vec::new();
     let settings = Settings::default();
     let mut domain = Domain::new(settings, "bench".to_owned(), found, None, 0, now, &mut effects);
     let connection = connection_to_nobody().await;
     let (sender, _commands) = mpsc::channel(1);
-    let mut service = Service::serve(&connection, sender, domain.view()).await.unwrap();
+    let mut service = Service::serve(&connection, sender, domain.snapshot()).await.unwrap();
 
     // The first one brings the servers, and is in every run.
     for round in 0..=rounds {
@@ -127,7 +127,7 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
         };
         let lists = Event::ListsAnswered { refresh, lists, no_route: false };
         domain.handle(lists, now, &mut effects);
-        service.publish(domain.view()).await.unwrap();
+        service.publish(domain.snapshot()).await.unwrap();
 
         now.boot = now.boot + Duration::from_secs(400);
         now.unix += 400;
@@ -136,7 +136,7 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
 }
 
 /// As it comes over the network: in pieces.
-fn parsed(kind: Kind, list: &[u8]) -> Result<List, Failure> {
+fn parsed(kind: Kind, list: &[u8]) -> Result<List, PlexTvError> {
     let mut reader = ListReader::new(kind, "bench");
     for piece in list.chunks(16 * 1024) {
         reader.feed(piece)?;

@@ -7,8 +7,8 @@ use plex_accountd::{
     daemon::{CALLS, Daemon, Ended, Setup},
     dbus::{NameError, Service},
     logging,
-    notifications::Notices,
-    store::{Custody, Directories},
+    notifications::Notifications,
+    store::{Directories, Store},
 };
 use rustix::process::{Resource, Rlimit, setrlimit};
 use signal_hook::consts::{SIGHUP, SIGINT, SIGTERM};
@@ -107,12 +107,12 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return failed(&format!("no runtime: {error}")),
     };
-    let opened = match Custody::open(&Directories::from_env(), config.token.store) {
+    let opened = match Store::open(&Directories::from_env(), config.token.store) {
         Ok(opened) => opened,
         Err(sentence) => return failed(&sentence),
     };
     let config_path = path;
-    let notices_file = Notices::default_file();
+    let notices_file = Notifications::default_file();
     if notices_file.is_none() {
         debug!("no runtime directory: notices on the screen are not known after a restart");
     }
@@ -135,7 +135,7 @@ async fn run(setup: Setup) -> ExitCode {
     };
     let daemon = Daemon::new(setup);
     let (sender, commands) = mpsc::channel(CALLS);
-    let service = match Service::serve(&bus, sender, daemon.view()).await {
+    let service = match Service::serve(&bus, sender, daemon.snapshot()).await {
         Ok(service) => service,
         Err(error) => return failed(&format!("the objects can't be served: {error}")),
     };

@@ -7,7 +7,7 @@ use tokio::{
     net::TcpStream,
 };
 
-use plex_account_core::event::Landing;
+use plex_account_core::event::CallbackOutcome;
 
 /// Longest head of a request, in bytes. A browser's has some 600.
 const MAX_HEAD: usize = 8 * 1024;
@@ -71,18 +71,18 @@ pub(super) fn judge(head: &[u8], host: &str, path: &str) -> Result<(), Refusal> 
 }
 
 /// The page.
-pub(super) fn page(landing: Landing) -> String {
+pub(super) fn page(landing: CallbackOutcome) -> String {
     let (title, text) = match landing {
-        Landing::Done => (
+        CallbackOutcome::Done => (
             "You are signed in to Plex",
             "<p>The sign-in on this computer is done. You may close this window.</p>",
         ),
-        Landing::NotYet => (
+        CallbackOutcome::NotYet => (
             "Plex has not confirmed the sign-in yet",
             "<p>If you have allowed it, it goes on by itself, and you may close this window.</p>\n\
              <p><a href=\"\">Look again</a></p>",
         ),
-        Landing::Over => (
+        CallbackOutcome::Over => (
             "This sign-in has ended",
             "<p>It ended before it was allowed; start a new one. You may close this window.</p>",
         ),

@@ -22,44 +22,44 @@ use tokio::{
 use tracing::debug;
 
 use crate::system::random;
-use plex_account_core::event::Landing;
+use plex_account_core::event::CallbackOutcome;
 
 /// Requests that are answered in the time of one login, right or wrong ones.
 const REQUESTS: usize = 64;
 /// Connections that are served at the same time; more wait for these to end.
 const AT_ONCE: usize = 8;
 /// A client that sends or takes its bytes more slowly than this is left.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 /// After a login has succeeded the browser may still be on its way to us: a poll saw the approval
 /// before it.
 const LINGER: Duration = Duration::from_secs(10);
 
 /// Whom to tell what became of the login.
-pub type Visitor = oneshot::Sender<Landing>;
+pub type CallbackRequest = oneshot::Sender<CallbackOutcome>;
 
 /// The page of one login. Dropping it ends it; requests that are being answered are finished.
 #[derive(Debug)]
-pub struct Page {
+pub struct CallbackServer {
     url: String,
-    over: watch::Sender<Option<Landing>>,
+    over: watch::Sender<Option<CallbackOutcome>>,
 }
 
 /// What the connections share.
 struct Site {
     host: String,
     path: String,
-    over: watch::Receiver<Option<Landing>>,
-    visit: Box<dyn Fn(Visitor) + Send + Sync>,
+    over: watch::Receiver<Option<CallbackOutcome>>,
+    visit: Box<dyn Fn(CallbackRequest) + Send + Sync>,
 }
 
-impl Page {
+impl CallbackServer {
     /// Serves a page on a free port. `visit` is called each time that a browser comes to it.
     /// Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
     /// The system's, if it has no port or no random numbers to give.
-    pub async fn open(visit: impl Fn(Visitor) + Send + Sync + 'static) -> io::Result<Self> {
+    pub async fn open(visit: impl Fn(CallbackRequest) + Send + Sync + 'static) -> io::Result<Self> {
         let nonce = u128::from_ne_bytes(random::bytes()?);
         Self::serve(0, format!("/{nonce:032x}"), visit).await
     }
@@ -71,7 +71,7 @@ impl Page {
     /// The system's, if the port has another owner now; or the address is none of ours.
     pub async fn reopen(
         url: &str,
-        visit: impl Fn(Visitor) + Send + Sync + 'static,
+        visit: impl Fn(CallbackRequest) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let parts = url.strip_prefix("http://127.0.0.1:").and_then(|rest| rest.split_once('/'));
         let (port, nonce) = parts.ok_or(io::ErrorKind::InvalidInput)?;
@@ -85,7 +85,7 @@ impl Page {
     async fn serve(
         port: u16,
         path: String,
-        visit: impl Fn(Visitor) + Send + Sync + 'static,
+        visit: impl Fn(CallbackRequest) + Send + Sync + 'static,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
         let host = listener.local_addr()?.to_string();
@@ -103,7 +103,7 @@ impl Page {
     }
 
     /// The login is over. After a success a browser that comes late is still told so.
-    pub fn close(self, landing: Landing) {
+    pub fn close(self, landing: CallbackOutcome) {
         // The task may have ended already.
         let _ = self.over.send(Some(landing));
     }
@@ -118,7 +118,7 @@ async fn serve(listener: TcpListener, site: Arc<Site>) {
     while left > 0 && !(told && until.is_some()) {
         tokio::select! {
             changed = over.changed(), if until.is_none() => match *over.borrow() {
-                Some(Landing::Done) if changed.is_ok() => until = Some(Instant::now() + LINGER),
+                Some(CallbackOutcome::Done) if changed.is_ok() => until = Some(Instant::now() + LINGER),
                 _ => break,
             },
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => break,
@@ -141,7 +141,7 @@ async fn serve(listener: TcpListener, site: Arc<Site>) {
 
 /// Serves one connection; whether a browser was told that the login is done.
 async fn receive(mut stream: TcpStream, site: Arc<Site>) -> bool {
-    let request = match timeout(PATIENCE, http::read(&mut stream)).await {
+    let request = match timeout(TIMEOUT, http::read(&mut stream)).await {
         Ok(Ok(head)) => http::judge(&head, &site.host, &site.path),
         Ok(Err(refusal)) => Err(refusal),
         Err(_) => return false,
@@ -150,16 +150,16 @@ async fn receive(mut stream: TcpStream, site: Arc<Site>) -> bool {
         Err(refusal) => (refusal.answer(), false),
         Ok(()) => match site.landing().await {
             None => return false, // we are stopping
-            Some(landing) => (http::page(landing), landing == Landing::Done),
+            Some(landing) => (http::page(landing), landing == CallbackOutcome::Done),
         },
     };
-    let sent = timeout(PATIENCE, http::send(&mut stream, &answer)).await;
+    let sent = timeout(TIMEOUT, http::send(&mut stream, &answer)).await;
     done && matches!(sent, Ok(Ok(())))
 }
 
 impl Site {
     /// How the login stands, once that is known; `None` if nobody will tell.
-    async fn landing(&self) -> Option<Landing> {
+    async fn landing(&self) -> Option<CallbackOutcome> {
         let known = *self.over.borrow();
         if known.is_some() {
             return known;

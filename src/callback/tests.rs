@@ -7,18 +7,18 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use super::*;
 
 /// A page whose visitors are told this at once, and how many there were.
-async fn page(landing: Landing) -> (Page, Arc<AtomicUsize>) {
+async fn page(landing: CallbackOutcome) -> (CallbackServer, Arc<AtomicUsize>) {
     let visits = Arc::<AtomicUsize>::default();
     let count = Arc::clone(&visits);
-    let visit = move |visitor: Visitor| {
+    let visit = move |visitor: CallbackRequest| {
         count.fetch_add(1, Ordering::SeqCst);
         visitor.send(landing).unwrap();
     };
-    (Page::open(visit).await.unwrap(), visits)
+    (CallbackServer::open(visit).await.unwrap(), visits)
 }
 
 /// Host and path.
-fn parts(page: &Page) -> (String, String) {
+fn parts(page: &CallbackServer) -> (String, String) {
     let (host, path) = page.url().strip_prefix("http://").unwrap().split_once('/').unwrap();
     (host.to_owned(), format!("/{path}"))
 }
@@ -32,7 +32,7 @@ async fn ask(host: &str, request: &str) -> io::Result<String> {
     Ok(answer)
 }
 
-async fn get(page: &Page) -> io::Result<String> {
+async fn get(page: &CallbackServer) -> io::Result<String> {
     let (host, path) = parts(page);
     ask(&host, &format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n")).await
 }
@@ -40,9 +40,9 @@ async fn get(page: &Page) -> io::Result<String> {
 #[tokio::test]
 async fn a_browser_gets_one_page_that_needs_nothing_else() {
     for (landing, says) in [
-        (Landing::Done, "You are signed in to Plex"),
-        (Landing::NotYet, "Plex has not confirmed the sign-in yet"),
-        (Landing::Over, "This sign-in has ended"),
+        (CallbackOutcome::Done, "You are signed in to Plex"),
+        (CallbackOutcome::NotYet, "Plex has not confirmed the sign-in yet"),
+        (CallbackOutcome::Over, "This sign-in has ended"),
     ] {
         let (page, visits) = page(landing).await;
         let answer = get(&page).await.unwrap();
@@ -74,7 +74,7 @@ async fn a_browser_gets_one_page_that_needs_nothing_else() {
 
 #[tokio::test]
 async fn whoever_does_not_know_the_address_learns_and_moves_nothing() {
-    let (page, visits) = page(Landing::Done).await;
+    let (page, visits) = page(CallbackOutcome::Done).await;
     let (host, path) = parts(&page);
     assert_eq!(path.len(), 33, "128 random bits");
     let port = host.split_once(':').unwrap().1;
@@ -106,18 +106,18 @@ async fn whoever_does_not_know_the_address_learns_and_moves_nothing() {
 
 #[tokio::test]
 async fn of_ten_thousand_requests_64_are_answered() {
-    let (page, visits) = page(Landing::NotYet).await;
+    let (page, visits) = page(CallbackOutcome::NotYet).await;
     let mut answered = 0;
     for _ in 0..10_000 {
         answered += usize::from(get(&page).await.is_ok_and(|answer| !answer.is_empty()));
     }
     assert_eq!((answered, visits.load(Ordering::SeqCst)), (REQUESTS, REQUESTS));
-    page.close(Landing::Done);
+    page.close(CallbackOutcome::Done);
 }
 
 #[tokio::test(start_paused = true)]
 async fn slow_clients_are_left_and_the_browser_has_its_turn() {
-    let (page, visits) = page(Landing::Done).await;
+    let (page, visits) = page(CallbackOutcome::Done).await;
     let (host, path) = parts(&page);
     let mut slow = Vec::new();
     for _ in 0..AT_ONCE {
@@ -131,7 +131,7 @@ async fn slow_clients_are_left_and_the_browser_has_its_turn() {
         stream.read_to_end(&mut answer).await.unwrap();
         assert!(answer.is_empty());
     }
-    assert_eq!(begin.elapsed().as_secs(), PATIENCE.as_secs());
+    assert_eq!(begin.elapsed().as_secs(), TIMEOUT.as_secs());
     tokio::time::resume();
     assert!(get(&page).await.unwrap().contains("You are signed in"));
     assert_eq!(visits.load(Ordering::SeqCst), 1);
@@ -139,11 +139,11 @@ async fn slow_clients_are_left_and_the_browser_has_its_turn() {
 
 #[tokio::test]
 async fn a_browser_that_comes_after_the_end_is_told_of_a_success_once() {
-    let (page, visits) = page(Landing::NotYet).await;
+    let (page, visits) = page(CallbackOutcome::NotYet).await;
     let (host, path) = parts(&page);
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert!(ask(&host, &request).await.unwrap().contains("not confirmed"));
-    page.close(Landing::Done);
+    page.close(CallbackOutcome::Done);
     let wrong = request.replace(&path, "/");
     assert!(ask(&host, &wrong).await.unwrap().contains(" 404 "));
     assert!(ask(&host, &request).await.unwrap().contains("You are signed in"));
@@ -154,10 +154,10 @@ async fn a_browser_that_comes_after_the_end_is_told_of_a_success_once() {
 #[tokio::test]
 async fn a_page_whose_login_ended_otherwise_is_gone() {
     for close in [true, false] {
-        let (page, visits) = page(Landing::NotYet).await;
+        let (page, visits) = page(CallbackOutcome::NotYet).await;
         let (host, path) = parts(&page);
         if close {
-            page.close(Landing::Over);
+            page.close(CallbackOutcome::Over);
         } else {
             drop(page);
         }

@@ -19,37 +19,37 @@ use super::{
     store_worker::{Job, Say},
 };
 use crate::{
-    callback::{Page, Visitor},
+    callback::{CallbackRequest, CallbackServer},
     config::Config,
     dbus::{
         Service,
         command::{Command, Reply},
     },
     logging,
-    notifications::Notices,
+    notifications::Notifications,
     plextv::Client,
     probe::Prober,
     store::secret_service::{SecretService, Unlocked},
-    system::{self, Word, browser, timer},
+    system::{self, SystemEvent, browser, timer},
 };
 use plex_account_core::{
-    account::{KeptLogin, PinKind},
+    account::{PinKind, SavedLogin},
     clock::Now,
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, Effect, Event, Found, Landing, StoreFault},
-    notification::{Click, Notice},
-    plextv_error::Failure,
+    event::{Answer, CallId, CallbackOutcome, Effect, Event, StoreFault, StoredAccount},
+    notification::{Click, Notification},
+    plextv_error::PlexTvError,
     probe::{ProbeRequest, Probed},
-    state_snapshot::{LoginOffer, View},
+    state_snapshot::{LoginOffer, StateSnapshot},
 };
 
 /// So many of those places are for the token.
 const VITAL_JOBS: usize = 64;
 /// A store that has not forgotten by then is told not to.
-const FORGET_PATIENCE: Duration = Duration::from_secs(3);
+const FORGET_TIMEOUT: Duration = Duration::from_secs(3);
 /// A call that waits for its effect to be on disk waits no longer than this.
-const KEPT_PATIENCE: Duration = Duration::from_secs(3);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
 const SLEPT: Duration = Duration::from_secs(1);
 /// Where a click on a notification leads, if not to a server.
@@ -58,9 +58,9 @@ const WEB_APP: &str = "https://app.plex.tv/desktop";
 const MUTED: Duration = Duration::from_secs(8 * 3600);
 
 /// The daemon at work.
-pub(super) struct Owner {
+pub(super) struct EventLoop {
     pub(super) domain: Domain,
-    pub(super) view: View,
+    pub(super) snapshot: StateSnapshot,
     pub(super) service: Service,
     pub(super) config: Config,
     pub(super) config_path: Option<PathBuf>,
@@ -69,9 +69,9 @@ pub(super) struct Owner {
     pub(super) client_id: String,
     pub(super) client: Client,
     pub(super) prober: Prober,
-    pub(super) notices: Notices,
+    pub(super) notices: Notifications,
     /// Where the browser comes back to from the login under way.
-    pub(super) page: Option<Page>,
+    pub(super) page: Option<CallbackServer>,
     pub(super) bus: zbus::Connection,
     pub(super) keyring: Arc<SecretService>,
     /// Asks a person to unlock it.
@@ -85,8 +85,8 @@ pub(super) struct Owner {
     pub(super) asleep: Duration,
 }
 
-impl Owner {
-    pub(super) async fn called(&mut self, command: Command) {
+impl EventLoop {
+    pub(super) async fn on_command(&mut self, command: Command) {
         self.last_call += 1;
         let call = self.last_call;
         let (caller, event) = match command {
@@ -102,40 +102,40 @@ impl Owner {
         self.call(call, caller, event).await;
     }
 
-    pub(super) async fn came(&mut self, incoming: Incoming) {
+    pub(super) async fn on_incoming(&mut self, incoming: Incoming) {
         match incoming {
             Incoming::Event(event) => {
-                let found = matches!(event, Event::StoreRead(Found::Account { .. }));
-                self.happened(event).await;
+                let found = matches!(event, Event::StoreRead(StoredAccount::Account { .. }));
+                self.dispatch(event).await;
                 if found {
                     self.job(Job::Settle); // it may belong into another store
                 }
             }
             Incoming::KeyringChanged => {
                 self.job(Job::Settle);
-                self.happened(Event::KeyringChanged).await;
+                self.dispatch(Event::KeyringChanged).await;
             }
             Incoming::Say(Say::Tell(notice)) => self.notices.tell(notice),
             Incoming::Say(Say::WithdrawAccount) => self.notices.withdraw_account(),
             Incoming::Say(Say::WithdrawServer(id)) => self.notices.withdraw_server(&id),
             Incoming::Say(Say::WithdrawServers) => self.notices.withdraw_servers(),
-            Incoming::Landed(login, visitor) => self.landed(login, visitor).await,
+            Incoming::CallbackArrived(login, visitor) => self.on_callback(login, visitor).await,
         }
     }
 
     /// The machine said something.
-    pub(super) async fn said(&mut self, word: Word) {
+    pub(super) async fn on_system_event(&mut self, word: SystemEvent) {
         match word {
-            Word::Network { connectivity, moved } => {
+            SystemEvent::Network { connectivity, moved } => {
                 debug!(?connectivity, moved, "the network");
-                self.happened(Event::Network { connectivity, moved }).await;
+                self.dispatch(Event::Network { connectivity, moved }).await;
             }
-            Word::Woke => self.happened(Event::Woke).await,
-            Word::Sleeps => {}
+            SystemEvent::Woke => self.dispatch(Event::Woke).await,
+            SystemEvent::Sleeps => {}
         }
     }
 
-    pub(super) async fn clicked(&mut self, click: Click) {
+    pub(super) async fn on_click(&mut self, click: Click) {
         match click {
             Click::SignIn => {
                 self.last_call += 1;
@@ -144,12 +144,13 @@ impl Owner {
                 self.call(call, caller, Event::StartLogin(call)).await;
             }
             Click::Link => {
-                if let Some(offer) = &self.view.account.details.login {
+                if let Some(offer) = &self.snapshot.account.details.login {
                     drop(tokio::spawn(open(self.bus.clone(), offer.link_with_code())));
                 }
             }
             Click::Open { id } => {
-                let server = self.view.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
+                let server =
+                    self.snapshot.servers.iter().find(|s| Some(&s.server.id) == id.as_ref());
                 let best = server.map(|s| s.best_uri.clone()).filter(|uri| !uri.is_empty());
                 let page = best.unwrap_or_else(|| WEB_APP.to_owned());
                 drop(tokio::spawn(open(self.bus.clone(), page)));
@@ -161,10 +162,11 @@ impl Owner {
         }
     }
 
-    async fn landed(&mut self, login: u64, visitor: Visitor) {
+    async fn on_callback(&mut self, login: u64, visitor: CallbackRequest) {
         self.last_call += 1;
         let call = self.last_call;
-        self.call(call, Caller::Visitor(visitor), Event::Landed { login, call }).await;
+        self.call(call, Caller::CallbackRequest(visitor), Event::CallbackArrived { login, call })
+            .await;
     }
 
     /// Serves the page that the browser comes back to, if that is wanted and there is a port; the
@@ -175,10 +177,10 @@ impl Owner {
         }
         let incoming = self.incoming.clone();
         // Nobody listens any more: we are stopping.
-        let visit = move |visitor| drop(incoming.send(Incoming::Landed(login, visitor)));
+        let visit = move |visitor| drop(incoming.send(Incoming::CallbackArrived(login, visitor)));
         let page = match before {
-            Some(url) => Page::reopen(url, visit).await,
-            None => Page::open(visit).await,
+            Some(url) => CallbackServer::reopen(url, visit).await,
+            None => CallbackServer::open(visit).await,
         };
         match page {
             Ok(page) => self.page.insert(page).url().to_owned().into(),
@@ -192,7 +194,7 @@ impl Owner {
     async fn mute(&mut self, id: String, until: u64) {
         // Nobody waits for the answer: where the server has gone meanwhile there is none to mute.
         let (reply, _) = oneshot::channel();
-        self.called(Command::Mute { id, until, reply }).await;
+        self.on_command(Command::Mute { id, until, reply }).await;
     }
 
     async fn call(&mut self, call: CallId, caller: Caller, event: Event) {
@@ -202,10 +204,10 @@ impl Owner {
             return;
         }
         self.calls.insert(call, caller);
-        self.happened(event).await;
+        self.dispatch(event).await;
     }
 
-    pub(super) async fn happened(&mut self, event: Event) {
+    pub(super) async fn dispatch(&mut self, event: Event) {
         let now = timer::now();
         self.watchdog.ping(now);
         let asleep = timer::asleep();
@@ -228,17 +230,17 @@ impl Owner {
     }
 
     async fn publish(&mut self) {
-        let view = self.domain.view();
-        if view == self.view {
+        let snapshot = self.domain.snapshot();
+        if snapshot == self.snapshot {
             return;
         }
-        log_changes(&self.view, &view);
-        let line = status(&view);
-        if line != status(&self.view) {
+        log_changes(&self.snapshot, &snapshot);
+        let line = status(&snapshot);
+        if line != status(&self.snapshot) {
             notify(&[sd_notify::NotifyState::Status(&line)]);
         }
-        self.view = view.clone();
-        if let Err(error) = self.service.publish(view).await {
+        self.snapshot = snapshot.clone();
+        if let Err(error) = self.service.publish(snapshot).await {
             warn!(error = %error, "a change could not be told on the bus");
         }
     }
@@ -296,7 +298,7 @@ impl Owner {
                 Effect::AskLists { refresh, token } => self.ask(move |client| async move {
                     let lists = client.lists(&token).await;
                     let unreachable =
-                        |list: &Result<_, _>| matches!(list, Err(Failure::Unreachable(_)));
+                        |list: &Result<_, _>| matches!(list, Err(PlexTvError::Unreachable(_)));
                     let no_route = unreachable(&lists.v2)
                         && unreachable(&lists.v1)
                         && !system::has_default_route();
@@ -312,11 +314,11 @@ impl Owner {
                 Effect::Forget => {
                     // What is asked of a person now is no longer wanted, and must not keep us.
                     self.keyring.withdraw_prompt();
-                    self.job(Job::Forget(Instant::now() + FORGET_PATIENCE));
+                    self.job(Job::Forget(Instant::now() + FORGET_TIMEOUT));
                 }
                 Effect::ForgetAgain => self.job(Job::ForgetAgain),
                 Effect::EndSignOut => self.job(Job::EndSignOut),
-                Effect::KeepRejected(since) => self.job(Job::KeepRejected(since)),
+                Effect::SaveRejected(since) => self.job(Job::SaveRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
                 Effect::Move => self.job(Job::Settle),
@@ -329,7 +331,7 @@ impl Owner {
                 Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
                 Effect::ShowCode(offer) => {
                     if self.config.notifications.login && !offer.code.is_empty() {
-                        self.notices.tell(Notice::LoginWaiting(offer));
+                        self.notices.tell(Notification::LoginWaiting(offer));
                     }
                 }
                 Effect::Browse(offer) => {
@@ -337,12 +339,12 @@ impl Owner {
                         drop(tokio::spawn(browse(self.bus.clone(), offer)));
                     }
                 }
-                Effect::KeepLogin(login) => {
+                Effect::SaveLogin(login) => {
                     let page = self.page.as_ref().map(|page| page.url().to_owned());
-                    self.job(Job::KeepLogin(Some(KeptLogin { page, ..login })));
+                    self.job(Job::SaveLogin(Some(SavedLogin { page, ..login })));
                 }
                 Effect::LoginOver(landing) => {
-                    self.job(Job::KeepLogin(None));
+                    self.job(Job::SaveLogin(None));
                     self.notices.withdraw_login();
                     if let Some(page) = self.page.take() {
                         page.close(landing);
@@ -405,7 +407,7 @@ impl Owner {
         let (done, is_done) = oneshot::channel();
         self.job(Job::Done(done));
         tokio::spawn(async move {
-            let _ = tokio::time::timeout(KEPT_PATIENCE, is_done).await;
+            let _ = tokio::time::timeout(WRITE_TIMEOUT, is_done).await;
             caller.answer(Ok(Answer::Done));
         });
     }
@@ -420,7 +422,7 @@ impl Owner {
                 | Job::ForgetAgain
                 | Job::EndSignOut
                 | Job::Read
-                | Job::KeepLogin(_)
+                | Job::SaveLogin(_)
         );
         let stores = matches!(job, Job::Store(_));
         if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
@@ -460,7 +462,7 @@ impl Owner {
                     self.client = client(&self.config, &self.client_id);
                 }
                 self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
-                self.happened(Event::Configured(settings(&self.config))).await;
+                self.dispatch(Event::Configured(settings(&self.config))).await;
                 info!("settings read again");
             }
         }
@@ -474,7 +476,7 @@ pub(super) enum Caller {
     Browser(zbus::Connection),
     Offer(Reply<LoginOffer>),
     Done(Reply<()>),
-    Visitor(Visitor),
+    CallbackRequest(CallbackRequest),
 }
 
 impl Caller {
@@ -490,10 +492,10 @@ impl Caller {
                 }
             }
             (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
-            (Self::Visitor(visitor), answer) => {
+            (Self::CallbackRequest(visitor), answer) => {
                 let landing = match answer {
-                    Ok(Answer::Landing(landing)) => landing,
-                    _ => Landing::NotYet, // too many calls
+                    Ok(Answer::CallbackOutcome(landing)) => landing,
+                    _ => CallbackOutcome::NotYet, // too many calls
                 };
                 let _ = visitor.send(landing);
             }

@@ -12,28 +12,28 @@ use tokio::sync::mpsc;
 use tracing::warn;
 
 use self::{
-    event_loop::Owner,
+    event_loop::EventLoop,
     status::{Watchdog, notify, status},
     store_worker::{Job, Say, keep},
 };
 use crate::{
-    callback::Visitor,
+    callback::CallbackRequest,
     config::{self, Config, is_loopback},
     dbus::{Service, command::Command},
     logging,
-    notifications::Notices,
+    notifications::Notifications,
     plextv::{self, Client},
     probe::Prober,
-    store::{Custody, Opened, secret_service::SecretService},
+    store::{OpenedStore, Store, secret_service::SecretService},
     system::{
-        World,
+        System,
         timer::{self, Timer},
     },
 };
 use plex_account_core::{
     domain::Domain,
     event::{Effect, Event, Settings},
-    state_snapshot::View,
+    state_snapshot::StateSnapshot,
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
@@ -41,7 +41,7 @@ pub const CALLS: usize = 4096;
 /// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
 const JOBS: usize = 256;
 /// A stop waits this long for writes under way.
-const STOP_PATIENCE: Duration = Duration::from_millis(1500);
+const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
 
 /// All that [`Daemon::new`] needs.
 #[derive(Debug)]
@@ -55,7 +55,7 @@ pub struct Setup {
     /// Where to note what notices are shown.
     pub notices_file: Option<PathBuf>,
     /// What the state directory holds.
-    pub opened: Opened,
+    pub opened: OpenedStore,
     /// Changes the log's level.
     pub log: logging::Handle,
 }
@@ -78,7 +78,7 @@ pub enum Ended {
 #[derive(Debug)]
 pub struct Daemon {
     domain: Domain,
-    view: View,
+    snapshot: StateSnapshot,
     /// What the domain wanted done at the start.
     first: Vec<Effect>,
     config: Config,
@@ -88,7 +88,7 @@ pub struct Daemon {
     notices_file: Option<PathBuf>,
     client_id: String,
     client: Client,
-    custody: Custody,
+    custody: Store,
     /// Where the page of the login was that waits since before this start.
     page: Option<String>,
 }
@@ -100,7 +100,7 @@ enum Incoming {
     Say(Say),
     KeyringChanged,
     /// A browser came to the page of this login.
-    Landed(u64, Visitor),
+    CallbackArrived(u64, CallbackRequest),
 }
 
 impl Daemon {
@@ -108,8 +108,16 @@ impl Daemon {
     #[must_use]
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, notices_file, opened, log } = setup;
-        let Opened { custody, client_id, found, remembered, list_of, given, login, complaints } =
-            opened;
+        let OpenedStore {
+            custody,
+            client_id,
+            found,
+            remembered,
+            list_of,
+            given,
+            login,
+            complaints,
+        } = opened;
         for complaint in complaints {
             warn!("{complaint}");
         }
@@ -126,7 +134,7 @@ impl Daemon {
             domain.handle(Event::Resume(login), now, &mut first);
         }
         Self {
-            view: domain.view(),
+            snapshot: domain.snapshot(),
             domain,
             first,
             client: client(&config, &client_id),
@@ -143,8 +151,8 @@ impl Daemon {
 
     /// What is to be served before the bus name is owned.
     #[must_use]
-    pub fn view(&self) -> View {
-        self.view.clone()
+    pub fn snapshot(&self) -> StateSnapshot {
+        self.snapshot.clone()
     }
 
     /// Runs until a signal or the end of the bus says stop.
@@ -162,9 +170,9 @@ impl Daemon {
         let probe_timeout = self.config.presence.probe_timeout;
         let wants_keyring = self.custody.wants_keyring();
         let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
-        let mut owner = Owner {
+        let mut event_loop = EventLoop {
             domain: self.domain,
-            view: self.view,
+            snapshot: self.snapshot,
             service,
             config: self.config,
             config_path: self.config_path,
@@ -173,7 +181,7 @@ impl Daemon {
             client_id: self.client_id,
             client: self.client,
             prober: Prober::new(probe_timeout),
-            notices: Notices::new(click_sender),
+            notices: Notifications::new(click_sender),
             page: None,
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
@@ -191,55 +199,56 @@ impl Daemon {
         };
         notify(&[
             sd_notify::NotifyState::Ready,
-            sd_notify::NotifyState::Status(&status(&owner.view)),
+            sd_notify::NotifyState::Status(&status(&event_loop.snapshot)),
         ]);
-        owner.notices.set_quiet_hours(owner.config.notifications.quiet_hours);
+        event_loop.notices.set_quiet_hours(event_loop.config.notifications.quiet_hours);
         if let Some(file) = self.notices_file {
-            owner.notices.keep_in(file, owner.domain.told_offline());
+            event_loop.notices.keep_in(file, event_loop.domain.announced_offline());
         }
-        if let (Some(login), Some(url)) = (owner.domain.login(), &self.page) {
-            owner.open_page(login, Some(url)).await;
+        if let (Some(login), Some(url)) = (event_loop.domain.login(), &self.page) {
+            event_loop.open_page(login, Some(url)).await;
         }
-        owner.perform(self.first).await;
+        event_loop.perform(self.first).await;
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
-            if !owner.view.account.settling {
-                owner.job(Job::Settle); // else once the account is read
+            if !event_loop.snapshot.account.settling {
+                event_loop.job(Job::Settle); // else once the account is read
             }
-            tokio::spawn(watch(keyring, owner.incoming.clone()));
+            tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
-        let mut world = World::new();
-        let mut unsaid = owner.notices.unsaid();
+        let mut system = System::new();
+        let mut undelivered = event_loop.notices.undelivered();
         let ended = loop {
             let now = timer::now();
-            let wakeup = owner.domain.next_wakeup(now).into_iter().chain(owner.watchdog.due());
+            let wakeup =
+                event_loop.domain.next_wakeup(now).into_iter().chain(event_loop.watchdog.due());
             if let Err(error) = timer.set(wakeup.min()) {
                 break error.into();
             }
             tokio::select! {
                 biased;
                 signal = signals.recv() => match signal {
-                    Some(SIGHUP) => owner.reload().await,
+                    Some(SIGHUP) => event_loop.reload().await,
                     _ => break Ended::Stopped,
                 },
                 () = bus.closed() => break Ended::BusGone,
-                Some(command) = commands.recv() => owner.called(command).await,
-                Some(incoming) = incoming.recv() => owner.came(incoming).await,
-                said = world.next() => owner.said(said).await,
-                Some(click) = clicks.recv() => owner.clicked(click).await,
-                Ok(()) = unsaid.changed() => {
-                    let ids = unsaid.borrow_and_update().clone();
-                    owner.happened(Event::Unsaid(ids)).await;
+                Some(command) = commands.recv() => event_loop.on_command(command).await,
+                Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
+                on_system_event = system.next() => event_loop.on_system_event(on_system_event).await,
+                Some(click) = clicks.recv() => event_loop.on_click(click).await,
+                Ok(()) = undelivered.changed() => {
+                    let ids = undelivered.borrow_and_update().clone();
+                    event_loop.dispatch(Event::Undelivered(ids)).await;
                 }
-                rung = timer.rings() => match rung {
-                    Ok(()) => owner.happened(Event::Tick).await,
+                rung = timer.expired() => match rung {
+                    Ok(()) => event_loop.dispatch(Event::Tick).await,
                     Err(error) => break error.into(),
                 },
             }
         };
         notify(&[sd_notify::NotifyState::Stopping]);
-        drop(owner); // and with it the way to the keeper, which ends when its work is done
-        if tokio::time::timeout(STOP_PATIENCE, keeper).await.is_err() {
+        drop(event_loop); // and with it the way to the keeper, which ends when its work is done
+        if tokio::time::timeout(STOP_TIMEOUT, keeper).await.is_err() {
             warn!("stopped while the state directory did not answer");
         }
         ended

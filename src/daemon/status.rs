@@ -8,8 +8,8 @@ use crate::system::timer;
 use plex_account_core::{
     clock::{Boot, Now},
     event::Event,
-    plextv_error::Failure,
-    state_snapshot::{ServerView, View},
+    plextv_error::PlexTvError,
+    state_snapshot::{ServerSnapshot, StateSnapshot},
     words::{LoginState, State},
 };
 
@@ -54,9 +54,9 @@ pub(super) fn notify(states: &[sd_notify::NotifyState<'_>]) {
 }
 
 /// The line that `systemctl --user status` shows.
-pub(super) fn status(view: &View) -> String {
-    let owned = || view.servers.iter().filter(|server| server.server.owned);
-    match view.account.login_state {
+pub(super) fn status(snapshot: &StateSnapshot) -> String {
+    let owned = || snapshot.servers.iter().filter(|server| server.server.owned);
+    match snapshot.account.login_state {
         LoginState::Unknown => "Waiting for the token's store to answer".into(),
         LoginState::Locked => "Waiting for the keyring to be unlocked".into(),
         LoginState::SignedOut => "Signed out; start a login with: plex-account login".into(),
@@ -78,7 +78,7 @@ pub(super) fn status(view: &View) -> String {
     }
 }
 
-pub(super) fn log_changes(old: &View, new: &View) {
+pub(super) fn log_changes(old: &StateSnapshot, new: &StateSnapshot) {
     if old.account.login_state != new.account.login_state {
         let state = new.account.login_state.word();
         info!(state, "login state: {state}");
@@ -86,7 +86,7 @@ pub(super) fn log_changes(old: &View, new: &View) {
     if old.account.username != new.account.username {
         debug!(username = new.account.username, "account");
     }
-    let before: HashMap<&str, &ServerView> = if old.servers.is_empty() {
+    let before: HashMap<&str, &ServerSnapshot> = if old.servers.is_empty() {
         HashMap::new()
     } else {
         old.servers.iter().map(|server| (server.server.id.as_str(), &**server)).collect()
@@ -104,7 +104,7 @@ pub(super) fn log_changes(old: &View, new: &View) {
 
 /// What plex.tv did not answer, for whoever wonders later why nothing happened.
 pub(super) fn log_failures(event: &Event) {
-    let tell = |what: &str, failure: &Failure| {
+    let tell = |what: &str, failure: &PlexTvError| {
         let reason = failure.to_string();
         warn!(what, reason, "{what}: {reason}");
     };

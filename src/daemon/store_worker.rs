@@ -9,12 +9,12 @@ use tokio::{
 use tracing::warn;
 
 use super::Incoming;
-use crate::store::{Custody, Settled};
+use crate::store::{Relocation, Store};
 use plex_account_core::{
-    account::{KeptLogin, Record},
+    account::{Record, SavedLogin},
     event::{Event, StoreFault},
-    notification::Notice,
-    presence::Remembered,
+    notification::Notification,
+    presence::CachedServers,
 };
 
 /// A write, or a read, of the state directory. Done one after the other.
@@ -24,11 +24,11 @@ pub(super) enum Job {
     Forget(Instant),
     ForgetAgain,
     EndSignOut,
-    KeepRejected(Option<u64>),
-    Remember(Remembered, bool),
+    SaveRejected(Option<u64>),
+    Remember(CachedServers, bool),
     Read,
     Settle,
-    KeepLogin(Option<KeptLogin>),
+    SaveLogin(Option<SavedLogin>),
     Say(Say),
     /// Say that all that came before is done.
     Done(oneshot::Sender<()>),
@@ -36,7 +36,7 @@ pub(super) enum Job {
 
 /// What people are told, or are not to see any longer; in the order it came up.
 pub(super) enum Say {
-    Tell(Notice),
+    Tell(Notification),
     WithdrawAccount,
     WithdrawServer(String),
     WithdrawServers,
@@ -44,7 +44,7 @@ pub(super) enum Say {
 
 /// Works on the state directory, one job after the other, until nobody has any more.
 pub(super) async fn keep(
-    mut custody: Custody,
+    mut custody: Store,
     mut jobs: mpsc::Receiver<Job>,
     incoming: mpsc::UnboundedSender<Incoming>,
 ) {
@@ -64,20 +64,20 @@ pub(super) async fn keep(
                 continue;
             }
             Job::Settle => Incoming::Event(match custody.settle().await {
-                Settled::AsItWas => continue,
-                Settled::Failed => Event::NotMoved,
-                Settled::Moved(to) => Event::Moved(to),
-                Settled::Gone(sentence) => Event::Removed(sentence),
+                Relocation::AsItWas => continue,
+                Relocation::Failed => Event::NotMoved,
+                Relocation::Moved(to) => Event::Moved(to),
+                Relocation::Gone(sentence) => Event::Removed(sentence),
             }),
             Job::EndSignOut => {
                 warn_of(custody.signed_out().await);
                 continue;
             }
-            Job::KeepLogin(login) => {
+            Job::SaveLogin(login) => {
                 warn_of(custody.keep_login(login).await);
                 continue;
             }
-            Job::KeepRejected(since) => {
+            Job::SaveRejected(since) => {
                 warn_of(custody.set_rejected(since).await);
                 continue;
             }

@@ -1,5 +1,5 @@
 //! What a caller can ask of the daemon: one variant for each D-Bus method that is not answered
-//! from the [`View`](plex_account_core::state_snapshot::View). The owner task answers through the oneshot in it.
+//! from the [`StateSnapshot`](plex_account_core::state_snapshot::StateSnapshot). The owner task answers through the oneshot in it.
 
 use tokio::sync::oneshot;
 

@@ -163,12 +163,12 @@ mod tests {
     use super::*;
     use plex_account_core::{
         server::{Connection, Server},
-        state_snapshot::ServerView,
+        state_snapshot::ServerSnapshot,
         words::{Reason, Route, State},
     };
 
     /// A list, put together anew of these servers.
-    fn list(servers: Vec<ServerView>) -> Arc<List> {
+    fn list(servers: Vec<ServerSnapshot>) -> Arc<List> {
         let servers: Vec<_> = servers.into_iter().map(Arc::new).collect();
         let made = List::default().next(&servers);
         Arc::new(made.map(|(list, _)| list).unwrap_or_default())
@@ -193,7 +193,7 @@ mod tests {
         )
     }
 
-    fn server() -> impl Strategy<Value = ServerView> {
+    fn server() -> impl Strategy<Value = ServerSnapshot> {
         let connections = vec(connection(), 0..5);
         (any::<[String; 8]>(), any::<[bool; 3]>(), any::<[u64; 3]>(), connections).prop_map(
             |(
@@ -213,7 +213,7 @@ mod tests {
                     word,
                 ] = texts;
                 let pick = word.len();
-                ServerView {
+                ServerSnapshot {
                     server: Arc::new(Server {
                         id,
                         name,
@@ -272,7 +272,7 @@ mod tests {
                 owned: true,
                 ..Server::default()
             };
-            Arc::new(ServerView {
+            Arc::new(ServerSnapshot {
                 server: Arc::new(server),
                 presence: false,
                 state: State::Unknown,
@@ -295,7 +295,7 @@ mod tests {
 
     #[test]
     fn bytes_that_differ_from_a_plain_encoding_are_not_used() {
-        let list = list(vec![ServerView {
+        let list = list(vec![ServerSnapshot {
             server: Arc::new(Server { id: "a".to_owned(), owned: true, ..Server::default() }),
             presence: false,
             state: State::Unknown,

@@ -13,7 +13,7 @@ use super::{
     wire::{DICTIONARY, ServerProperties},
 };
 use plex_account_client::names::SERVER_INTERFACE;
-use plex_account_core::state_snapshot::ServerView;
+use plex_account_core::state_snapshot::ServerSnapshot;
 
 /// Tells which objects there are.
 pub(super) struct Manager {
@@ -93,7 +93,7 @@ impl Serialize for ManagedObject<'_> {
 }
 
 /// The one interface of a server's object, with its properties.
-pub(super) struct Interfaces<'a>(pub(super) &'a ServerView);
+pub(super) struct Interfaces<'a>(pub(super) &'a ServerSnapshot);
 
 impl Type for Interfaces<'_> {
     const SIGNATURE: &'static Signature = &Signature::static_dict(&Signature::Str, DICTIONARY);

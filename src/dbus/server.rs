@@ -10,13 +10,13 @@ use super::{
     state::Object,
     wire::{Connections, DICTIONARIES},
 };
-use plex_account_core::state_snapshot::ServerView;
+use plex_account_core::state_snapshot::ServerSnapshot;
 
 /// The object of one server.
 pub(super) struct Server(pub(super) Arc<Object>);
 
 impl Server {
-    fn view(&self) -> Arc<ServerView> {
+    fn view(&self) -> Arc<ServerSnapshot> {
         self.0.view.get()
     }
 }
@@ -110,7 +110,7 @@ impl Server {
 }
 
 /// The property `Connections`, written straight from the view.
-struct ConnectionsOf(Arc<ServerView>);
+struct ConnectionsOf(Arc<ServerSnapshot>);
 
 impl Type for ConnectionsOf {
     const SIGNATURE: &'static Signature = DICTIONARIES;

@@ -21,7 +21,7 @@ use super::{
 };
 use crate::dbus::command::Command;
 use plex_account_client::names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE};
-use plex_account_core::{state_snapshot::View, words::Outcome};
+use plex_account_core::{state_snapshot::StateSnapshot, words::Outcome};
 
 /// The objects of the account and its servers on one connection.
 ///
@@ -53,7 +53,7 @@ impl Service {
     pub async fn serve(
         connection: &Connection,
         commands: mpsc::Sender<Command>,
-        view: View,
+        view: StateSnapshot,
     ) -> zbus::Result<Self> {
         let (list, changes) = List::default().next(&view.servers).unwrap_or_default();
         let snapshot = Arc::new(Shared::new(Arc::new(Snapshot {
@@ -125,7 +125,7 @@ impl Service {
     ///
     /// The first failure to tell something. All is tried all the same, and `view` is what reads
     /// answer in any case.
-    pub async fn publish(&mut self, view: View) -> zbus::Result<()> {
+    pub async fn publish(&mut self, view: StateSnapshot) -> zbus::Result<()> {
         let old = self.snapshot.get();
         let (list, changes) = match old.list.next(&view.servers) {
             None => (Arc::clone(&old.list), Changes::default()),

@@ -12,7 +12,7 @@ use zbus::OwnedObjectPath;
 
 use super::{content::Content, wire::without_nul};
 use plex_account_client::names::server_path;
-use plex_account_core::state_snapshot::{AccountView, ServerView};
+use plex_account_core::state_snapshot::{AccountSnapshot, ServerSnapshot};
 
 /// The most connections of one server that are shown: real ones have fewer than twenty, and a
 /// message can't hold what a broken list may claim.
@@ -39,7 +39,7 @@ impl<T> Shared<T> {
 /// Everything that reads are answered from, at one moment.
 #[derive(Debug, Default)]
 pub(super) struct Snapshot {
-    pub(super) account: AccountView,
+    pub(super) account: AccountSnapshot,
     /// The details of `LoginStatus`.
     pub(super) details: Content,
     /// All properties of `Account1`.
@@ -62,9 +62,9 @@ pub(super) struct List {
 #[derive(Debug)]
 pub(super) struct Entry {
     /// What was published, to know it again.
-    source: Arc<ServerView>,
+    source: Arc<ServerSnapshot>,
     /// What is shown: the same, but for what D-Bus can't carry.
-    pub(super) view: Arc<ServerView>,
+    pub(super) view: Arc<ServerSnapshot>,
     /// Its object.
     pub(super) object: Arc<Object>,
     /// No fewer bytes than it takes in a message.
@@ -80,7 +80,7 @@ pub(super) struct Entry {
 pub(super) struct Object {
     pub(super) path: OwnedObjectPath,
     /// What the properties are read from.
-    pub(super) view: Shared<ServerView>,
+    pub(super) view: Shared<ServerSnapshot>,
 }
 
 /// How one list differs from the one before.
@@ -93,7 +93,7 @@ pub(super) struct Changes {
 }
 
 impl Entry {
-    fn added(source: &Arc<ServerView>) -> Arc<Self> {
+    fn added(source: &Arc<ServerSnapshot>) -> Arc<Self> {
         let view = sendable(source);
         Arc::new(Self {
             source: Arc::clone(source),
@@ -108,7 +108,7 @@ impl Entry {
         })
     }
 
-    fn changed(&self, source: &Arc<ServerView>) -> Arc<Self> {
+    fn changed(&self, source: &Arc<ServerSnapshot>) -> Arc<Self> {
         let view = sendable(source);
         Arc::new(Self {
             source: Arc::clone(source),
@@ -133,7 +133,7 @@ impl Entry {
         }
     }
 
-    fn is(&self, source: &Arc<ServerView>) -> bool {
+    fn is(&self, source: &Arc<ServerSnapshot>) -> bool {
         Arc::ptr_eq(&self.source, source)
     }
 }
@@ -141,7 +141,7 @@ impl Entry {
 impl List {
     /// The list of `servers`, and what is new in it; `None` if nothing is. A server without an id,
     /// and any after the first with the same one, is left out: it could have no object.
-    pub(super) fn next(&self, servers: &[Arc<ServerView>]) -> Option<(Self, Changes)> {
+    pub(super) fn next(&self, servers: &[Arc<ServerSnapshot>]) -> Option<(Self, Changes)> {
         let same = self.entries.len() == servers.len()
             && (self.entries.iter().zip(servers)).all(|(entry, source)| entry.is(source));
         if same {
@@ -184,7 +184,7 @@ impl List {
 }
 
 /// `source` as D-Bus can carry it, which is almost always `source` itself.
-fn sendable(source: &Arc<ServerView>) -> Arc<ServerView> {
+fn sendable(source: &Arc<ServerSnapshot>) -> Arc<ServerSnapshot> {
     let server = &source.server;
     let texts = [
         &source.best_uri,
@@ -205,7 +205,7 @@ fn sendable(source: &Arc<ServerView>) -> Arc<ServerView> {
         return Arc::clone(source);
     }
 
-    let mut view = ServerView::clone(source);
+    let mut view = ServerSnapshot::clone(source);
     let mut server = (*view.server).clone();
     server.connections.truncate(MAX_CONNECTIONS);
     mend(&mut view.best_uri);
@@ -225,7 +225,7 @@ fn sendable(source: &Arc<ServerView>) -> Arc<ServerView> {
 }
 
 /// What a server takes in a message, rather too much than too little.
-fn size_of_message(view: &ServerView) -> usize {
+fn size_of_message(view: &ServerSnapshot) -> usize {
     // Key, signature, alignment and a number or the length of a string.
     const ENTRY: usize = 56;
     let server = &view.server;
@@ -249,7 +249,7 @@ fn size_of_message(view: &ServerView) -> usize {
 }
 
 /// `account` as D-Bus can carry it.
-pub(super) fn sendable_account(mut account: AccountView) -> AccountView {
+pub(super) fn sendable_account(mut account: AccountSnapshot) -> AccountSnapshot {
     mend(&mut account.username);
     let details = &mut account.details;
     if let Some(login) = &mut details.login {

@@ -12,7 +12,7 @@ use zbus::{ObjectPath, SerializeDict, Signature, Type};
 use super::error::full_name;
 use plex_account_core::{
     server::Connection,
-    state_snapshot::{AccountView, ServerView},
+    state_snapshot::{AccountSnapshot, ServerSnapshot},
     words::{LoginState, Outcome},
 };
 
@@ -55,7 +55,7 @@ pub(super) struct ServerRow<'a> {
 }
 
 impl<'a> ServerRow<'a> {
-    pub(super) fn new(view: &'a ServerView, path: &ObjectPath<'a>) -> Self {
+    pub(super) fn new(view: &'a ServerSnapshot, path: &ObjectPath<'a>) -> Self {
         let server = &*view.server;
         Self {
             id: &server.id,
@@ -104,7 +104,7 @@ pub(super) struct ServerProperties<'a> {
 }
 
 impl<'a> ServerProperties<'a> {
-    pub(super) fn all(view: &'a ServerView) -> Self {
+    pub(super) fn all(view: &'a ServerSnapshot) -> Self {
         let server = &*view.server;
         Self {
             id: Some(&server.id),
@@ -128,7 +128,7 @@ impl<'a> ServerProperties<'a> {
     }
 
     /// What of `new` differs from `old`; `None` if no property does.
-    pub(super) fn changed(old: &ServerView, new: &'a ServerView) -> Option<Self> {
+    pub(super) fn changed(old: &ServerSnapshot, new: &'a ServerSnapshot) -> Option<Self> {
         let (was, now) = (&*old.server, &*new.server);
         let changed = Self {
             id: None,
@@ -185,7 +185,7 @@ pub(super) struct AccountProperties<'a> {
 }
 
 impl<'a> AccountProperties<'a> {
-    pub(super) fn all(view: &'a AccountView) -> Self {
+    pub(super) fn all(view: &'a AccountSnapshot) -> Self {
         Self {
             version: Some(VERSION),
             login_state: Some(view.login_state.word()),
@@ -199,7 +199,7 @@ impl<'a> AccountProperties<'a> {
     }
 
     /// What of `new` differs from `old`; `None` if no property does.
-    pub(super) fn changed(old: &AccountView, new: &'a AccountView) -> Option<Self> {
+    pub(super) fn changed(old: &AccountSnapshot, new: &'a AccountSnapshot) -> Option<Self> {
         let changed = Self {
             version: None,
             login_state: text(old.login_state.word(), new.login_state.word()),
@@ -300,7 +300,7 @@ pub(super) struct StatusDetails<'a> {
 
 impl<'a> StatusDetails<'a> {
     /// The entries that the contract gives to this state. What is not known is left out.
-    pub(super) fn new(account: &'a AccountView) -> Self {
+    pub(super) fn new(account: &'a AccountSnapshot) -> Self {
         let state = account.login_state;
         let view = &account.details;
         let mut details = Self::default();

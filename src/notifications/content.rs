@@ -8,7 +8,7 @@ use plex_account_core::state_snapshot::LoginOffer;
 /// What a notification is about. What is on the desktop is kept across a restart but for its text,
 /// which is not needed any more.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum About {
+pub(super) enum Content {
     /// The account: there is one such notification at most, the latest word.
     Account {
         #[serde(skip)]
@@ -30,7 +30,7 @@ pub(super) enum About {
 pub(super) struct Member {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) word: Word,
+    pub(super) word: ServerNews,
     /// People have seen that it went offline.
     #[serde(skip)]
     pub(super) told: bool,
@@ -38,7 +38,7 @@ pub(super) struct Member {
 
 /// What is said of a server.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum Word {
+pub(super) enum ServerNews {
     /// It is offline.
     Offline,
     /// It keeps coming and going.
@@ -49,7 +49,7 @@ pub(super) enum Word {
 
 /// How a notification looks.
 #[derive(Debug, PartialEq, Eq)]
-pub(super) struct Look {
+pub(super) struct Presentation {
     pub(super) text: Text,
     /// Urgency normal; else low.
     pub(super) matters: bool,
@@ -69,7 +69,7 @@ pub(super) enum Button {
     Never,
 }
 
-impl About {
+impl Content {
     pub(super) fn is_account(&self) -> bool {
         matches!(self, Self::Account { .. })
     }
@@ -82,21 +82,21 @@ impl About {
         matches!(self, Self::PlexTv { .. })
     }
 
-    pub(super) fn look(&self) -> Look {
+    pub(super) fn look(&self) -> Presentation {
         match self {
-            Self::Account { text, lost } => Look {
+            Self::Account { text, lost } => Presentation {
                 text: text.clone(),
                 matters: *lost,
                 buttons: if *lost { &[Button::SignIn] } else { &[] },
                 category: None,
             },
-            Self::Login(offer) => Look {
+            Self::Login(offer) => Presentation {
                 text: messages::login(offer),
                 matters: true,
                 buttons: &[Button::Link],
                 category: None,
             },
-            Self::PlexTv { back } => Look {
+            Self::PlexTv { back } => Presentation {
                 text: messages::plex_tv(*back),
                 matters: false,
                 buttons: &[],
@@ -106,8 +106,8 @@ impl About {
                 let names = |word| -> Vec<&str> {
                     members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
                 };
-                let (back, offline) = (names(Word::Back), names(Word::Offline));
-                let unsteady = names(Word::Unsteady);
+                let (back, offline) = (names(ServerNews::Back), names(ServerNews::Offline));
+                let unsteady = names(ServerNews::Unsteady);
                 let news = members.iter().any(|m| !m.is_back() && !m.told);
                 let matters = news || back.is_empty();
                 let text = match (back.as_slice(), offline.as_slice()) {
@@ -115,7 +115,7 @@ impl About {
                     ([_, ..], [_, ..]) if news => messages::night(&back, &offline),
                     _ => messages::servers(&back, &offline),
                 };
-                Look {
+                Presentation {
                     text: match unsteady.as_slice() {
                         [_, ..] if unsteady.len() < members.len() => {
                             messages::and_unsteady(text, &unsteady)
@@ -164,15 +164,15 @@ impl Button {
 pub(super) const DEFAULT: &str = "default";
 
 impl Member {
-    pub(super) fn new(id: String, name: String, word: Word) -> Self {
-        Self { id, name, word, told: word == Word::Back }
+    pub(super) fn new(id: String, name: String, word: ServerNews) -> Self {
+        Self { id, name, word, told: word == ServerNews::Back }
     }
 
     pub(super) fn is_back(&self) -> bool {
-        self.word == Word::Back
+        self.word == ServerNews::Back
     }
 }
 
-pub(super) fn members(servers: Vec<(String, String)>, word: Word) -> Vec<Member> {
+pub(super) fn members(servers: Vec<(String, String)>, word: ServerNews) -> Vec<Member> {
     servers.into_iter().map(|(id, name)| Member::new(id, name, word)).collect()
 }

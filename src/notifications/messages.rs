@@ -3,7 +3,7 @@
 
 use super::content::Button;
 use super::untrusted_text::{isolated, sentence};
-use plex_account_core::notification::Notice;
+use plex_account_core::notification::Notification;
 use plex_account_core::state_snapshot::LoginOffer;
 
 /// How many names a list shows before it counts the rest.
@@ -34,9 +34,9 @@ fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
 }
 
 /// The text of a notice about the account; `None` for one about anything else.
-pub(super) fn account(notice: &Notice) -> Option<Text> {
+pub(super) fn account(notice: &Notification) -> Option<Text> {
     Some(match notice {
-        Notice::LoginSucceeded { name, unsaved: None } => text(
+        Notification::LoginSucceeded { name, unsaved: None } => text(
             "Signed in to Plex",
             if name.is_empty() {
                 "plex-accountd now keeps your sign-in for this computer.".to_owned()
@@ -45,7 +45,7 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
                 format!("plex-accountd now keeps the sign-in of {name} for this computer.")
             },
         ),
-        Notice::LoginSucceeded { name, unsaved: Some(why) } => {
+        Notification::LoginSucceeded { name, unsaved: Some(why) } => {
             let why = sentence(why, "Nothing would keep it.");
             text(
                 "Signed in to Plex until the next restart",
@@ -57,7 +57,7 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
                 },
             )
         }
-        Notice::LoginFailed { expired, message } => {
+        Notification::LoginFailed { expired, message } => {
             let (summary, usual) = if *expired {
                 (
                     "The Plex sign-in ran out of time",
@@ -68,25 +68,25 @@ pub(super) fn account(notice: &Notice) -> Option<Text> {
             };
             text(summary, sentence(message, usual))
         }
-        Notice::AccountDamaged { message } => text(
+        Notification::AccountDamaged { message } => text(
             "Please sign in to Plex again",
             sentence(
                 message,
                 "The saved sign-in was damaged and has been put aside; “plex-account login” makes a new one.",
             ),
         ),
-        Notice::Rejected => text(
+        Notification::Rejected => text(
             "Please sign in to Plex again",
             "Plex no longer accepts this computer's sign-in; “plex-account login” makes a new one.",
         ),
-        Notice::LoginWaiting(_)
-        | Notice::ServerOffline { .. }
-        | Notice::ServerBack { .. }
-        | Notice::ManyOffline { .. }
-        | Notice::ManyBack { .. }
-        | Notice::Unsteady { .. }
-        | Notice::PlexTvUnreachable
-        | Notice::PlexTvBack => return None,
+        Notification::LoginWaiting(_)
+        | Notification::ServerOffline { .. }
+        | Notification::ServerBack { .. }
+        | Notification::ManyOffline { .. }
+        | Notification::ManyBack { .. }
+        | Notification::Unsteady { .. }
+        | Notification::PlexTvUnreachable
+        | Notification::PlexTvBack => return None,
     })
 }
 
@@ -289,7 +289,7 @@ mod tests {
     fn the_account_is_named_where_the_name_is_known() {
         let say = |name: &str, unsaved: Option<&str>| {
             let unsaved = unsaved.map(str::to_owned);
-            let notice = Notice::LoginSucceeded { name: name.to_owned(), unsaved };
+            let notice = Notification::LoginSucceeded { name: name.to_owned(), unsaved };
             seen(&account(&notice).unwrap())
         };
         assert_eq!(

@@ -36,19 +36,19 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::AbortHandle;
 use tracing::debug;
 
-use self::persistence::{Keeper, Kept};
+use self::persistence::{SavedNotifications, ShownFile};
 pub use self::quiet_hours::QuietHours;
-use plex_account_core::notification::{Click, Notice};
+use plex_account_core::notification::{Click, Notification};
 
 /// Notices that wait for a slow notification server; more are dropped.
 const WAITING: usize = 64;
 
 /// What the task is asked to do.
 #[derive(Debug)]
-enum Order {
-    Tell(Notice),
+enum NotifyCommand {
+    Tell(Notification),
     /// What was shown before a restart; the servers that are told to be offline.
-    TakeUp(Kept, BTreeSet<String>),
+    TakeUp(SavedNotifications, BTreeSet<String>),
     WithdrawAccount,
     WithdrawLogin,
     WithdrawServers,
@@ -58,7 +58,7 @@ enum Order {
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
 /// left open after the last one has closed and none waits. Dropping it ends everything.
 #[derive(Debug)]
-pub struct Notices {
+pub struct Notifications {
     /// Where a click on a button goes.
     clicks: mpsc::UnboundedSender<Click>,
     /// Another bus than the session's.
@@ -68,13 +68,13 @@ pub struct Notices {
     /// When notices about servers are held back.
     quiet_hours: watch::Sender<Option<QuietHours>>,
     /// The servers of which there is something to say that nobody has seen.
-    unsaid: watch::Sender<BTreeSet<String>>,
+    undelivered: watch::Sender<BTreeSet<String>>,
     /// The way to the task, once there has been one.
-    orders: Option<mpsc::Sender<Order>>,
+    orders: Option<mpsc::Sender<NotifyCommand>>,
     task: Option<AbortHandle>,
 }
 
-impl Notices {
+impl Notifications {
     /// Notices go to the session bus, clicks on their buttons to `clicks`. Opens nothing yet.
     #[must_use]
     pub fn new(clicks: mpsc::UnboundedSender<Click>) -> Self {
@@ -83,7 +83,7 @@ impl Notices {
             address: None,
             file: None,
             quiet_hours: watch::Sender::new(None),
-            unsaid: watch::Sender::default(),
+            undelivered: watch::Sender::default(),
             orders: None,
             task: None,
         }
@@ -111,10 +111,10 @@ impl Notices {
     ///
     /// Must be called within a tokio runtime, and before anything is told.
     pub fn keep_in(&mut self, file: PathBuf, told: BTreeSet<String>) {
-        let kept = Kept::read(&file);
+        let kept = SavedNotifications::read(&file);
         self.file = Some(file);
         if let Some(kept) = kept {
-            self.start(Order::TakeUp(kept, told));
+            self.start(NotifyCommand::TakeUp(kept, told));
         }
     }
 
@@ -128,17 +128,17 @@ impl Notices {
     /// or waits for a notification server. Said after each notice, so that one that was kept for
     /// the time after a restart is known to have been shown.
     #[must_use]
-    pub fn unsaid(&self) -> watch::Receiver<BTreeSet<String>> {
-        self.unsaid.subscribe()
+    pub fn undelivered(&self) -> watch::Receiver<BTreeSet<String>> {
+        self.undelivered.subscribe()
     }
 
     /// Tells people something, after all that was told before. Returns at once and never fails:
     /// what can't be shown is told to the log at `debug`.
     ///
     /// Must be called within a tokio runtime.
-    pub fn tell(&mut self, notice: Notice) {
+    pub fn tell(&mut self, notice: Notification) {
         if let Some(orders) = &self.orders {
-            match orders.try_send(Order::Tell(notice)) {
+            match orders.try_send(NotifyCommand::Tell(notice)) {
                 Ok(()) => {}
                 Err(TrySendError::Full(_)) => {
                     debug!("the notification server is too slow: one notice dropped");
@@ -146,29 +146,29 @@ impl Notices {
                 Err(TrySendError::Closed(order)) => self.start(order),
             }
         } else {
-            self.start(Order::Tell(notice));
+            self.start(NotifyCommand::Tell(notice));
         }
     }
 
     /// Takes away what is said of the account, after a new login that is not told for example.
     pub fn withdraw_account(&mut self) {
-        self.withdraw(Order::WithdrawAccount);
+        self.withdraw(NotifyCommand::WithdrawAccount);
     }
 
     /// Takes away what is said of the login under way, which is over.
     pub fn withdraw_login(&mut self) {
-        self.withdraw(Order::WithdrawLogin);
+        self.withdraw(NotifyCommand::WithdrawLogin);
     }
 
     /// Takes away what is said of servers and of plex.tv, after a sign-out for example.
     pub fn withdraw_servers(&mut self) {
-        self.withdraw(Order::WithdrawServers);
+        self.withdraw(NotifyCommand::WithdrawServers);
     }
 
     /// Takes away that this server is offline, after it was muted for example, or where nobody
     /// will be told that it is back.
     pub fn withdraw_server(&mut self, id: &str) {
-        self.withdraw(Order::WithdrawServer(id.to_owned()));
+        self.withdraw(NotifyCommand::WithdrawServer(id.to_owned()));
     }
 
     /// Whether anything is open: a task and, as a rule, a connection.
@@ -177,7 +177,7 @@ impl Notices {
         self.orders.as_ref().is_some_and(|o| !o.is_closed())
     }
 
-    fn withdraw(&self, order: Order) {
+    fn withdraw(&self, order: NotifyCommand) {
         // No task: nothing is shown.
         if let Some(orders) = &self.orders
             && orders.try_send(order).is_err_and(|e| matches!(e, TrySendError::Full(_)))
@@ -186,24 +186,24 @@ impl Notices {
         }
     }
 
-    fn start(&mut self, first: Order) {
+    fn start(&mut self, first: NotifyCommand) {
         let (orders, receiver) = mpsc::channel(WAITING);
         // A new channel has room.
         let _ = orders.try_send(first);
         self.orders = Some(orders);
         let work = server::work(
             self.address.clone(),
-            Keeper::new(self.file.clone()),
+            ShownFile::new(self.file.clone()),
             receiver,
             self.quiet_hours.subscribe(),
             self.clicks.clone(),
-            self.unsaid.clone(),
+            self.undelivered.clone(),
         );
         self.task = Some(tokio::spawn(work).abort_handle());
     }
 }
 
-impl Drop for Notices {
+impl Drop for Notifications {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();

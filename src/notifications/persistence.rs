@@ -16,7 +16,7 @@ use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 use tracing::debug;
 
-use super::content::About;
+use super::content::Content;
 
 /// The largest file that is read, in bytes: many times what is ever written.
 const LARGEST: u64 = 256 * 1024;
@@ -24,10 +24,10 @@ const VERSION: u32 = 1;
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Kept {
+pub(super) struct SavedNotifications {
     version: u32,
     pub(super) shown_by: ShownBy,
-    pub(super) shown: Vec<Shown>,
+    pub(super) shown: Vec<ShownNotification>,
 }
 
 /// One run of one notification server.
@@ -41,21 +41,21 @@ pub(super) struct ShownBy {
 
 /// A notification on the desktop.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Shown {
+pub(super) struct ShownNotification {
     /// The notification server's number.
     pub(super) id: u32,
-    pub(super) about: About,
+    pub(super) about: Content,
 }
 
-impl Shown {
+impl ShownNotification {
     fn makes_sense(&self) -> bool {
-        let says_nothing = matches!(&self.about, About::Servers(members) if members.is_empty());
+        let says_nothing = matches!(&self.about, Content::Servers(members) if members.is_empty());
         self.id != 0 && !says_nothing
     }
 }
 
-impl Kept {
-    fn new(shown_by: ShownBy, mut shown: Vec<Shown>) -> Self {
+impl SavedNotifications {
+    fn new(shown_by: ShownBy, mut shown: Vec<ShownNotification>) -> Self {
         shown.retain(|shown| !shown.about.is_login());
         Self { version: VERSION, shown_by, shown }
     }
@@ -77,7 +77,7 @@ impl Kept {
                 return Err(io::ErrorKind::FileTooLarge.into());
             }
             let mut kept: Self = serde_json::from_slice(&text)?;
-            kept.shown.retain(Shown::makes_sense);
+            kept.shown.retain(ShownNotification::makes_sense);
             Ok(kept)
         };
         match read() {
@@ -95,24 +95,24 @@ impl Kept {
 
 /// Keeps the file as it should be.
 #[derive(Debug)]
-pub(super) struct Keeper {
+pub(super) struct ShownFile {
     path: Option<PathBuf>,
     /// What the file says, no file where nothing is shown; `None` while not known.
-    last: Option<Kept>,
+    last: Option<SavedNotifications>,
 }
 
-impl Keeper {
+impl ShownFile {
     /// The file is at this path; without one nothing is kept.
     pub(super) fn new(path: Option<PathBuf>) -> Self {
         Self { path, last: None }
     }
 
     /// This is shown now.
-    pub(super) fn keep(&mut self, shown_by: &ShownBy, shown: Vec<Shown>) {
+    pub(super) fn keep(&mut self, shown_by: &ShownBy, shown: Vec<ShownNotification>) {
         let Some(path) = &self.path else {
             return;
         };
-        let kept = Kept::new(shown_by.clone(), shown);
+        let kept = SavedNotifications::new(shown_by.clone(), shown);
         if self.last.as_ref() == Some(&kept) {
             return;
         }
@@ -132,7 +132,7 @@ fn remove(path: &Path) -> io::Result<()> {
 }
 
 /// The file is the old one or the new one at every moment.
-fn write(path: &Path, kept: &Kept) -> io::Result<()> {
+fn write(path: &Path, kept: &SavedNotifications) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         // The session's own folder must be there: else it is not ours to make.
         match DirBuilder::new().mode(0o700).create(folder) {
@@ -154,9 +154,9 @@ mod tests {
 
     use zbus::message::Sequence;
 
-    use super::super::tracker::{Board, Step};
+    use super::super::tracker::{Step, Tracker};
     use super::*;
-    use plex_account_core::notification::Notice;
+    use plex_account_core::notification::Notification;
     use plex_account_core::state_snapshot::LoginOffer;
 
     fn shown_by() -> ShownBy {
@@ -164,11 +164,11 @@ mod tests {
     }
 
     /// Tells this, and the desktop shows it with numbers from 1 on.
-    fn show(board: &mut Board, notices: Vec<Notice>) {
+    fn show(tracker: &mut Tracker, notices: Vec<Notification>) {
         for (id, notice) in (1..).zip(notices) {
-            for step in board.plan(notice, false) {
+            for step in tracker.plan(notice, false) {
                 if let Step::Show { about, .. } = step {
-                    board.put_up(about, id, Sequence::default());
+                    tracker.put_up(about, id, Sequence::default());
                 }
             }
         }
@@ -178,34 +178,35 @@ mod tests {
     fn what_is_shown_is_there_after_a_restart_but_no_login() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plex-accountd/notices.json");
-        let mut board = Board::default();
-        let offline = |name: &str| Notice::ServerOffline { id: name.into(), name: name.into() };
+        let mut tracker = Tracker::default();
+        let offline =
+            |name: &str| Notification::ServerOffline { id: name.into(), name: name.into() };
         let offer = LoginOffer { code: "SECRET".into(), ..LoginOffer::default() };
         let told = vec![
             offline("attic"),
             offline("cellar"),
-            Notice::Rejected,
-            Notice::PlexTvUnreachable,
-            Notice::LoginWaiting(offer),
+            Notification::Rejected,
+            Notification::PlexTvUnreachable,
+            Notification::LoginWaiting(offer),
         ];
-        show(&mut board, told);
-        let mut keeper = Keeper::new(Some(path.clone()));
-        keeper.keep(&shown_by(), board.shown());
+        show(&mut tracker, told);
+        let mut keeper = ShownFile::new(Some(path.clone()));
+        keeper.keep(&shown_by(), tracker.shown());
 
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert!(!fs::read_to_string(&path).unwrap().contains("SECRET"));
-        let kept = Kept::read(&path).unwrap();
+        let kept = SavedNotifications::read(&path).unwrap();
         assert_eq!(kept.shown_by, shown_by());
 
         // Of the cellar nobody would be told that it is back.
-        let mut board = Board::default();
+        let mut tracker = Tracker::default();
         let told = BTreeSet::from(["attic".to_owned()]);
-        assert_eq!(board.take_up(kept.shown, &told), [Step::Close(2)]);
-        assert!(board.clicked(1, "mute").is_some() && board.clicked(3, "signin").is_some());
-        assert!(board.clicked(5, "link").is_none());
-        assert!(board.unsaid().is_empty());
-        let back = Notice::ServerBack { id: "attic".into(), name: "attic".into() };
-        let steps = board.plan(back, false);
+        assert_eq!(tracker.take_up(kept.shown, &told), [Step::Close(2)]);
+        assert!(tracker.clicked(1, "mute").is_some() && tracker.clicked(3, "signin").is_some());
+        assert!(tracker.clicked(5, "link").is_none());
+        assert!(tracker.undelivered().is_empty());
+        let back = Notification::ServerBack { id: "attic".into(), name: "attic".into() };
+        let steps = tracker.plan(back, false);
         assert!(
             matches!(steps.as_slice(), [Step::Show { about, replaces: Some(1), .. }] if !about.look().matters),
             "{steps:?}"
@@ -228,7 +229,7 @@ mod tests {
         let fine = r#"{"id":3,"about":{"PlexTv":{"back":false}}}"#;
         let read = |text: &str| {
             fs::write(&path, text).unwrap();
-            Kept::read(&path)
+            SavedNotifications::read(&path)
         };
         assert_eq!(read(&kept(1, fine)).unwrap().shown.len(), 1);
         // Numbers and notices that are none.
@@ -252,19 +253,19 @@ mod tests {
         let other = folder.path().join("other");
         std::os::unix::fs::symlink(&path, &other).unwrap();
         read(&kept(1, fine)).unwrap();
-        assert_eq!(Kept::read(&other), None, "a link");
-        assert_eq!(Kept::read(folder.path()), None, "a folder");
-        assert_eq!(Kept::read(&folder.path().join("none")), None);
+        assert_eq!(SavedNotifications::read(&other), None, "a link");
+        assert_eq!(SavedNotifications::read(folder.path()), None, "a folder");
+        assert_eq!(SavedNotifications::read(&folder.path().join("none")), None);
     }
 
     #[test]
     fn without_a_runtime_directory_nothing_is_kept() {
-        let mut board = Board::default();
-        show(&mut board, vec![Notice::Rejected]);
-        Keeper::new(None).keep(&shown_by(), board.shown());
+        let mut tracker = Tracker::default();
+        show(&mut tracker, vec![Notification::Rejected]);
+        ShownFile::new(None).keep(&shown_by(), tracker.shown());
         let folder = tempfile::tempdir().unwrap();
         let gone = folder.path().join("gone/plex-accountd");
-        Keeper::new(Some(gone.join("notices.json"))).keep(&shown_by(), board.shown());
+        ShownFile::new(Some(gone.join("notices.json"))).keep(&shown_by(), tracker.shown());
         assert!(!folder.path().join("gone").exists());
     }
 }

@@ -14,11 +14,11 @@ use zbus::message::{Message, Sequence, Type};
 use zbus::names::{BusName, MemberName};
 use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
-use super::Order;
-use super::content::{DEFAULT, Look};
-use super::persistence::{Keeper, Kept, Shown, ShownBy};
+use super::NotifyCommand;
+use super::content::{DEFAULT, Presentation};
+use super::persistence::{SavedNotifications, ShownBy, ShownFile, ShownNotification};
 use super::quiet_hours::QuietHours;
-use super::tracker::{Board, Step};
+use super::tracker::{Step, Tracker};
 use super::untrusted_text::escaped;
 use super::{messages, quiet_hours};
 use crate::system::timer::Alarm;
@@ -34,96 +34,98 @@ const APP_NAME: &str = "Plex Account";
 
 /// For everything that is done with one order. The first call may start the notification server,
 /// which takes its time while a session begins; what is given up counts as shown.
-const PATIENCE: Duration = Duration::from_secs(30);
+const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Serves orders until nothing is shown, nothing waits and nothing is asked for, or nobody can
 /// ask any more.
 pub(super) async fn work(
     address: Option<String>,
-    mut keeper: Keeper,
-    mut orders: mpsc::Receiver<Order>,
+    mut keeper: ShownFile,
+    mut orders: mpsc::Receiver<NotifyCommand>,
     mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
-    unsaid: watch::Sender<BTreeSet<String>>,
+    undelivered: watch::Sender<BTreeSet<String>>,
 ) {
-    let mut board = Board::default();
-    let mut desk = None;
+    let mut tracker = Tracker::default();
+    let mut server = None;
     let mut alarm = None;
     loop {
-        let steps = if board.holds() && !quiet_still(&mut alarm, &hours) {
-            board.release()
+        let steps = if tracker.holds() && !quiet_still(&mut alarm, &hours) {
+            tracker.release()
         } else {
-            if board.is_empty() && orders.is_empty() {
+            if tracker.is_empty() && orders.is_empty() {
                 // From here on `recv` hands out what came in this very moment, and then ends.
                 orders.close();
             }
             tokio::select! {
                 biased;
-                event = heard(desk.as_mut()) => match event {
-                    Event::Closed(id, said) => {
-                        board.closed(id, said);
+                event = heard(server.as_mut()) => match event {
+                    ServerEvent::Closed(id, said) => {
+                        tracker.closed(id, said);
                         Vec::new()
                     }
-                    Event::Clicked(id, key) => clicked(&mut board, id, &key, &clicks),
-                    Event::ServerChanged { went, came, said } => {
-                        if let Some(desk) = &mut desk {
-                            desk.capabilities = None;
+                    ServerEvent::Clicked(id, key) => clicked(&mut tracker, id, &key, &clicks),
+                    ServerEvent::ServerChanged { went, came, said } => {
+                        if let Some(server) = &mut server {
+                            server.capabilities = None;
                         }
                         if went {
-                            board.clear(said);
+                            tracker.clear(said);
                         }
-                        if came { board.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
+                        if came { tracker.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
                     }
-                    Event::BusGone => return,
-                    Event::Other => Vec::new(),
+                    ServerEvent::BusGone => return,
+                    ServerEvent::Other => Vec::new(),
                 },
                 // What is held may be due by other hours.
                 Ok(()) = hours.changed() => Vec::new(),
                 () = rung(alarm.as_mut()) => Vec::new(),
                 order = orders.recv() => match order {
                     None => return,
-                    Some(Order::Tell(notice)) => {
-                        board.plan(notice, quiet_until(&hours).is_some())
+                    Some(NotifyCommand::Tell(notice)) => {
+                        tracker.plan(notice, quiet_until(&hours).is_some())
                     }
-                    Some(Order::TakeUp(kept, told)) => {
-                        let shown = still_shown(&mut desk, address.as_deref(), kept);
-                        match timeout(PATIENCE, shown).await {
-                            Ok(Ok(shown)) => board.take_up(shown, &told),
+                    Some(NotifyCommand::TakeUp(kept, told)) => {
+                        let shown = still_shown(&mut server, address.as_deref(), kept);
+                        match timeout(TIMEOUT, shown).await {
+                            Ok(Ok(shown)) => tracker.take_up(shown, &told),
                             _ => Vec::new(),
                         }
                     }
-                    Some(Order::WithdrawAccount) => board.withdraw_account(),
-                    Some(Order::WithdrawLogin) => board.withdraw_login(),
-                    Some(Order::WithdrawServers) => board.withdraw_servers(),
-                    Some(Order::WithdrawServer(id)) => board.withdraw_server(&id),
+                    Some(NotifyCommand::WithdrawAccount) => tracker.withdraw_account(),
+                    Some(NotifyCommand::WithdrawLogin) => tracker.withdraw_login(),
+                    Some(NotifyCommand::WithdrawServers) => tracker.withdraw_servers(),
+                    Some(NotifyCommand::WithdrawServer(id)) => tracker.withdraw_server(&id),
                 },
             }
         };
-        if !board.holds() {
+        if !tracker.holds() {
             alarm = None;
         }
-        match timeout(PATIENCE, carry_out(&mut board, &mut desk, address.as_deref(), steps)).await {
+        match timeout(TIMEOUT, carry_out(&mut tracker, &mut server, address.as_deref(), steps))
+            .await
+        {
             Ok(Ok(())) => {}
             Ok(Err(error)) => debug!(%error, "no notification shown"),
             Err(_) => debug!("the notification server does not answer"),
         }
-        if let Some(desk) = &desk {
-            keeper.keep(&desk.shown_by, board.shown());
+        if let Some(server) = &server {
+            keeper.keep(&server.shown_by, tracker.shown());
         }
-        unsaid.send_replace(board.unsaid());
+        undelivered.send_replace(tracker.undelivered());
     }
 }
 
 /// What is still on the desktop of what was shown before a restart: all of it, as far as can be
 /// known, where the notification server is the same. Its signals are heard from here on.
 async fn still_shown(
-    desk: &mut Option<Desk>,
+    server: &mut Option<NotificationServer>,
     address: Option<&str>,
-    kept: Kept,
-) -> zbus::Result<Vec<Shown>> {
-    let desk = desk.insert(Desk::open(address).await?);
-    desk.find_server().await?;
-    Ok(if desk.shown_by == kept.shown_by { kept.shown } else { Vec::new() })
+    kept: SavedNotifications,
+) -> zbus::Result<Vec<ShownNotification>> {
+    let server = server.insert(NotificationServer::open(address).await?);
+    server.find_server().await?;
+    Ok(if server.shown_by == kept.shown_by { kept.shown } else { Vec::new() })
 }
 
 /// The end of the quiet hours that are now.
@@ -155,7 +157,7 @@ fn quiet_still(alarm: &mut Option<Alarm>, hours: &watch::Receiver<Option<QuietHo
 /// Waits until the alarm rings; for ever while there is none.
 async fn rung(alarm: Option<&mut Alarm>) {
     if let Some(alarm) = alarm
-        && alarm.rings().await.is_ok()
+        && alarm.expired().await.is_ok()
     {
         return;
     }
@@ -164,16 +166,16 @@ async fn rung(alarm: Option<&mut Alarm>) {
 
 /// Somebody clicked. What mutes a server takes its notice away, for it would stay for ever.
 fn clicked(
-    board: &mut Board,
+    tracker: &mut Tracker,
     id: u32,
     key: &str,
     clicks: &mpsc::UnboundedSender<Click>,
 ) -> Vec<Step> {
-    let Some(click) = board.clicked(id, key) else {
+    let Some(click) = tracker.clicked(id, key) else {
         return Vec::new();
     };
     let steps = match &click {
-        Click::Mute { id } | Click::Never { id } => board.withdraw_server(id),
+        Click::Mute { id } | Click::Never { id } => tracker.withdraw_server(id),
         Click::SignIn | Click::Link | Click::Open { .. } => Vec::new(),
     };
     // Nobody listens any more: we are stopping.
@@ -184,31 +186,31 @@ fn clicked(
 /// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
 /// where there is no notification server, what was to be shown waits for one.
 async fn carry_out(
-    board: &mut Board,
-    desk: &mut Option<Desk>,
+    tracker: &mut Tracker,
+    server: &mut Option<NotificationServer>,
     address: Option<&str>,
     steps: Vec<Step>,
 ) -> zbus::Result<()> {
     let mut nobody = None;
     for step in steps {
-        let desk = match &mut *desk {
-            Some(desk) => desk,
-            none => none.insert(Desk::open(address).await?),
+        let server = match &mut *server {
+            Some(server) => server,
+            none => none.insert(NotificationServer::open(address).await?),
         };
         match step {
-            Step::Show { about, .. } if nobody.is_some() => board.put_off(about),
+            Step::Show { about, .. } if nobody.is_some() => tracker.put_off(about),
             Step::Show { about, replaces, softly } => {
-                match desk.show(about.look(), replaces, softly).await {
-                    Ok(Some((id, since))) => board.put_up(about, id, since),
+                match server.show(about.look(), replaces, softly).await {
+                    Ok(Some((id, since))) => tracker.put_up(about, id, since),
                     Ok(None) => debug!("no notification shown: this program has no name"),
                     Err(error) if means_nobody(&error) => {
-                        board.put_off(about);
+                        tracker.put_off(about);
                         nobody = Some(error);
                     }
                     Err(error) => return Err(error),
                 }
             }
-            Step::Close(id) => match desk.call("CloseNotification", &(id,)).await {
+            Step::Close(id) => match server.call("CloseNotification", &(id,)).await {
                 // Some say so of one that has just closed.
                 Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
                 Err(error) => return Err(error),
@@ -235,7 +237,7 @@ fn means_nobody(error: &zbus::Error) -> bool {
 
 /// A look as a notification. `None` where notify-rust would panic: it asks for the name of this
 /// program, which needs `/proc` and UTF-8.
-fn message(look: &Look, can: Capabilities, softly: bool) -> Option<Notification> {
+fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notification> {
     std::env::current_exe().ok()?.file_name()?.to_str()?;
     let mut notification = Notification::new();
     notification
@@ -265,7 +267,7 @@ fn message(look: &Look, can: Capabilities, softly: bool) -> Option<Notification>
 }
 
 /// What the bus tells of the notification server.
-enum Event {
+enum ServerEvent {
     /// The notification with this number is gone; said at this place in the order of messages.
     Closed(u32, Sequence),
     /// This part of the notification with this number was clicked.
@@ -282,31 +284,33 @@ enum Event {
 }
 
 /// Waits for the next event; for ever while there is no connection.
-async fn heard(desk: Option<&mut Desk>) -> Event {
-    let Some(desk) = desk else {
+async fn heard(server: Option<&mut NotificationServer>) -> ServerEvent {
+    let Some(server) = server else {
         return std::future::pending().await;
     };
-    match desk.signals.next().await {
-        None | Some(Err(_)) => Event::BusGone,
+    match server.signals.next().await {
+        None | Some(Err(_)) => ServerEvent::BusGone,
         Some(Ok(signal)) => {
             let said = signal.recv_position();
             let body = signal.body();
             match signal.header().member().map(MemberName::as_str) {
                 Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
-                    Ok((id, _reason)) => Event::Closed(id, said),
-                    Err(_) => Event::Other,
+                    Ok((id, _reason)) => ServerEvent::Closed(id, said),
+                    Err(_) => ServerEvent::Other,
                 },
                 Some("ActionInvoked") => match body.deserialize::<(u32, String)>() {
-                    Ok((id, key)) => Event::Clicked(id, key),
-                    Err(_) => Event::Other,
+                    Ok((id, key)) => ServerEvent::Clicked(id, key),
+                    Err(_) => ServerEvent::Other,
                 },
                 Some("NameOwnerChanged") => match body.deserialize::<(&str, &str, &str)>() {
-                    Ok((_, old, new)) => {
-                        Event::ServerChanged { went: !old.is_empty(), came: !new.is_empty(), said }
-                    }
-                    Err(_) => Event::Other,
+                    Ok((_, old, new)) => ServerEvent::ServerChanged {
+                        went: !old.is_empty(),
+                        came: !new.is_empty(),
+                        said,
+                    },
+                    Err(_) => ServerEvent::Other,
                 },
-                _ => Event::Other,
+                _ => ServerEvent::Other,
             }
         }
     }
@@ -315,7 +319,7 @@ async fn heard(desk: Option<&mut Desk>) -> Event {
 type Signals = zbus::export::ordered_stream::Join<MessageStream, MessageStream>;
 
 /// A connection to the session bus, with an ear on the notification server.
-struct Desk {
+struct NotificationServer {
     connection: Connection,
     /// The notification server's signals and the name's `NameOwnerChanged`, in the order they were sent.
     signals: Signals,
@@ -334,7 +338,7 @@ struct Capabilities {
     actions: bool,
 }
 
-impl Desk {
+impl NotificationServer {
     async fn open(address: Option<&str>) -> zbus::Result<Self> {
         let connection = match address {
             Some(address) => zbus::connection::Builder::address(address),
@@ -387,7 +391,7 @@ impl Desk {
     /// Shows something; `None` where it can't be made.
     async fn show(
         &mut self,
-        look: Look,
+        look: Presentation,
         replaces: Option<u32>,
         softly: bool,
     ) -> zbus::Result<Option<(u32, Sequence)>> {

@@ -6,10 +6,10 @@ use std::collections::BTreeSet;
 
 use zbus::message::Sequence;
 
-use super::content::{About, Button, Member, Word, members};
+use super::content::{Button, Content, Member, ServerNews, members};
 use super::messages;
-use super::persistence::Shown;
-use plex_account_core::notification::{Click, Notice};
+use super::persistence::ShownNotification;
+use plex_account_core::notification::{Click, Notification};
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
 /// oldest is forgotten, which costs it its replacement and, where it still waits for a
@@ -18,7 +18,7 @@ const MOST: usize = 64;
 
 /// Where a notification is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Place {
+enum Placement {
     /// On the desktop.
     Shown {
         /// The notification server's number.
@@ -32,18 +32,18 @@ enum Place {
 }
 
 #[derive(Debug)]
-struct Entry {
-    about: About,
-    place: Place,
+struct Tracked {
+    about: Content,
+    place: Placement,
 }
 
 /// A thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
     /// Show this, in the place of the notification `replaces`. The board forgets that one until
-    /// [`Board::put_up`] or [`Board::put_off`].
+    /// [`Tracker::put_up`] or [`Tracker::put_off`].
     Show {
-        about: About,
+        about: Content,
         replaces: Option<u32>,
         /// Nothing new is said, so nobody is to be disturbed.
         softly: bool,
@@ -54,23 +54,23 @@ pub(super) enum Step {
 
 /// The notifications, oldest first.
 #[derive(Debug, Default)]
-pub(super) struct Board {
-    entries: Vec<Entry>,
+pub(super) struct Tracker {
+    entries: Vec<Tracked>,
     /// What is to be told of servers when the quiet hours are over.
     held: Vec<Member>,
 }
 
-impl Board {
+impl Tracker {
     /// Nothing is shown and nothing waits.
     pub(super) fn is_empty(&self) -> bool {
         self.entries.is_empty() && self.held.is_empty()
     }
 
     /// The servers of which there is something to say that nobody has seen.
-    pub(super) fn unsaid(&self) -> BTreeSet<String> {
-        let waiting = self.entries.iter().filter(|e| e.place == Place::Waiting);
+    pub(super) fn undelivered(&self) -> BTreeSet<String> {
+        let waiting = self.entries.iter().filter(|e| e.place == Placement::Waiting);
         let waiting = waiting.filter_map(|e| match &e.about {
-            About::Servers(members) => Some(members),
+            Content::Servers(members) => Some(members),
             _ => None,
         });
         waiting.chain([&self.held]).flatten().map(|member| member.id.clone()).collect()
@@ -82,17 +82,22 @@ impl Board {
     }
 
     /// What is on the desktop.
-    pub(super) fn shown(&self) -> Vec<Shown> {
-        let shown = |e: &Entry| Some(Shown { id: e.number()?, about: e.about.clone() });
+    pub(super) fn shown(&self) -> Vec<ShownNotification> {
+        let shown =
+            |e: &Tracked| Some(ShownNotification { id: e.number()?, about: e.about.clone() });
         self.entries.iter().filter_map(shown).collect()
     }
 
     /// What was put on the desktop before a restart and is there still. What it says of servers
     /// that are not `told` is taken away: nobody would be told that they are back.
-    pub(super) fn take_up(&mut self, shown: Vec<Shown>, told: &BTreeSet<String>) -> Vec<Step> {
+    pub(super) fn take_up(
+        &mut self,
+        shown: Vec<ShownNotification>,
+        told: &BTreeSet<String>,
+    ) -> Vec<Step> {
         let mut untold = BTreeSet::new();
-        for Shown { id, about } in shown {
-            if let About::Servers(members) = &about {
+        for ShownNotification { id, about } in shown {
+            if let Content::Servers(members) = &about {
                 let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
                 untold.extend(gone.map(|m| m.id.clone()));
             }
@@ -103,26 +108,26 @@ impl Board {
     }
 
     /// A notification is on the desktop.
-    pub(super) fn put_up(&mut self, mut about: About, id: u32, since: Sequence) {
-        if let About::Servers(members) = &mut about {
+    pub(super) fn put_up(&mut self, mut about: Content, id: u32, since: Sequence) {
+        if let Content::Servers(members) = &mut about {
             for member in members {
                 member.told = true;
             }
         }
         self.entries.retain(|e| e.number() != Some(id));
-        self.add(about, Place::Shown { id, since });
+        self.add(about, Placement::Shown { id, since });
     }
 
     /// There is no notification server that would show it: it waits for one.
-    pub(super) fn put_off(&mut self, about: About) {
-        self.add(about, Place::Waiting);
+    pub(super) fn put_off(&mut self, about: Content) {
+        self.add(about, Placement::Waiting);
     }
 
-    fn add(&mut self, about: About, place: Place) {
+    fn add(&mut self, about: Content, place: Placement) {
         if self.entries.len() >= MOST {
             self.entries.remove(0);
         }
-        self.entries.push(Entry { about, place });
+        self.entries.push(Tracked { about, place });
     }
 
     /// What a click on this part of a notification asks for, if the notification is ours and
@@ -131,7 +136,7 @@ impl Board {
         let about = &self.entries.iter().find(|e| e.number() == Some(id))?.about;
         let button = about.look().buttons.iter().find(|b| b.answers_to(key))?;
         let server = match about {
-            About::Servers(members) => match members.as_slice() {
+            Content::Servers(members) => match members.as_slice() {
                 [only] => Some(only.id.clone()),
                 _ => None,
             },
@@ -149,16 +154,16 @@ impl Board {
     /// The notification server said that a notification closed.
     pub(super) fn closed(&mut self, id: u32, said: Sequence) {
         self.entries.retain(|e| match e.place {
-            Place::Shown { id: ours, since } => ours != id || since > said,
-            Place::Waiting => true,
+            Placement::Shown { id: ours, since } => ours != id || since > said,
+            Placement::Waiting => true,
         });
     }
 
     /// The notification server said good-bye, and its notifications are gone with it.
     pub(super) fn clear(&mut self, said: Sequence) {
         self.entries.retain(|e| match e.place {
-            Place::Shown { since, .. } => since > said,
-            Place::Waiting => true,
+            Placement::Shown { since, .. } => since > said,
+            Placement::Waiting => true,
         });
     }
 
@@ -166,9 +171,9 @@ impl Board {
     /// where it is about servers.
     pub(super) fn appeared(&mut self, quiet: bool) -> Vec<Step> {
         let mut steps = Vec::new();
-        for entry in self.entries.extract_if(.., |e| e.place == Place::Waiting) {
+        for entry in self.entries.extract_if(.., |e| e.place == Placement::Waiting) {
             match entry.about {
-                About::Servers(members) if quiet => {
+                Content::Servers(members) if quiet => {
                     for member in members {
                         if !self.held.iter().any(|m| m.id == member.id) {
                             self.held.push(member);
@@ -182,32 +187,37 @@ impl Board {
     }
 
     /// What to do about a notice that comes, or does not come, in quiet hours.
-    pub(super) fn plan(&mut self, notice: Notice, quiet: bool) -> Vec<Step> {
+    pub(super) fn plan(&mut self, notice: Notification, quiet: bool) -> Vec<Step> {
         match notice {
-            Notice::ServerOffline { id, name } => self.gone(vec![(id, name)], Word::Offline, quiet),
-            Notice::ManyOffline { servers } => self.gone(servers, Word::Offline, quiet),
-            Notice::Unsteady { servers } => self.gone(servers, Word::Unsteady, quiet),
-            Notice::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
-            Notice::ManyBack { servers } => self.back(servers, quiet),
-            Notice::LoginWaiting(offer) => self.replace(About::Login(offer), About::is_login),
-            Notice::PlexTvUnreachable => {
-                self.replace(About::PlexTv { back: false }, About::is_plex_tv)
+            Notification::ServerOffline { id, name } => {
+                self.gone(vec![(id, name)], ServerNews::Offline, quiet)
             }
-            Notice::PlexTvBack => {
-                let untold = |e: &mut Entry| {
-                    e.place == Place::Waiting && e.about == About::PlexTv { back: false }
+            Notification::ManyOffline { servers } => self.gone(servers, ServerNews::Offline, quiet),
+            Notification::Unsteady { servers } => self.gone(servers, ServerNews::Unsteady, quiet),
+            Notification::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
+            Notification::ManyBack { servers } => self.back(servers, quiet),
+            Notification::LoginWaiting(offer) => {
+                self.replace(Content::Login(offer), Content::is_login)
+            }
+            Notification::PlexTvUnreachable => {
+                self.replace(Content::PlexTv { back: false }, Content::is_plex_tv)
+            }
+            Notification::PlexTvBack => {
+                let untold = |e: &mut Tracked| {
+                    e.place == Placement::Waiting && e.about == Content::PlexTv { back: false }
                 };
                 if self.entries.extract_if(.., untold).count() > 0 {
                     return Vec::new();
                 }
-                self.replace(About::PlexTv { back: true }, About::is_plex_tv)
+                self.replace(Content::PlexTv { back: true }, Content::is_plex_tv)
             }
             account => {
                 let Some(text) = messages::account(&account) else {
                     return Vec::new();
                 };
-                let lost = matches!(account, Notice::Rejected | Notice::AccountDamaged { .. });
-                self.replace(About::Account { text, lost }, About::is_account)
+                let lost =
+                    matches!(account, Notification::Rejected | Notification::AccountDamaged { .. });
+                self.replace(Content::Account { text, lost }, Content::is_account)
             }
         }
     }
@@ -220,12 +230,12 @@ impl Board {
 
     /// Takes away what is said of the account.
     pub(super) fn withdraw_account(&mut self) -> Vec<Step> {
-        self.take_down(About::is_account)
+        self.take_down(Content::is_account)
     }
 
     /// Takes away what is said of the login under way.
     pub(super) fn withdraw_login(&mut self) -> Vec<Step> {
-        self.take_down(About::is_login)
+        self.take_down(Content::is_login)
     }
 
     /// Takes away what is said of servers, and of plex.tv, which they were asked from.
@@ -242,7 +252,7 @@ impl Board {
             let before = members.len();
             members.retain(|m| m.id != id || m.is_back());
             match place {
-                Place::Shown { id, .. } if members.len() < before => {
+                Placement::Shown { id, .. } if members.len() < before => {
                     let rest = show(std::mem::take(members), Some(id), true);
                     steps.push(rest.unwrap_or(Step::Close(id)));
                 }
@@ -254,25 +264,25 @@ impl Board {
 
     /// The step that shows this in the place of what was said of the same; those that wait are
     /// forgotten.
-    fn replace(&mut self, about: About, same: impl Fn(&About) -> bool) -> Vec<Step> {
+    fn replace(&mut self, about: Content, same: impl Fn(&Content) -> bool) -> Vec<Step> {
         let replaces = self.remove(same).into_iter().next_back();
         vec![Step::Show { about, replaces, softly: false }]
     }
 
-    fn take_down(&mut self, which: impl Fn(&About) -> bool) -> Vec<Step> {
+    fn take_down(&mut self, which: impl Fn(&Content) -> bool) -> Vec<Step> {
         self.remove(which).into_iter().map(Step::Close).collect()
     }
 
     /// Forgets these, and names those that are on the desktop.
-    fn remove(&mut self, which: impl Fn(&About) -> bool) -> Vec<u32> {
+    fn remove(&mut self, which: impl Fn(&Content) -> bool) -> Vec<u32> {
         self.entries.extract_if(.., |e| which(&e.about)).filter_map(|e| e.number()).collect()
     }
 
     /// Lets `change` change what each notification says of servers; one that is left with nothing
     /// to say is forgotten.
-    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>, Place)) {
+    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>, Placement)) {
         self.entries.retain_mut(|entry| match &mut entry.about {
-            About::Servers(members) => {
+            Content::Servers(members) => {
                 change(members, entry.place);
                 !members.is_empty()
             }
@@ -281,7 +291,7 @@ impl Board {
     }
 
     /// These went offline, or keep coming and going.
-    fn gone(&mut self, servers: Vec<(String, String)>, word: Word, quiet: bool) -> Vec<Step> {
+    fn gone(&mut self, servers: Vec<(String, String)>, word: ServerNews, quiet: bool) -> Vec<Step> {
         if quiet {
             for (id, name) in servers {
                 self.hold(id, name, word);
@@ -298,7 +308,7 @@ impl Board {
         let mut replaces = None;
         self.rewrite(|members, place| {
             members.retain(|m| !news.iter().any(|new| new.id == m.id));
-            if let Place::Shown { id, .. } = place
+            if let Placement::Shown { id, .. } = place
                 && members.is_empty()
                 && let Some(earlier) = replaces.replace(id)
             {
@@ -312,7 +322,7 @@ impl Board {
     fn back(&mut self, mut servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
         // Those that nobody has heard went offline: nobody needs to hear that they are back.
         self.rewrite(|members, place| {
-            if place == Place::Waiting {
+            if place == Placement::Waiting {
                 members.retain(|m| m.is_back() || m.told || take(&mut servers, &m.id).is_none());
             }
         });
@@ -320,7 +330,7 @@ impl Board {
         if quiet {
             // What has become wrong is taken away without a word.
             self.rewrite(|members, place| {
-                if let Place::Shown { id, .. } = place
+                if let Placement::Shown { id, .. } = place
                     && members.iter().any(|m| !m.is_back())
                     && members
                         .iter()
@@ -331,7 +341,7 @@ impl Board {
                 }
             });
             for (id, name) in servers {
-                self.hold(id, name, Word::Back);
+                self.hold(id, name, ServerNews::Back);
             }
             return steps;
         }
@@ -340,28 +350,28 @@ impl Board {
             for member in members.iter_mut().filter(|m| !m.is_back()) {
                 if let Some(name) = take(&mut servers, &member.id) {
                     member.name = name;
-                    member.word = Word::Back;
+                    member.word = ServerNews::Back;
                     touched = true;
                 }
             }
-            if let Place::Shown { id, .. } = place
+            if let Placement::Shown { id, .. } = place
                 && touched
             {
                 steps.extend(show(std::mem::take(members), Some(id), false));
             }
         });
-        steps.extend(show(members(servers, Word::Back), None, false));
+        steps.extend(show(members(servers, ServerNews::Back), None, false));
         steps
     }
 
     /// Keeps for the end of the quiet hours how a server is; nothing, where it went and came back
     /// within them.
-    fn hold(&mut self, id: String, name: String, word: Word) {
+    fn hold(&mut self, id: String, name: String, word: ServerNews) {
         let Some(at) = self.held.iter().position(|m| m.id == id) else {
             self.held.push(Member::new(id, name, word));
             return;
         };
-        if word == Word::Back && !self.held[at].told {
+        if word == ServerNews::Back && !self.held[at].told {
             self.held.remove(at);
         } else {
             self.held[at].name = name;
@@ -370,12 +380,12 @@ impl Board {
     }
 }
 
-impl Entry {
+impl Tracked {
     /// The notification server's number, if it is on the desktop.
     fn number(&self) -> Option<u32> {
         match self.place {
-            Place::Shown { id, .. } => Some(id),
-            Place::Waiting => None,
+            Placement::Shown { id, .. } => Some(id),
+            Placement::Waiting => None,
         }
     }
 }
@@ -391,7 +401,7 @@ fn show(members: Vec<Member>, replaces: Option<u32>, softly: bool) -> Option<Ste
     if members.is_empty() {
         return None;
     }
-    Some(Step::Show { about: About::Servers(members), replaces, softly })
+    Some(Step::Show { about: Content::Servers(members), replaces, softly })
 }
 
 #[cfg(test)]

@@ -6,11 +6,11 @@ use std::sync::Arc;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::http::{About, Http, Request, accepted, body, pieces};
+use super::http::{Http, Request, ResponseHead, accepted, body, pieces};
 use super::list::{Kind, ListReader, MAX_LIST};
 use super::{Device, Settings, document, pin};
 use plex_account_core::account::{Pin, PinId, PinKind, User};
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{List, Lists};
 use plex_account_core::token::Token;
 
@@ -20,9 +20,9 @@ const V2_QUERY: &str = "includeHttps=1&includeRelay=1&includeIPv6=1";
 
 /// plex.tv, as one device sees it. Clones are cheap and share everything.
 #[derive(Clone)]
-pub struct Client(Arc<Inner>);
+pub struct Client(Arc<ClientInner>);
 
-struct Inner {
+struct ClientInner {
     settings: Settings,
     device: Device,
     http: Http,
@@ -39,7 +39,7 @@ impl fmt::Debug for Client {
 
 /// Why a list was not read.
 struct Missed {
-    failure: Failure,
+    failure: PlexTvError,
     /// plex.tv's status, where an answer came.
     status: Option<StatusCode>,
 }
@@ -50,7 +50,7 @@ impl Client {
     #[must_use]
     pub fn new(settings: Settings, device: Device) -> Self {
         let http = Http::new(&settings, &device);
-        Self(Arc::new(Inner { settings, device, http }))
+        Self(Arc::new(ClientInner { settings, device, http }))
     }
 
     /// Asks for a PIN: `POST /api/v2/pins`. The browser that approves a strong one goes to
@@ -59,39 +59,39 @@ impl Client {
         &self,
         kind: PinKind,
         forward_url: Option<&str>,
-    ) -> Result<Pin, Failure> {
-        let Inner { settings, device, .. } = &*self.0;
+    ) -> Result<Pin, PlexTvError> {
+        let ClientInner { settings, device, .. } = &*self.0;
         let query = match kind {
             PinKind::Short => None,
             PinKind::Strong => Some("strong=true"),
         };
         let url = endpoint(&settings.base_url, "api/v2/pins", query);
-        let answer = self.ask(Method::POST, url, None, About::Other).await?;
+        let answer = self.ask(Method::POST, url, None, ResponseHead::Other).await?;
         pin::granted(&answer, kind, settings, device, forward_url)
     }
 
     /// Asks whether a PIN is claimed: `GET /api/v2/pins/{id}`. `None` means not yet.
-    pub async fn poll_pin(&self, id: PinId) -> Result<Option<Token>, Failure> {
+    pub async fn poll_pin(&self, id: PinId) -> Result<Option<Token>, PlexTvError> {
         let path = format!("api/v2/pins/{}", id.0);
         let url = endpoint(&self.0.settings.base_url, &path, None);
-        let answer = self.ask(Method::GET, url, None, About::Pin).await?;
+        let answer = self.ask(Method::GET, url, None, ResponseHead::Pin).await?;
         pin::claimed(&answer)
     }
 
     /// Asks whose token this is: `GET /api/v2/user`.
-    pub async fn user(&self, token: &Token) -> Result<User, Failure> {
+    pub async fn user(&self, token: &Token) -> Result<User, PlexTvError> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/user", None);
-        let answer = self.ask(Method::GET, url, Some(token), About::Other).await?;
+        let answer = self.ask(Method::GET, url, Some(token), ResponseHead::Other).await?;
         document::user(&answer)
     }
 
     /// Has plex.tv forget the token: `DELETE /api/v2/users/signout`.
-    pub async fn sign_out(&self, token: &Token) -> Result<(), Failure> {
+    pub async fn sign_out(&self, token: &Token) -> Result<(), PlexTvError> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/users/signout", None);
-        let answer = self.ask(Method::DELETE, url, Some(token), About::Other).await?;
+        let answer = self.ask(Method::DELETE, url, Some(token), ResponseHead::Other).await?;
         // 204 is documented. A web page with status 200 comes from somebody else.
         if document::is_web_page(&answer) {
-            return Err(Failure::NotPlexTv("it is a web page".into()));
+            return Err(PlexTvError::NotPlexTv("it is a web page".into()));
         }
         Ok(())
     }
@@ -161,7 +161,7 @@ impl Client {
             self.0.http.send(request).await.map_err(|failure| Missed { failure, status: None })?;
         let status = Some(response.status());
         let read = async {
-            let response = accepted(response, About::Other).await?;
+            let response = accepted(response, ResponseHead::Other).await?;
             let mut reader = ListReader::new(kind, &self.0.device.client_id);
             pieces(response, MAX_LIST, |piece| reader.feed(piece)).await?;
             reader.finish()
@@ -175,8 +175,8 @@ impl Client {
         method: Method,
         url: Url,
         token: Option<&Token>,
-        about: About,
-    ) -> Result<Vec<u8>, Failure> {
+        about: ResponseHead,
+    ) -> Result<Vec<u8>, PlexTvError> {
         let request = Request { method, url, accept: JSON, token };
         let response = self.0.http.send(request).await?;
         body(accepted(response, about).await?).await
@@ -186,7 +186,7 @@ impl Client {
 impl Missed {
     /// Nobody said no: nothing came, or nothing that plex.tv gives.
     fn is_weather(&self) -> bool {
-        matches!(self.failure, Failure::Unreachable(_) | Failure::NotPlexTv(_))
+        matches!(self.failure, PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_))
     }
 }
 

@@ -7,9 +7,9 @@ use serde_json::Value;
 
 use super::list::without_mark;
 use super::value::Scalar;
-use super::xml::{Attributes, BROKE_OFF, Visit, Walker, Wrong};
+use super::xml::{Attributes, BROKE_OFF, ElementVisitor, Walker, Wrong};
 use plex_account_core::account::User;
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{NAME_LIMIT, TEXT_LIMIT};
 
 /// Named values out of one document: the members of a JSON object, or the attributes of an XML
@@ -24,7 +24,7 @@ pub(crate) trait Named {
 
 /// Reads a whole document into `target`. What was taken from one that turns out wrong must not be
 /// used.
-pub(crate) fn read(body: &[u8], target: &mut impl Named) -> Result<(), Failure> {
+pub(crate) fn read(body: &[u8], target: &mut impl Named) -> Result<(), PlexTvError> {
     let body = without_mark(body).trim_ascii_start();
     match body.first() {
         Some(b'<') => {
@@ -49,7 +49,7 @@ const OTHER: Wrong = Wrong("it is another document than the one asked for");
 
 struct Root<'t, T>(&'t mut T);
 
-impl<T: Named> Visit for Root<'_, T> {
+impl<T: Named> ElementVisitor for Root<'_, T> {
     fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong> {
         if depth > 0 {
             return Ok(());
@@ -107,7 +107,7 @@ impl Named for UserFields {
 }
 
 /// The user that a document tells of.
-pub(super) fn user(body: &[u8]) -> Result<User, Failure> {
+pub(super) fn user(body: &[u8]) -> Result<User, PlexTvError> {
     let mut fields = UserFields::default();
     read(body, &mut fields)?;
     if fields.0.id == 0 {
@@ -161,7 +161,7 @@ fn contains_ignoring_case(haystack: &[u8], needle: &[u8]) -> bool {
 /// The first `code` of an `<error>` or `<Response>`.
 struct Codes(Option<i64>);
 
-impl Visit for Codes {
+impl ElementVisitor for Codes {
     fn open(&mut self, _: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong> {
         if matches!(name, "error" | "Response") && self.0.is_none() {
             self.0 = attributes

@@ -12,7 +12,7 @@ use url::Url;
 use super::document::ErrorBody;
 use super::{Device, Settings};
 use crate::config::is_loopback;
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
 
 /// Longest answer read other than a list, in bytes.
@@ -53,7 +53,7 @@ impl Http {
     }
 
     /// Sends a request. An error here means that no answer came.
-    pub(super) async fn send(&self, request: Request<'_>) -> Result<Response, Failure> {
+    pub(super) async fn send(&self, request: Request<'_>) -> Result<Response, PlexTvError> {
         let client = self.client()?;
         let host = request.url.host_str().unwrap_or_default().to_owned();
         let mut builder = client
@@ -63,17 +63,17 @@ impl Http {
         if let Some(token) = request.token {
             // A `Token` is visible ASCII, which is what a header value can hold.
             let mut value = HeaderValue::from_str(token.expose())
-                .map_err(|_| Failure::Unreachable("the token can't be sent".into()))?;
+                .map_err(|_| PlexTvError::Unreachable("the token can't be sent".into()))?;
             value.set_sensitive(true);
             builder = builder.header("X-Plex-Token", value);
         }
         builder
             .send()
             .await
-            .map_err(|error| Failure::Unreachable(cause(&error.without_url(), &host)))
+            .map_err(|error| PlexTvError::Unreachable(cause(&error.without_url(), &host)))
     }
 
-    fn client(&self) -> Result<reqwest::Client, Failure> {
+    fn client(&self) -> Result<reqwest::Client, PlexTvError> {
         let mut slot = self.client.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(client) = &*slot {
             return Ok(client.clone());
@@ -82,7 +82,8 @@ impl Http {
         if self.straight {
             builder = builder.no_proxy();
         }
-        let client = builder.build().map_err(|error| Failure::Unreachable(no_client(&error)))?;
+        let client =
+            builder.build().map_err(|error| PlexTvError::Unreachable(no_client(&error)))?;
         Ok(slot.insert(client).clone())
     }
 }
@@ -134,7 +135,7 @@ fn os_version() -> String {
 
 /// Which answers mean that a PIN is gone.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum About {
+pub(super) enum ResponseHead {
     /// 404 and 410 are about the PIN.
     Pin,
     /// 404 and 410 are refusals like others.
@@ -142,14 +143,19 @@ pub(super) enum About {
 }
 
 /// The answer, if its status is one of success; else what its status and body say.
-pub(super) async fn accepted(response: Response, about: About) -> Result<Response, Failure> {
+pub(super) async fn accepted(
+    response: Response,
+    about: ResponseHead,
+) -> Result<Response, PlexTvError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     Err(match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE if about == About::Pin => Failure::PinGone,
-        StatusCode::TOO_MANY_REQUESTS => Failure::RateLimited {
+        StatusCode::NOT_FOUND | StatusCode::GONE if about == ResponseHead::Pin => {
+            PlexTvError::PinGone
+        }
+        StatusCode::TOO_MANY_REQUESTS => PlexTvError::RateLimited {
             retry_after: response
                 .headers()
                 .get(RETRY_AFTER)
@@ -159,7 +165,7 @@ pub(super) async fn accepted(response: Response, about: About) -> Result<Respons
             // The status says enough where the body can't be read.
             let body = body(response).await.unwrap_or_default();
             let body = ErrorBody::read(&body);
-            Failure::Refused {
+            PlexTvError::Refused {
                 status: status.as_u16(),
                 code: body.code,
                 bad_token: status == StatusCode::UNAUTHORIZED
@@ -167,9 +173,9 @@ pub(super) async fn accepted(response: Response, about: About) -> Result<Respons
             }
         }
         _ if status.is_server_error() => {
-            Failure::Unreachable(format!("it answered with status {}", status.as_u16()))
+            PlexTvError::Unreachable(format!("it answered with status {}", status.as_u16()))
         }
-        _ => Failure::NotPlexTv(format!("its status is {}", status.as_u16())),
+        _ => PlexTvError::NotPlexTv(format!("its status is {}", status.as_u16())),
     })
 }
 
@@ -186,7 +192,7 @@ fn retry_after(value: &str, now: SystemTime) -> Option<Duration> {
 }
 
 /// The whole of a small answer.
-pub(super) async fn body(response: Response) -> Result<Vec<u8>, Failure> {
+pub(super) async fn body(response: Response) -> Result<Vec<u8>, PlexTvError> {
     let mut body = Vec::new();
     pieces(response, MAX_BODY, |piece| {
         body.extend_from_slice(piece);
@@ -201,9 +207,9 @@ pub(super) async fn body(response: Response) -> Result<Vec<u8>, Failure> {
 pub(crate) async fn pieces(
     mut response: Response,
     limit: usize,
-    mut take: impl FnMut(&[u8]) -> Result<(), Failure>,
-) -> Result<(), Failure> {
-    let too_long = || Failure::NotPlexTv(format!("it is longer than {} KiB", limit / 1024));
+    mut take: impl FnMut(&[u8]) -> Result<(), PlexTvError>,
+) -> Result<(), PlexTvError> {
+    let too_long = || PlexTvError::NotPlexTv(format!("it is longer than {} KiB", limit / 1024));
     let host = response.url().host_str().unwrap_or_default().to_owned();
     let announced = response.content_length().unwrap_or(0);
     if usize::try_from(announced).map_or(true, |length| length > limit) {
@@ -221,10 +227,10 @@ pub(crate) async fn pieces(
             }
             Ok(None) => return Ok(()),
             Err(error) if error.is_timeout() => {
-                return Err(Failure::Unreachable(cause(&error.without_url(), &host)));
+                return Err(PlexTvError::Unreachable(cause(&error.without_url(), &host)));
             }
             Err(_) => {
-                return Err(Failure::Unreachable(format!(
+                return Err(PlexTvError::Unreachable(format!(
                     "the connection to {host} broke off in the middle of the answer"
                 )));
             }

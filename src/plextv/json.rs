@@ -18,7 +18,7 @@ const MAX_ROW: usize = 1024 * 1024;
 pub(super) struct Elements {
     /// The element whose end has not come.
     rest: Vec<u8>,
-    place: Place,
+    place: ArrayPosition,
     /// How many arrays and objects are open inside the element.
     depth: usize,
     /// Inside a string, and there behind a backslash.
@@ -28,7 +28,7 @@ pub(super) struct Elements {
 
 /// Where in the array the next byte stands.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Place {
+enum ArrayPosition {
     #[default]
     BeforeArray,
     /// Before the first element or the end.
@@ -49,13 +49,13 @@ impl Elements {
     ) -> Result<(), Wrong> {
         let mut begin = 0;
         for (at, byte) in piece.iter().enumerate() {
-            if self.place == Place::Element {
+            if self.place == ArrayPosition::Element {
                 let Some(included) = self.ends_element(*byte) else { continue };
                 let end = at + usize::from(included);
                 self.keep(&piece[begin..end])?;
                 take(&self.rest)?;
                 self.rest.clear();
-                self.place = Place::AfterElement;
+                self.place = ArrayPosition::AfterElement;
                 if included {
                     continue;
                 }
@@ -64,29 +64,34 @@ impl Elements {
                 continue;
             }
             self.place = match (self.place, byte) {
-                (Place::BeforeArray, b'[') => Place::Begin,
-                (Place::Begin | Place::AfterElement, b']') => Place::End,
-                (Place::AfterElement, b',') => Place::AfterComma,
-                (Place::Begin | Place::AfterComma, _) => {
+                (ArrayPosition::BeforeArray, b'[') => ArrayPosition::Begin,
+                (ArrayPosition::Begin | ArrayPosition::AfterElement, b']') => ArrayPosition::End,
+                (ArrayPosition::AfterElement, b',') => ArrayPosition::AfterComma,
+                (ArrayPosition::Begin | ArrayPosition::AfterComma, _) => {
                     begin = at;
                     // The first byte of an element ends it only where it is none.
                     if self.ends_element(*byte).is_some() {
                         return Err(BROKE_OFF);
                     }
-                    Place::Element
+                    ArrayPosition::Element
                 }
-                (Place::End, _) => return Err(Wrong("something follows the document")),
-                (Place::BeforeArray | Place::AfterElement | Place::Element, _) => {
+                (ArrayPosition::End, _) => return Err(Wrong("something follows the document")),
+                (
+                    ArrayPosition::BeforeArray
+                    | ArrayPosition::AfterElement
+                    | ArrayPosition::Element,
+                    _,
+                ) => {
                     return Err(BROKE_OFF);
                 }
             };
         }
-        if self.place == Place::Element { self.keep(&piece[begin..]) } else { Ok(()) }
+        if self.place == ArrayPosition::Element { self.keep(&piece[begin..]) } else { Ok(()) }
     }
 
     /// Says that no more comes: an error unless the array was closed.
     pub(super) fn finish(&self) -> Result<(), Wrong> {
-        if self.place == Place::End { Ok(()) } else { Err(BROKE_OFF) }
+        if self.place == ArrayPosition::End { Ok(()) } else { Err(BROKE_OFF) }
     }
 
     fn keep(&mut self, part: &[u8]) -> Result<(), Wrong> {

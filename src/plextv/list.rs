@@ -7,8 +7,8 @@
 use super::fields::{ConnectionFields, Connections, Fields};
 use super::json::{self, Elements};
 use super::value::Scalar;
-use super::xml::{Attributes, Malformed, Visit, Walker, Wrong};
-use plex_account_core::plextv_error::Failure;
+use super::xml::{Attributes, ElementVisitor, Malformed, Walker, Wrong};
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{Connection, List, NAME_LIMIT, Row, TEXT_LIMIT};
 
 /// Longest list read, and most memory that the servers of one list may take, in bytes.
@@ -80,7 +80,7 @@ impl<'a> ListReader<'a> {
     }
 
     /// Takes the next piece.
-    pub fn feed(&mut self, piece: &[u8]) -> Result<(), Failure> {
+    pub fn feed(&mut self, piece: &[u8]) -> Result<(), PlexTvError> {
         match &mut self.form {
             Form::Xml(walker) => walker.feed(piece, &mut self.rows)?,
             Form::Json(elements) => elements.feed(piece, |row| self.rows.read_json(row))?,
@@ -110,7 +110,7 @@ impl<'a> ListReader<'a> {
     }
 
     /// The list, if all of it was there.
-    pub fn finish(self) -> Result<List, Failure> {
+    pub fn finish(self) -> Result<List, PlexTvError> {
         let mut rows = self.rows;
         match self.form {
             Form::Unknown(_) => return Err(Wrong("the answer is empty").into()),
@@ -155,7 +155,7 @@ struct Draft {
     connections: Connections,
 }
 
-impl Visit for Rows<'_> {
+impl ElementVisitor for Rows<'_> {
     fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong> {
         match depth {
             0 if name == self.kind.root() => {}

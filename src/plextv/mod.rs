@@ -2,7 +2,7 @@
 //!
 //! The answers come from the outside and may be anything. Each is read by what it is (`<` XML,
 //! `[` or `{` JSON) into the types of the domain, and only when it is whole: a document that broke
-//! off gives nothing. What went wrong is one [`Failure`](plex_account_core::plextv_error::Failure).
+//! off gives nothing. What went wrong is one [`PlexTvError`](plex_account_core::plextv_error::PlexTvError).
 
 mod client;
 pub(crate) mod document;

@@ -10,7 +10,7 @@ use super::value::Scalar;
 use super::xml::Wrong;
 use super::{Device, Settings};
 use plex_account_core::account::{Pin, PinId, PinKind};
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
 
 /// Longest code taken, in characters. Those seen have 4 and 25.
@@ -59,7 +59,7 @@ pub(super) fn granted(
     settings: &Settings,
     device: &Device,
     forward_url: Option<&str>,
-) -> Result<Pin, Failure> {
+) -> Result<Pin, PlexTvError> {
     let mut fields = PinFields::default();
     document::read(body, &mut fields)?;
     let id = fields.id.filter(|id| *id > 0).ok_or(NO_PIN)?;
@@ -81,7 +81,7 @@ pub(super) fn granted(
 }
 
 /// The token, once the PIN is claimed.
-pub(super) fn claimed(body: &[u8]) -> Result<Option<Token>, Failure> {
+pub(super) fn claimed(body: &[u8]) -> Result<Option<Token>, PlexTvError> {
     let mut fields = PinFields::default();
     document::read(body, &mut fields)?;
     if fields.id.is_none() {

@@ -11,7 +11,7 @@ use quick_xml::errors::Error;
 use quick_xml::events::{BytesStart, Event};
 use quick_xml::reader::Reader;
 
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 
 /// Longest tag, comment or declaration taken, in bytes.
 const MAX_TAG: usize = 256 * 1024;
@@ -28,7 +28,7 @@ const MAX_REFERENCE: usize = 16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wrong(pub(super) &'static str);
 
-impl From<Wrong> for Failure {
+impl From<Wrong> for PlexTvError {
     fn from(wrong: Wrong) -> Self {
         Self::NotPlexTv(wrong.0.to_owned())
     }
@@ -39,7 +39,7 @@ const TOO_LONG: Wrong = Wrong("a tag in the document is too long");
 const NOT_WELL_FORMED: Wrong = Wrong("the document is not well-formed XML");
 
 /// Who is told what is in a document.
-pub(super) trait Visit {
+pub(super) trait ElementVisitor {
     /// A start tag, or an empty element, which is closed at once. The root has depth 0.
     fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong>;
     /// The end of an element.
@@ -63,7 +63,11 @@ pub(super) struct Walker {
 
 impl Walker {
     /// Takes the next piece of the document.
-    pub(super) fn feed(&mut self, piece: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
+    pub(super) fn feed(
+        &mut self,
+        piece: &[u8],
+        visitor: &mut impl ElementVisitor,
+    ) -> Result<(), Wrong> {
         if self.rest.is_empty() {
             let used = self.walk(piece, visitor)?;
             self.rest.extend_from_slice(&piece[used..]);
@@ -84,12 +88,12 @@ impl Walker {
 
     /// Says that no more comes: an error unless the root was closed and nothing but comments and
     /// white space followed.
-    pub(super) fn finish(&mut self, visitor: &mut impl Visit) -> Result<(), Wrong> {
+    pub(super) fn finish(&mut self, visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         self.walk_rest(visitor)?;
         if self.ended && self.rest.is_empty() { Ok(()) } else { Err(BROKE_OFF) }
     }
 
-    fn walk_rest(&mut self, visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn walk_rest(&mut self, visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         let mut rest = std::mem::take(&mut self.rest);
         let used = self.walk(&rest, visitor)?;
         rest.drain(..used);
@@ -99,7 +103,7 @@ impl Walker {
     }
 
     /// Reads all that is whole in `bytes` and returns how many bytes that is.
-    fn walk(&mut self, bytes: &[u8], visitor: &mut impl Visit) -> Result<usize, Wrong> {
+    fn walk(&mut self, bytes: &[u8], visitor: &mut impl ElementVisitor) -> Result<usize, Wrong> {
         let mut begin = 0;
         loop {
             let input = &bytes[begin..];
@@ -133,7 +137,7 @@ impl Walker {
     }
 
     /// Text or a tag with bytes that are not UTF-8, which become U+FFFD, as control characters do.
-    fn odd(&mut self, bytes: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn odd(&mut self, bytes: &[u8], visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         if !bytes.starts_with(b"<") {
             return self.text(bytes, visitor);
         }
@@ -147,7 +151,7 @@ impl Walker {
         }
     }
 
-    fn event(&mut self, event: &Event<'_>, visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn event(&mut self, event: &Event<'_>, visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         match event {
             Event::Start(tag) => self.open(tag, visitor),
             Event::Empty(tag) => {
@@ -166,7 +170,11 @@ impl Walker {
         }
     }
 
-    fn open(&mut self, tag: &BytesStart<'_>, visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn open(
+        &mut self,
+        tag: &BytesStart<'_>,
+        visitor: &mut impl ElementVisitor,
+    ) -> Result<(), Wrong> {
         if self.ended {
             return Err(Wrong("something follows the document"));
         }
@@ -181,7 +189,7 @@ impl Walker {
         Ok(())
     }
 
-    fn close(&mut self, name: &str, visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn close(&mut self, name: &str, visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         let start = self.starts.pop().ok_or(NOT_WELL_FORMED)?;
         if &self.names[start..] != name {
             return Err(NOT_WELL_FORMED);
@@ -193,7 +201,7 @@ impl Walker {
     }
 
     /// Text, which must be blank outside of the root.
-    fn text(&self, text: &[u8], visitor: &mut impl Visit) -> Result<(), Wrong> {
+    fn text(&self, text: &[u8], visitor: &mut impl ElementVisitor) -> Result<(), Wrong> {
         if !text.iter().all(u8::is_ascii_whitespace) {
             match self.starts.len().checked_sub(1) {
                 Some(depth) => visitor.text(depth),

@@ -50,7 +50,7 @@ impl Candidate {
 
 /// The connections to ask, in groups of at most `at_once`, each group to be asked together and
 /// only if those before did not answer. The better ones stand first.
-pub(super) fn waves(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candidate>> {
+pub(super) fn batches(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candidate>> {
     let mut seen = HashSet::new();
     let mut all: Vec<Candidate> = request
         .connections
@@ -137,8 +137,8 @@ mod tests {
     }
 
     fn uris(request: &ProbeRequest) -> Vec<Vec<String>> {
-        let waves = waves(request, 8);
-        waves.into_iter().map(|wave| wave.into_iter().map(|c| c.uri).collect()).collect()
+        let batches = batches(request, 8);
+        batches.into_iter().map(|wave| wave.into_iter().map(|c| c.uri).collect()).collect()
     }
 
     #[test]
@@ -203,7 +203,7 @@ mod tests {
             "/identity",
             "unix:/run/x",
         ];
-        assert!(waves(&request(&junk), 8).is_empty());
+        assert!(batches(&request(&junk), 8).is_empty());
     }
 
     #[test]
@@ -282,9 +282,9 @@ mod tests {
     fn no_server_is_asked_at_more_than_64_addresses() {
         let many: Vec<String> = (0..300).map(|i| format!("https://{i}.example")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let waves = waves(&request(&many), 8);
-        assert!(waves.iter().all(|wave| wave.len() == 8));
-        assert_eq!(waves.concat().len(), 64);
-        assert_eq!(waves[0][0].uri, "https://0.example");
+        let batches = batches(&request(&many), 8);
+        assert!(batches.iter().all(|wave| wave.len() == 8));
+        assert_eq!(batches.concat().len(), 64);
+        assert_eq!(batches[0][0].uri, "https://0.example");
     }
 }

@@ -13,14 +13,14 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
-use self::candidates::{Candidate, Rank, waves};
+use self::candidates::{Candidate, Rank, batches};
 use self::direct::Resolver;
 use crate::plextv::document::{self, Named};
 use crate::plextv::endpoint;
 use crate::plextv::http;
 use crate::plextv::list::without_mark;
 use crate::plextv::value::Scalar;
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::probe::{ProbeRequest, Probed};
 
 /// Most connections of all probes together.
@@ -28,14 +28,14 @@ const AT_ONCE: usize = 8;
 /// Longest answer read, in bytes. A real one has some 200.
 const MAX_BODY: usize = 64 * 1024;
 /// After an answer, better connections have this part of the time-out left to answer, too.
-const PATIENCE: u32 = 4;
+const TIMEOUT: u32 = 4;
 
 /// Asks servers whether they are there. Clones are cheap and share the bound on connections.
 #[derive(Clone, Debug)]
-pub struct Prober(Arc<Inner>);
+pub struct Prober(Arc<ProberInner>);
 
 #[derive(Debug)]
-struct Inner {
+struct ProberInner {
     timeout: Duration,
     slots: Semaphore,
     /// The client for servers of ours, and the one for those of others. Each lives while a probe
@@ -48,7 +48,7 @@ impl Prober {
     /// asked, and no certificate read, before the first probe.
     #[must_use]
     pub fn new(timeout: Duration) -> Self {
-        Self(Arc::new(Inner {
+        Self(Arc::new(ProberInner {
             timeout,
             slots: Semaphore::new(AT_ONCE),
             clients: [Mutex::default(), Mutex::default()],
@@ -58,8 +58,8 @@ impl Prober {
     /// Asks a server at its addresses, the better ones first, and says what came of it. Waits for
     /// its turn while other probes have all eight connections.
     pub async fn probe(&self, request: ProbeRequest) -> Probed {
-        let waves = waves(&request, AT_ONCE);
-        let total = waves.iter().map(Vec::len).sum::<usize>();
+        let batches = batches(&request, AT_ONCE);
+        let total = batches.iter().map(Vec::len).sum::<usize>();
         if total == 0 {
             return Probed::NothingToAsk;
         }
@@ -69,8 +69,8 @@ impl Prober {
         // As many as it can use: in fair order, and no server is silent because it was not asked.
         let slots = u32::try_from(total.min(AT_ONCE)).unwrap_or(1);
         let _slots = self.0.slots.acquire_many(slots).await;
-        let mut round = Round::new(client, request.id);
-        round.ask(waves, self.0.timeout, total > AT_ONCE).await;
+        let mut round = ProbeRun::new(client, request.id);
+        round.ask(batches, self.0.timeout, total > AT_ONCE).await;
         round.verdict(self.0.timeout)
     }
 
@@ -90,10 +90,10 @@ impl Prober {
 }
 
 /// One server being asked.
-struct Round {
+struct ProbeRun {
     client: Arc<reqwest::Client>,
     id: Arc<str>,
-    running: JoinSet<(Candidate, Outcome)>,
+    running: JoinSet<(Candidate, AddressOutcome)>,
     /// Ranks of what runs.
     pending: Vec<Rank>,
     best: Option<(Candidate, Duration)>,
@@ -102,7 +102,7 @@ struct Round {
 }
 
 /// What came of one connection.
-enum Outcome {
+enum AddressOutcome {
     Alive { latency: Duration },
     Maintenance,
     Silent(Silence),
@@ -115,7 +115,7 @@ struct Silence {
     why: String,
 }
 
-impl Round {
+impl ProbeRun {
     fn new(client: Arc<reqwest::Client>, id: String) -> Self {
         Self {
             client,
@@ -131,10 +131,10 @@ impl Round {
     /// Asks wave after wave until one answers. Each has its share of the time before the next
     /// begins; it goes on beside the next where there is room for both, that is if the round is
     /// not `crowded`.
-    async fn ask(&mut self, waves: Vec<Vec<Candidate>>, timeout: Duration, crowded: bool) {
+    async fn ask(&mut self, batches: Vec<Vec<Candidate>>, timeout: Duration, crowded: bool) {
         let begin = Instant::now();
-        let share = timeout / u32::try_from(waves.len()).unwrap_or(u32::MAX);
-        for (number, wave) in (1..).zip(waves) {
+        let share = timeout / u32::try_from(batches.len()).unwrap_or(u32::MAX);
+        for (number, wave) in (1..).zip(batches) {
             if crowded {
                 self.stop().await;
             }
@@ -151,7 +151,7 @@ impl Round {
                     self.take(candidate, outcome);
                 }
                 if !answered && self.has_answer() {
-                    end = (begin + timeout).min(Instant::now() + timeout / PATIENCE);
+                    end = (begin + timeout).min(Instant::now() + timeout / TIMEOUT);
                 }
             }
             if self.has_answer() {
@@ -172,16 +172,16 @@ impl Round {
         let (client, id) = (Arc::clone(&self.client), Arc::clone(&self.id));
         self.running.spawn(async move {
             let outcome = ask(&client, &candidate, &id).await;
-            (candidate, outcome.unwrap_or_else(Outcome::Silent))
+            (candidate, outcome.unwrap_or_else(AddressOutcome::Silent))
         });
     }
 
-    fn take(&mut self, candidate: Candidate, outcome: Outcome) {
+    fn take(&mut self, candidate: Candidate, outcome: AddressOutcome) {
         if let Some(at) = self.pending.iter().position(|rank| *rank == candidate.rank) {
             self.pending.swap_remove(at);
         }
         match outcome {
-            Outcome::Alive { latency } => {
+            AddressOutcome::Alive { latency } => {
                 let better = self.best.as_ref().is_none_or(|(best, best_latency)| {
                     (candidate.rank, latency) < (best.rank, *best_latency)
                 });
@@ -189,8 +189,8 @@ impl Round {
                     self.best = Some((candidate, latency));
                 }
             }
-            Outcome::Maintenance => self.maintenance = true,
-            Outcome::Silent(silence) => {
+            AddressOutcome::Maintenance => self.maintenance = true,
+            AddressOutcome::Silent(silence) => {
                 if self.silence.as_ref().is_none_or(|known| silence.answered && !known.answered) {
                     self.silence = Some(silence);
                 }
@@ -228,7 +228,7 @@ async fn ask(
     client: &reqwest::Client,
     candidate: &Candidate,
     id: &str,
-) -> Result<Outcome, Silence> {
+) -> Result<AddressOutcome, Silence> {
     let host = candidate.url.host_str().unwrap_or_default();
     let nothing = |why| Silence { answered: false, why };
     let other = |why| Silence { answered: true, why };
@@ -251,18 +251,18 @@ async fn ask(
     let stranger = || other(format!("what answers at {host} is no Plex Media Server"));
     match read.await {
         Ok(()) => {}
-        Err(Failure::Unreachable(why)) => return Err(nothing(why)),
+        Err(PlexTvError::Unreachable(why)) => return Err(nothing(why)),
         Err(_) => return Err(stranger()),
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
         // Over http anybody may have said it.
         if candidate.is_https() && is_maintenance(&body) {
-            return Ok(Outcome::Maintenance);
+            return Ok(AddressOutcome::Maintenance);
         }
         return Err(other(format!("{host} answered with status 503")));
     }
     match machine_identifier(&body) {
-        Some(found) if found == id => Ok(Outcome::Alive { latency: begin.elapsed() }),
+        Some(found) if found == id => Ok(AddressOutcome::Alive { latency: begin.elapsed() }),
         Some(_) => Err(other(format!("another Plex Media Server answers at {host}"))),
         None => Err(stranger()),
     }

@@ -2,27 +2,30 @@
 //! new one would be a new device there.
 
 use super::{
-    Found,
-    durable_dir::{Content, Folder},
+    StoredAccount,
+    durable_dir::{DurableDir, FileContent},
     schema,
-    state_dir::Keeper,
+    state_dir::StateDir,
     token_file::SMALL,
 };
 use crate::system::random;
 
 const CLIENT_ID: &str = "client-id";
 
-impl Keeper {
+impl StateDir {
     /// Finds the client id, or makes it once. `Ok(Some)` is a complaint: the id holds for this
     /// run only.
-    pub(super) fn settle_client_id(&mut self, found: &Found) -> Result<Option<String>, String> {
+    pub(super) fn settle_client_id(
+        &mut self,
+        found: &StoredAccount,
+    ) -> Result<Option<String>, String> {
         let here = self.folder().read(CLIENT_ID, SMALL);
         let kept = match &here {
-            Content::Bytes(bytes) => as_client_id(bytes),
+            FileContent::Bytes(bytes) => as_client_id(bytes),
             _ => None,
         };
         // A token goes with the id that it was issued to.
-        if let Found::Account { record, .. } = found {
+        if let StoredAccount::Account { record, .. } = found {
             let write = kept.as_ref() != Some(&record.client_id);
             self.client_id.clone_from(&record.client_id);
             return Ok(if write { self.write_client_id() } else { None });
@@ -37,7 +40,7 @@ impl Keeper {
             self.client_id =
                 random::uuid().map_err(|e| format!("The system gives no random numbers: {e}"))?;
         }
-        if let Content::Unreadable(why) = here {
+        if let FileContent::Unreadable(why) = here {
             // It may be readable again tomorrow, and then it is the better one, unless a token is
             // issued to this one first.
             self.client_id_pending = true;
@@ -45,7 +48,10 @@ impl Keeper {
         }
         if matches!(
             found,
-            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. }
+            StoredAccount::Unreadable(_)
+                | StoredAccount::InKeyring
+                | StoredAccount::Locked
+                | StoredAccount::ItemLocked { .. }
         ) {
             // The account that is not known yet may bring another.
             self.client_id_pending = true;
@@ -74,9 +80,9 @@ impl Keeper {
     }
 }
 
-fn read_client_id(folder: &Folder) -> Option<String> {
+fn read_client_id(folder: &DurableDir) -> Option<String> {
     match folder.read(CLIENT_ID, SMALL) {
-        Content::Bytes(bytes) => as_client_id(&bytes),
+        FileContent::Bytes(bytes) => as_client_id(&bytes),
         _ => None,
     }
 }

@@ -31,38 +31,38 @@ use std::{
 use tokio::time::Instant;
 
 use super::{
-    Found, Settled, StoreFault, TokenStore,
+    Relocation, StoreFault, StoredAccount, TokenStore,
     credential::Credential,
     keyring::Keyring,
-    schema::Kept,
-    secret_service::{Looked, There, Trouble},
-    state_dir::Keeper,
+    schema::StoreKind,
+    secret_service::{Availability, KeyringError, Lookup},
+    state_dir::StateDir,
     transitions::Begun,
 };
-use plex_account_core::{account::Record, presence::Remembered, words::Storage};
+use plex_account_core::{account::Record, presence::CachedServers, words::Storage};
 
 /// How long a sign-out waits for the keyring, counted from the call: the caller waits 3 s, and must
 /// not be gone when the item goes.
-pub(super) const FORGET_PATIENCE: Duration = Duration::from_millis(2800);
+pub(super) const FORGET_TIMEOUT: Duration = Duration::from_millis(2800);
 
 /// Custody while it has its turn: one at a time.
-pub(super) struct Order {
+pub(super) struct Coordinator {
     /// Behind a lock only because its work is done on tokio's threads for blocking work.
-    pub(super) keeper: Arc<Mutex<Keeper>>,
+    pub(super) keeper: Arc<Mutex<StateDir>>,
     pub(super) keyring: Arc<dyn Keyring>,
     pub(super) choice: TokenStore,
     /// Goes before all that is kept.
     pub(super) credential: Option<Credential>,
     /// The keyring did not want the account: it is not moved there before the next login or start.
     pub(super) refused: bool,
-    pub(super) declined: Option<Declined>,
-    pub(super) seen: Seen,
+    pub(super) user_declined: Option<UserDeclined>,
+    pub(super) seen: SeenKeyring,
 }
 
 /// What was seen of the keyring since only our item was last found locked in it, or since the
 /// start.
 #[derive(Default)]
-pub(super) struct Seen {
+pub(super) struct SeenKeyring {
     /// It was locked or away.
     shut: bool,
     /// How often it had come or gone by then.
@@ -71,7 +71,7 @@ pub(super) struct Seen {
 
 /// The person did not let the keyring do what it asked them about. They are asked about the same
 /// again only after the keyring was unlocked anew or is another.
-pub(super) struct Declined {
+pub(super) struct UserDeclined {
     /// Which sign-in was to be kept; `None`: an item was to be deleted.
     sign_in: Option<u64>,
     why: String,
@@ -80,36 +80,38 @@ pub(super) struct Declined {
     shut: bool,
 }
 
-impl Order {
-    pub(super) async fn read_again(&mut self) -> Result<Found, StoreFault> {
+impl Coordinator {
+    pub(super) async fn read_again(&mut self) -> Result<StoredAccount, StoreFault> {
         if let Some(credential) = &mut self.credential {
             return Ok(credential.read());
         }
-        let found = self.disk(Keeper::read_again).await?;
-        if found != Found::InKeyring {
+        let found = self.disk(StateDir::read_again).await?;
+        if found != StoredAccount::InKeyring {
             return Ok(found);
         }
         let looked = self.keyring.look().await;
-        self.seen.shut |= matches!(looked, Looked::Locked | Looked::Absent(_));
+        self.seen.shut |= matches!(looked, Lookup::Locked | Lookup::Absent(_));
         match looked {
-            Looked::Account(record) => {
+            Lookup::Account(record) => {
                 let collection = self.keyring.collection();
                 self.disk(|keeper| keeper.found_in_keyring(record, collection)).await
             }
-            Looked::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
-            Looked::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
-            Looked::Locked => Ok(Found::Locked),
-            Looked::ItemLocked => {
-                let now = Seen { shut: false, owners: self.keyring.owners() };
+            Lookup::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
+            Lookup::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
+            Lookup::Locked => Ok(StoredAccount::Locked),
+            Lookup::ItemLocked => {
+                let now = SeenKeyring { shut: false, owners: self.keyring.owners() };
                 let seen = std::mem::replace(&mut self.seen, now);
-                Ok(Found::ItemLocked { opened: seen.shut || seen.owners != self.seen.owners })
+                Ok(StoredAccount::ItemLocked {
+                    opened: seen.shut || seen.owners != self.seen.owners,
+                })
             }
             // That it is there was a guess.
-            Looked::Absent(_) if self.disk(|keeper| keeper.account_damaged).await? => {
+            Lookup::Absent(_) if self.disk(|keeper| keeper.account_damaged).await? => {
                 self.disk(|keeper| keeper.lost_by_keyring(lost())).await
             }
-            Looked::Absent(why) | Looked::Silent(why) => {
-                Ok(Found::Unreadable(StoreFault::keyring(why)))
+            Lookup::Absent(why) | Lookup::Silent(why) => {
+                Ok(StoredAccount::Unreadable(StoreFault::keyring(why)))
             }
         }
     }
@@ -119,7 +121,7 @@ impl Order {
             return credential.store(&record);
         }
         let stored = match self.place_for(&record).await {
-            Ok(Kept::File) => self.keep_in_file(record.clone()).await,
+            Ok(StoreKind::File) => self.keep_in_file(record.clone()).await,
             Ok(_) => self.keep_in_keyring(record.clone()).await,
             Err(fault) => Err(fault),
         };
@@ -129,18 +131,18 @@ impl Order {
         stored
     }
 
-    async fn place_for(&self, record: &Record) -> Result<Kept, StoreFault> {
+    async fn place_for(&self, record: &Record) -> Result<StoreKind, StoreFault> {
         let record = record.clone();
         if let Some(kept) = self.disk(move |keeper| keeper.place_of(&record)).await? {
             return Ok(kept);
         }
         match self.choice {
-            TokenStore::File => Ok(Kept::File),
-            TokenStore::SecretService => Ok(Kept::SecretService),
+            TokenStore::File => Ok(StoreKind::File),
+            TokenStore::SecretService => Ok(StoreKind::SecretService),
             TokenStore::Auto => match self.keyring.there().await {
-                There::Yes => Ok(Kept::SecretService),
-                There::No => Ok(Kept::File),
-                There::Silent(why) => Err(StoreFault::keyring(why)),
+                Availability::Yes => Ok(StoreKind::SecretService),
+                Availability::No => Ok(StoreKind::File),
+                Availability::Silent(why) => Err(StoreFault::keyring(why)),
             },
         }
     }
@@ -152,16 +154,16 @@ impl Order {
 
     async fn keep_in_keyring(&mut self, record: Record) -> Result<Storage, StoreFault> {
         let sign_in = Some(record.signed_in_at);
-        if let Some(declined) = self.declined.as_ref().filter(|d| d.sign_in == sign_in) {
-            return Err(StoreFault::declined(declined.why.clone()));
+        if let Some(user_declined) = self.user_declined.as_ref().filter(|d| d.sign_in == sign_in) {
+            return Err(StoreFault::declined(user_declined.why.clone()));
         }
         self.refused = false;
-        let announced = self.disk(Keeper::announce_item).await??;
+        let announced = self.disk(StateDir::announce_item).await??;
         if let Err(trouble) = self.keyring.store(&record).await {
-            self.refused = matches!(trouble, Trouble::Refused(_));
+            self.refused = matches!(trouble, KeyringError::Refused(_));
             self.note_declined(&trouble, sign_in);
-            if announced && matches!(trouble, Trouble::Locked | Trouble::Absent(_)) {
-                warn_of(self.disk(Keeper::no_residue).await?); // nothing was changed there
+            if announced && matches!(trouble, KeyringError::Locked | KeyringError::Absent(_)) {
+                warn_of(self.disk(StateDir::no_residue).await?); // nothing was changed there
             }
             return Err(trouble.into());
         }
@@ -170,29 +172,29 @@ impl Order {
         Ok(Storage::SecretService)
     }
 
-    fn note_declined(&mut self, trouble: &Trouble, sign_in: Option<u64>) {
-        if let Trouble::Declined(why) = trouble {
+    fn note_declined(&mut self, trouble: &KeyringError, sign_in: Option<u64>) {
+        if let KeyringError::Declined(why) = trouble {
             let (why, owners) = (why.clone(), self.keyring.owners());
-            self.declined = Some(Declined { sign_in, why, owners, shut: false });
+            self.user_declined = Some(UserDeclined { sign_in, why, owners, shut: false });
         }
     }
 
     /// Lets the person be asked again, if the keyring was unlocked anew or is another.
     async fn look_after_declined(&mut self) {
-        let Some(declined) = &mut self.declined else { return };
-        let over = declined.owners != self.keyring.owners()
+        let Some(user_declined) = &mut self.user_declined else { return };
+        let over = user_declined.owners != self.keyring.owners()
             || match self.keyring.look().await {
-                Looked::Account(_) | Looked::ItemLocked | Looked::Nothing | Looked::Damaged(_) => {
-                    declined.shut
+                Lookup::Account(_) | Lookup::ItemLocked | Lookup::Nothing | Lookup::Damaged(_) => {
+                    user_declined.shut
                 }
-                Looked::Locked | Looked::Absent(_) => {
-                    declined.shut = true;
+                Lookup::Locked | Lookup::Absent(_) => {
+                    user_declined.shut = true;
                     false
                 }
-                Looked::Silent(_) => false,
+                Lookup::Silent(_) => false,
             };
         if over {
-            self.declined = None;
+            self.user_declined = None;
         }
     }
 
@@ -218,19 +220,19 @@ impl Order {
         let Begun::Noted(before) = begun.await?? else {
             return Ok(());
         };
-        if before.store != Kept::SecretService {
+        if before.store != StoreKind::SecretService {
             return self.disk(move |keeper| keeper.forget_file(before, &called_off)).await?;
         }
         let patience = latest.saturating_duration_since(Instant::now());
         let deleted = if called_off.load(Ordering::SeqCst) || patience.is_zero() {
-            Err(Trouble::Silent(String::new()))
+            Err(KeyringError::Silent(String::new()))
         } else {
             self.keyring.forget(patience).await
         };
         let fault = match deleted {
             Ok(()) => return self.disk(|keeper| keeper.forget_rest(false)).await,
             // No answer is `StorageFailed`, by the contract.
-            Err(Trouble::Silent(_)) => StoreFault::disk(
+            Err(KeyringError::Silent(_)) => StoreFault::disk(
                 "The keyring did not answer in time, and nothing was changed: look whether it is \
                  waiting for you, and try again",
             ),
@@ -244,15 +246,16 @@ impl Order {
 
     /// Why a person is not to be asked again whether an item may be deleted.
     pub(super) fn declined_deletion(&self) -> Option<String> {
-        let declined = self.declined.as_ref().filter(|declined| declined.sign_in.is_none());
-        declined.map(|declined| declined.why.clone())
+        let user_declined =
+            self.user_declined.as_ref().filter(|user_declined| user_declined.sign_in.is_none());
+        user_declined.map(|user_declined| user_declined.why.clone())
     }
 
     pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {
         if self.credential.is_some() {
             return Ok(());
         }
-        self.disk(Keeper::finish_sign_out).await??;
+        self.disk(StateDir::finish_sign_out).await??;
         if self.disk(|keeper| keeper.account.signing_out).await? {
             self.delete_residue().await?;
         }
@@ -268,7 +271,7 @@ impl Order {
 
     pub(super) async fn remember(
         &mut self,
-        remembered: Remembered,
+        remembered: CachedServers,
         durable: bool,
     ) -> Result<(), StoreFault> {
         if let Some(credential) = &self.credential {
@@ -277,48 +280,48 @@ impl Order {
         self.disk(move |keeper| keeper.remember(&remembered, durable)).await?
     }
 
-    pub(super) async fn settle(&mut self) -> Result<Settled, StoreFault> {
+    pub(super) async fn settle(&mut self) -> Result<Relocation, StoreFault> {
         if self.credential.is_some() {
-            return Ok(Settled::AsItWas);
+            return Ok(Relocation::AsItWas);
         }
         self.look_after_declined().await;
         let (account, fixed, known) = self
             .disk(|keeper| {
-                let fixed = keeper.unreadable.is_none() && !keeper.adrift;
+                let fixed = keeper.unreadable.is_none() && !keeper.unsaved;
                 (keeper.account.clone(), fixed, keeper.known)
             })
             .await?;
         match (account.store, self.choice) {
-            (Kept::None, _) if account.keyring_residue => self.delete_residue().await?,
+            (StoreKind::None, _) if account.keyring_residue => self.delete_residue().await?,
             _ if !fixed => {}
-            (Kept::File, TokenStore::File) if account.keyring_residue => {
+            (StoreKind::File, TokenStore::File) if account.keyring_residue => {
                 self.delete_residue().await?;
             }
-            (Kept::File, TokenStore::Auto | TokenStore::SecretService) => {
+            (StoreKind::File, TokenStore::Auto | TokenStore::SecretService) => {
                 return self.move_to_keyring().await;
             }
             // What is to go to the file goes before the account was ever read, too; that it is
             // gone is said by the reading then.
-            (Kept::SecretService, choice) if known || choice == TokenStore::File => {
+            (StoreKind::SecretService, choice) if known || choice == TokenStore::File => {
                 return self.look_after_item(choice, known).await;
             }
             _ => {}
         }
-        Ok(Settled::AsItWas)
+        Ok(Relocation::AsItWas)
     }
 
-    async fn move_to_keyring(&mut self) -> Result<Settled, StoreFault> {
+    async fn move_to_keyring(&mut self) -> Result<Relocation, StoreFault> {
         let open = || async {
             let looked = self.keyring.look().await;
-            matches!(looked, Looked::Account(_) | Looked::Nothing | Looked::Damaged(_))
+            matches!(looked, Lookup::Account(_) | Lookup::Nothing | Lookup::Damaged(_))
         };
-        if self.refused || self.declined.is_some() || !open().await {
-            return Ok(Settled::AsItWas);
+        if self.refused || self.user_declined.is_some() || !open().await {
+            return Ok(Relocation::AsItWas);
         }
         let Some(record) = self.disk(|keeper| keeper.in_file()).await? else {
-            return Ok(Settled::AsItWas);
+            return Ok(Relocation::AsItWas);
         };
-        self.keep_in_keyring(record).await.map(Settled::Moved)
+        self.keep_in_keyring(record).await.map(Relocation::Moved)
     }
 
     /// The account is in the keyring, or was.
@@ -326,38 +329,38 @@ impl Order {
         &mut self,
         choice: TokenStore,
         known: bool,
-    ) -> Result<Settled, StoreFault> {
+    ) -> Result<Relocation, StoreFault> {
         let gone = match self.keyring.look().await {
-            Looked::Account(record) if choice == TokenStore::File => {
-                let moved = self.keep_in_file(record).await.map(Settled::Moved)?;
+            Lookup::Account(record) if choice == TokenStore::File => {
+                let moved = self.keep_in_file(record).await.map(Relocation::Moved)?;
                 self.delete_residue().await?;
                 return Ok(moved);
             }
-            Looked::Account(_) => {
+            Lookup::Account(_) => {
                 let collection = self.keyring.collection();
                 self.disk(|keeper| keeper.seen_in_keyring(collection)).await?;
-                return Ok(Settled::AsItWas);
+                return Ok(Relocation::AsItWas);
             }
-            Looked::Nothing if known => gone(),
-            Looked::Damaged(why) if known => why,
+            Lookup::Nothing if known => gone(),
+            Lookup::Damaged(why) if known => why,
             _ => {
-                return Ok(Settled::AsItWas);
+                return Ok(Relocation::AsItWas);
             }
         };
         // Where a move was cut short, the file still has it.
         match self.disk(|keeper| keeper.lost_by_keyring(gone)).await? {
-            Found::Damaged(why) => Ok(Settled::Gone(why)),
-            _ => Ok(Settled::Moved(Storage::File)),
+            StoredAccount::Damaged(why) => Ok(Relocation::Gone(why)),
+            _ => Ok(Relocation::Moved(Storage::File)),
         }
     }
 
     /// Deletes an item that does not count, if the keyring can be reached.
     async fn delete_residue(&mut self) -> Result<(), StoreFault> {
-        if self.declined.is_some() {
+        if self.user_declined.is_some() {
             return Ok(());
         }
-        match self.keyring.forget(FORGET_PATIENCE).await {
-            Ok(()) => self.disk(Keeper::no_residue).await?,
+        match self.keyring.forget(FORGET_TIMEOUT).await {
+            Ok(()) => self.disk(StateDir::no_residue).await?,
             Err(trouble) => {
                 self.note_declined(&trouble, None);
                 tracing::debug!(%trouble, "an old item stays in the keyring for now");
@@ -369,7 +372,7 @@ impl Order {
     /// Does something with the files; the keyring learns where they say that the item is.
     pub(super) async fn disk<T: Send + 'static>(
         &self,
-        work: impl FnOnce(&mut Keeper) -> T + Send + 'static,
+        work: impl FnOnce(&mut StateDir) -> T + Send + 'static,
     ) -> Result<T, StoreFault> {
         let (keeper, keyring) = (Arc::clone(&self.keeper), Arc::clone(&self.keyring));
         let work = move || {

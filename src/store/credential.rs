@@ -7,14 +7,14 @@ use std::{io, path::PathBuf, sync::Arc};
 use zeroize::Zeroizing;
 
 use super::{
-    Directories, Found, StoreFault,
+    Directories, StoreFault, StoredAccount,
     durable_dir::unreadable,
-    fs::{Disk, is_absent},
+    fs::{Fs, is_absent},
     schema,
-    state_dir::{Keeper, Start},
+    state_dir::{Start, StateDir},
     token_file::SMALL,
 };
-use plex_account_core::{account::Record, presence::Remembered, token::Token, words::Storage};
+use plex_account_core::{account::Record, presence::CachedServers, token::Token, words::Storage};
 
 /// Its name in `$CREDENTIALS_DIRECTORY`.
 const NAME: &str = "plex-token";
@@ -25,7 +25,7 @@ pub(super) const SERVERS: &str = "servers-credential.json";
 /// What the unit gives.
 pub(super) struct Credential {
     path: PathBuf,
-    disk: Arc<dyn Disk>,
+    disk: Arc<dyn Fs>,
     /// The client identifier for a token that comes without one.
     client_id: String,
     /// Whose it is, 0 = not known.
@@ -36,7 +36,7 @@ pub(super) struct Credential {
 
 impl Credential {
     /// The credential, if the unit gives one.
-    pub(super) fn find(environment: &Directories, disk: &Arc<dyn Disk>) -> Option<Self> {
+    pub(super) fn find(environment: &Directories, disk: &Arc<dyn Fs>) -> Option<Self> {
         let path = environment.credentials.as_ref()?.join(NAME);
         if matches!(disk.exists(&path), Ok(false)) {
             return None;
@@ -47,9 +47,9 @@ impl Credential {
 
     /// Opens the state folder for what belongs to the credential.
     pub(super) fn open(&mut self, environment: &Directories) -> Result<Start, String> {
-        let mut start = Keeper::at_place(environment, &self.disk)?;
+        let mut start = StateDir::at_place(environment, &self.disk)?;
         let mut found = self.read();
-        if let Found::Account { record: Record { client_id, .. }, .. } = &found
+        if let StoredAccount::Account { record: Record { client_id, .. }, .. } = &found
             && !client_id.is_empty()
         {
             start.keeper.client_id.clone_from(client_id);
@@ -65,7 +65,7 @@ impl Credential {
         Ok(start)
     }
 
-    pub(super) fn read(&mut self) -> Found {
+    pub(super) fn read(&mut self) -> StoredAccount {
         let found = match self.disk.read(&self.path, SMALL) {
             Ok((bytes, _)) => self.parse(&Zeroizing::new(bytes)),
             Err(e) if is_absent(&e) || e.kind() == io::ErrorKind::FileTooLarge => {
@@ -74,15 +74,17 @@ impl Credential {
             Err(e) => {
                 let fault = StoreFault::disk(unreadable(&self.path, &e));
                 self.trouble = Some(fault.clone());
-                return Found::Unreadable(fault);
+                return StoredAccount::Unreadable(fault);
             }
         };
         self.trouble = found.as_ref().err().cloned().map(StoreFault::disk);
         match found {
-            Ok(record) => {
-                Found::Account { record, storage: Storage::Credential, rejected_since: None }
-            }
-            Err(sentence) => Found::Damaged(sentence),
+            Ok(record) => StoredAccount::Account {
+                record,
+                storage: Storage::Credential,
+                rejected_since: None,
+            },
+            Err(sentence) => StoredAccount::Damaged(sentence),
         }
     }
 
@@ -129,9 +131,9 @@ impl Credential {
     /// Keeps the list of its servers.
     pub(super) fn remember(
         &self,
-        remembered: Remembered,
+        remembered: CachedServers,
         durable: bool,
-    ) -> impl FnOnce(&mut Keeper) -> Result<(), StoreFault> + use<> {
+    ) -> impl FnOnce(&mut StateDir) -> Result<(), StoreFault> + use<> {
         let (nothing, account_id) = (self.trouble.is_some(), self.account_id);
         move |keeper| {
             if nothing {

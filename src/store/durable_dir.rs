@@ -10,7 +10,7 @@ use std::{
 
 use zeroize::Zeroizing;
 
-use super::{StoreFault, fs::Disk, fs::is_absent};
+use super::{StoreFault, fs::Fs, fs::is_absent};
 use crate::system::random;
 
 /// How many damaged copies of one file are kept.
@@ -24,7 +24,7 @@ const DAMAGED: &str = ".damaged-";
 
 /// A file as it was found.
 #[derive(Debug)]
-pub(super) enum Content {
+pub(super) enum FileContent {
     /// There is none.
     Absent,
     /// Its bytes, zeroed when dropped.
@@ -38,13 +38,13 @@ pub(super) struct Aside(String);
 
 /// A folder that belongs to us alone.
 #[derive(Clone)]
-pub(super) struct Folder {
+pub(super) struct DurableDir {
     path: PathBuf,
-    disk: Arc<dyn Disk>,
+    disk: Arc<dyn Fs>,
 }
 
-impl Folder {
-    pub(super) fn new(path: PathBuf, disk: Arc<dyn Disk>) -> Self {
+impl DurableDir {
+    pub(super) fn new(path: PathBuf, disk: Arc<dyn Fs>) -> Self {
         Self { path, disk }
     }
 
@@ -102,7 +102,7 @@ impl Folder {
     }
 
     /// Reads a file.
-    pub(super) fn read(&self, name: &str, cap: u64) -> Content {
+    pub(super) fn read(&self, name: &str, cap: u64) -> FileContent {
         let path = self.path.join(name);
         match self.disk.read(&path, cap) {
             Ok((bytes, mode)) => {
@@ -117,10 +117,10 @@ impl Folder {
                         }
                     }
                 }
-                Content::Bytes(Zeroizing::new(bytes))
+                FileContent::Bytes(Zeroizing::new(bytes))
             }
-            Err(e) if is_absent(&e) => Content::Absent,
-            Err(e) => Content::Unreadable(unreadable(&path, &e)),
+            Err(e) if is_absent(&e) => FileContent::Absent,
+            Err(e) => FileContent::Unreadable(unreadable(&path, &e)),
         }
     }
 

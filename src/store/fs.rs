@@ -24,7 +24,7 @@ pub(super) struct Facts {
 }
 
 /// The disk; each method is about one system call.
-pub(super) trait Disk: Send + Sync + 'static {
+pub(super) trait Fs: Send + Sync + 'static {
     /// Makes a folder of mode 0700, with its parents.
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         DirBuilder::new().recursive(true).mode(0o700).create(path)
@@ -149,9 +149,9 @@ pub(super) trait Disk: Send + Sync + 'static {
 }
 
 /// The machine's own disk.
-pub(super) struct RealDisk;
+pub(super) struct RealFs;
 
-impl Disk for RealDisk {}
+impl Fs for RealFs {}
 
 /// Nothing of that name, and that is certain.
 pub(super) fn is_absent(e: &io::Error) -> bool {

@@ -8,13 +8,13 @@
 use serde::{Deserialize, Serialize};
 
 use super::{
-    Custody, StoreFault,
-    durable_dir::Content,
+    Store, StoreFault,
+    durable_dir::FileContent,
     schema::{VERSION, from_bytes, to_bytes},
-    state_dir::Keeper,
+    state_dir::StateDir,
     token_file::SMALL,
 };
-use plex_account_core::account::KeptLogin;
+use plex_account_core::account::SavedLogin;
 
 /// Its name in the state folder; mode 0600.
 const LOGIN: &str = "login.json";
@@ -27,7 +27,7 @@ struct Out<'a> {
     version: u32,
     boot_id: &'a str,
     #[serde(flatten)]
-    login: &'a KeptLogin,
+    login: &'a SavedLogin,
 }
 
 #[derive(Deserialize)]
@@ -35,19 +35,19 @@ struct In {
     version: u32,
     boot_id: String,
     #[serde(flatten)]
-    login: KeptLogin,
+    login: SavedLogin,
 }
 
-impl Custody {
+impl Store {
     /// Keeps a login that waits, for the next start; `None`: it is over.
-    pub async fn keep_login(&mut self, login: Option<KeptLogin>) -> Result<(), StoreFault> {
-        let keep = move |keeper: &mut Keeper| keeper.keep_login(login.as_ref());
-        self.turn(|order| async move { order.disk(keep).await? }).await
+    pub async fn keep_login(&mut self, login: Option<SavedLogin>) -> Result<(), StoreFault> {
+        let keep = move |keeper: &mut StateDir| keeper.keep_login(login.as_ref());
+        self.turn(|coordinator| async move { coordinator.disk(keep).await? }).await
     }
 }
 
-impl Keeper {
-    pub(super) fn keep_login(&self, login: Option<&KeptLogin>) -> Result<(), StoreFault> {
+impl StateDir {
+    pub(super) fn keep_login(&self, login: Option<&SavedLogin>) -> Result<(), StoreFault> {
         match (login, boot_id()) {
             (Some(login), Some(boot_id)) => {
                 let out = Out { version: VERSION, boot_id: &boot_id, login };
@@ -59,25 +59,25 @@ impl Keeper {
 
     /// The login that waited when the daemon ended. One that can't be gone on with, since the
     /// machine was started anew or the file makes no sense, is kept as one without PINs.
-    pub(super) fn kept_login(&self, complaints: &mut Vec<String>) -> Option<KeptLogin> {
+    pub(super) fn kept_login(&self, complaints: &mut Vec<String>) -> Option<SavedLogin> {
         let bytes = match self.folder().read(LOGIN, SMALL) {
-            Content::Absent => return None,
-            Content::Unreadable(why) => {
+            FileContent::Absent => return None,
+            FileContent::Unreadable(why) => {
                 complaints.push(why);
-                return Some(KeptLogin::default());
+                return Some(SavedLogin::default());
             }
-            Content::Bytes(bytes) => bytes,
+            FileContent::Bytes(bytes) => bytes,
         };
         Some(match from_bytes(&bytes, |read: &In| read.version) {
             Ok(read) if boot_id().as_ref() == Some(&read.boot_id) => read.login,
-            Ok(_) => KeptLogin::default(),
+            Ok(_) => SavedLogin::default(),
             Err(_) => {
                 let path = self.folder().path().join(LOGIN);
                 complaints.push(format!(
                     "{} was damaged or of another version: the login that waited is over",
                     path.display()
                 ));
-                KeptLogin::default()
+                SavedLogin::default()
             }
         })
     }

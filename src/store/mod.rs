@@ -40,46 +40,46 @@ use tokio::{
     time::Instant,
 };
 
-use coordinator::{FORGET_PATIENCE, Order, Seen};
+use coordinator::{Coordinator, FORGET_TIMEOUT, SeenKeyring};
 use credential::Credential;
 pub use directories::Directories;
-use fs::{Disk, RealDisk};
+use fs::{Fs, RealFs};
 use keyring::Keyring;
 pub use plex_account_core::account::TokenStore;
-pub use plex_account_core::event::{FaultOf, Found, StoreFault};
+pub use plex_account_core::event::{FaultOf, StoreFault, StoredAccount};
 use plex_account_core::{
-    account::{KeptLogin, Record},
-    presence::Remembered,
+    account::{Record, SavedLogin},
+    presence::CachedServers,
     words::Storage,
 };
 use secret_service::SecretService;
-use state_dir::Keeper;
+use state_dir::StateDir;
 
-/// All that [`Custody::open`] found.
+/// All that [`Store::open`] found.
 #[derive(Debug)]
-pub struct Opened {
+pub struct OpenedStore {
     /// For what is to be kept from now on.
-    pub custody: Custody,
-    /// The identifier of this installation towards plex.tv. After a [`Found::Account`] it is the
+    pub custody: Store,
+    /// The identifier of this installation towards plex.tv. After a [`StoredAccount::Account`] it is the
     /// record's.
     pub client_id: String,
     /// The account, as far as the disk tells.
-    pub found: Found,
+    pub found: StoredAccount,
     /// The last server list, where there is an account or there may be one.
-    pub remembered: Option<Remembered>,
+    pub remembered: Option<CachedServers>,
     /// The account that the list belongs to, 0 = not known.
     pub list_of: u64,
     /// The unit gives the token, or something that is none.
     pub given: bool,
     /// The login that waited when the daemon ended; one without PINs is over.
-    pub login: Option<KeptLogin>,
+    pub login: Option<SavedLogin>,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
 
-/// What [`Custody::settle`] did.
+/// What [`Store::settle`] did.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Settled {
+pub enum Relocation {
     /// The account stays where it was, or there is none.
     AsItWas,
     /// The account was to go to another store, and the disk did not take that; it stays where it
@@ -88,31 +88,31 @@ pub enum Settled {
     /// The account is kept there now.
     Moved(Storage),
     /// Somebody removed it from the keyring; the sentence says so. It is not written back before
-    /// the next [`Custody::store`].
+    /// the next [`Store::store`].
     Gone(String),
 }
 
 /// The keyring and the state folder, ours alone.
-pub struct Custody {
-    order: Arc<Mutex<Order>>,
+pub struct Store {
+    coordinator: Arc<Mutex<Coordinator>>,
     secrets: Arc<SecretService>,
     wants_keyring: bool,
 }
 
-impl fmt::Debug for Custody {
+impl fmt::Debug for Store {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Custody").finish_non_exhaustive()
     }
 }
 
-impl Custody {
+impl Store {
     /// Finds the state folder and reads what is in it. Blocks; meant for the start, before the bus
     /// name is owned. The keyring is not asked.
     ///
     /// A sign-out that was cut short is finished as far as the disk goes, damaged files are put
     /// aside. Fails, with a sentence, only where there is no place for a folder at all or it
     /// belongs to somebody else; a folder that can't be written is a complaint.
-    pub fn open(environment: &Directories, choice: TokenStore) -> Result<Opened, String> {
+    pub fn open(environment: &Directories, choice: TokenStore) -> Result<OpenedStore, String> {
         Self::open_with(environment, choice, Arc::new(SecretService::new()))
     }
 
@@ -121,8 +121,8 @@ impl Custody {
         environment: &Directories,
         choice: TokenStore,
         secrets: Arc<SecretService>,
-    ) -> Result<Opened, String> {
-        let disk: Arc<dyn Disk> = Arc::new(RealDisk);
+    ) -> Result<OpenedStore, String> {
+        let disk: Arc<dyn Fs> = Arc::new(RealFs);
         let keyring: Arc<dyn Keyring> = Arc::<SecretService>::clone(&secrets);
         Self::open_on(environment, choice, &disk, keyring, secrets)
     }
@@ -130,14 +130,14 @@ impl Custody {
     fn open_on(
         environment: &Directories,
         choice: TokenStore,
-        disk: &Arc<dyn Disk>,
+        disk: &Arc<dyn Fs>,
         keyring: Arc<dyn Keyring>,
         secrets: Arc<SecretService>,
-    ) -> Result<Opened, String> {
+    ) -> Result<OpenedStore, String> {
         let mut credential = Credential::find(environment, disk);
         let mut start = match &mut credential {
             Some(credential) => credential.open(environment)?,
-            None => Keeper::open(environment, disk)?,
+            None => StateDir::open(environment, disk)?,
         };
         let login = start.keeper.kept_login(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
@@ -145,17 +145,17 @@ impl Custody {
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
-        let order = Order {
+        let coordinator = Coordinator {
             keeper,
             keyring,
             choice,
             credential,
             refused: false,
-            declined: None,
-            seen: Seen::default(),
+            user_declined: None,
+            seen: SeenKeyring::default(),
         };
         let (remembered, list_of) = start.remembered.unzip();
-        Ok(Opened {
+        Ok(OpenedStore {
             client_id,
             found: start.found,
             remembered,
@@ -163,7 +163,11 @@ impl Custody {
             given,
             login,
             complaints: start.complaints,
-            custody: Self { order: Arc::new(Mutex::new(order)), secrets, wants_keyring },
+            custody: Self {
+                coordinator: Arc::new(Mutex::new(coordinator)),
+                secrets,
+                wants_keyring,
+            },
         })
     }
 
@@ -181,18 +185,18 @@ impl Custody {
         Arc::clone(&self.secrets)
     }
 
-    /// Looks again after [`Found::Unreadable`] or [`Found::Locked`], and for the first time in the
-    /// keyring after [`Found::InKeyring`]. In a [`Found::Account`] the record's client id takes the
-    /// place of the one in [`Opened`].
-    pub async fn read_again(&mut self) -> Found {
-        let found = self.turn(|mut order| async move { order.read_again().await });
-        found.await.unwrap_or_else(Found::Unreadable)
+    /// Looks again after [`StoredAccount::Unreadable`] or [`StoredAccount::Locked`], and for the first time in the
+    /// keyring after [`StoredAccount::InKeyring`]. In a [`StoredAccount::Account`] the record's client id takes the
+    /// place of the one in [`OpenedStore`].
+    pub async fn read_again(&mut self) -> StoredAccount {
+        let found = self.turn(|mut coordinator| async move { coordinator.read_again().await });
+        found.await.unwrap_or_else(StoredAccount::Unreadable)
     }
 
     /// Keeps an account in the place of the one before, durably. When it fails, the one before is
     /// still kept, unless a keyring was given the new one and then did not answer any more.
     pub async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
-        self.turn(|mut order| async move { order.store(record).await }).await
+        self.turn(|mut coordinator| async move { coordinator.store(record).await }).await
     }
 
     /// Forgets the account, its server list and damaged copies of its token, and leaves the note
@@ -204,15 +208,17 @@ impl Custody {
     pub async fn forget(&mut self) -> Result<(), StoreFault> {
         let called_off = CallOff(Arc::default());
         let seen = Arc::clone(&called_off.0);
-        let latest = Instant::now() + FORGET_PATIENCE;
-        self.turn(move |mut order| async move { order.forget(seen, latest).await }).await
+        let latest = Instant::now() + FORGET_TIMEOUT;
+        self.turn(move |mut coordinator| async move { coordinator.forget(seen, latest).await })
+            .await
     }
 
     /// [`forget`](Self::forget) once more, where nobody waits for it: fails at once if a person
     /// declined it, unless the keyring was unlocked anew since or is another.
     pub async fn forget_again(&mut self) -> Result<(), StoreFault> {
-        let declined = self.turn(|order| async move { Ok(order.declined_deletion()) }).await?;
-        match declined {
+        let user_declined =
+            self.turn(|coordinator| async move { Ok(coordinator.declined_deletion()) }).await?;
+        match user_declined {
             Some(why) => Err(StoreFault::declined(why)),
             None => self.forget().await,
         }
@@ -220,12 +226,12 @@ impl Custody {
 
     /// Removes the note of the sign-out, after the token was revoked or could not be.
     pub async fn signed_out(&mut self) -> Result<(), StoreFault> {
-        self.turn(|mut order| async move { order.signed_out().await }).await
+        self.turn(|mut coordinator| async move { coordinator.signed_out().await }).await
     }
 
     /// Keeps since when (unix seconds) plex.tv refuses the token, or that it does not.
     pub async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
-        self.turn(move |mut order| async move { order.set_rejected(since).await }).await
+        self.turn(move |mut coordinator| async move { coordinator.set_rejected(since).await }).await
     }
 
     /// Keeps the server list. `durable` waits for the disk; without it a power cut may cost the
@@ -233,34 +239,37 @@ impl Custody {
     /// use.
     pub async fn remember(
         &mut self,
-        remembered: Remembered,
+        remembered: CachedServers,
         durable: bool,
     ) -> Result<(), StoreFault> {
-        self.turn(move |mut order| async move { order.remember(remembered, durable).await }).await
+        self.turn(
+            move |mut coordinator| async move { coordinator.remember(remembered, durable).await },
+        )
+        .await
     }
 
     /// Brings the account to where it is to be kept, as far as the keyring lets us now, and looks
     /// whether it is still there. For the start, after the account was read, and whenever
     /// [`SecretService::changed`] tells.
-    pub async fn settle(&mut self) -> Settled {
-        let settled = self.turn(|mut order| async move { order.settle().await }).await;
+    pub async fn settle(&mut self) -> Relocation {
+        let settled = self.turn(|mut coordinator| async move { coordinator.settle().await }).await;
         settled.unwrap_or_else(|fault| {
             tracing::warn!("{fault}");
-            if fault.of == FaultOf::Disk { Settled::Failed } else { Settled::AsItWas }
+            if fault.of == FaultOf::Disk { Relocation::Failed } else { Relocation::AsItWas }
         })
     }
 
     /// Does something when its turn has come, to the end.
     async fn turn<T, F>(
         &self,
-        work: impl FnOnce(OwnedMutexGuard<Order>) -> F,
+        work: impl FnOnce(OwnedMutexGuard<Coordinator>) -> F,
     ) -> Result<T, StoreFault>
     where
         T: Send + 'static,
         F: Future<Output = Result<T, StoreFault>> + Send + 'static,
     {
-        let order = Arc::clone(&self.order).lock_owned().await;
-        tokio::spawn(work(order)).await.map_err(|_| coordinator::stopping())?
+        let coordinator = Arc::clone(&self.coordinator).lock_owned().await;
+        tokio::spawn(work(coordinator)).await.map_err(|_| coordinator::stopping())?
     }
 }
 

@@ -5,7 +5,7 @@ use zeroize::Zeroizing;
 
 use plex_account_core::{
     account::{Record, User},
-    presence::{Remembered, RememberedServer},
+    presence::{CachedServers, RememberedServer},
     token::Token,
 };
 
@@ -23,8 +23,8 @@ pub(super) enum Bad {
 
 /// `account.json`: where the account is. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Account {
-    pub(super) store: Kept,
+pub(super) struct AccountFile {
+    pub(super) store: StoreKind,
     /// When the token was refused for good; unix seconds.
     #[serde(default)]
     pub(super) rejected_since: Option<u64>,
@@ -47,7 +47,7 @@ pub(super) struct Account {
 /// Which store holds the token.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub(super) enum Kept {
+pub(super) enum StoreKind {
     #[default]
     None,
     File,
@@ -80,14 +80,14 @@ struct TokenIn {
 struct AccountOut<'a> {
     version: u32,
     #[serde(flatten)]
-    account: &'a Account,
+    account: &'a AccountFile,
 }
 
 #[derive(Deserialize)]
 struct AccountIn {
     version: u32,
     #[serde(flatten)]
-    account: Account,
+    account: AccountFile,
 }
 
 #[derive(Serialize)]
@@ -102,7 +102,7 @@ struct ServersOut<'a> {
 /// `servers.json` as it was read.
 #[derive(Deserialize)]
 #[allow(clippy::struct_field_names)] // the file's own name
-pub(super) struct Servers {
+pub(super) struct ServersFile {
     version: u32,
     /// Whose list it is, 0 = not known.
     #[serde(default)]
@@ -113,10 +113,10 @@ pub(super) struct Servers {
     servers: Vec<RememberedServer>,
 }
 
-impl Servers {
-    pub(super) fn into_remembered(self) -> Remembered {
+impl ServersFile {
+    pub(super) fn into_remembered(self) -> CachedServers {
         let Self { last_refresh, told_plex_tv_away, servers, .. } = self;
-        Remembered { last_refresh, told_plex_tv_away, servers }
+        CachedServers { last_refresh, told_plex_tv_away, servers }
     }
 }
 
@@ -146,16 +146,16 @@ pub(super) fn read_token(bytes: &[u8]) -> Result<Record, Bad> {
     })
 }
 
-pub(super) fn write_account(account: &Account) -> Zeroizing<Vec<u8>> {
+pub(super) fn write_account(account: &AccountFile) -> Zeroizing<Vec<u8>> {
     to_bytes(&AccountOut { version: VERSION, account })
 }
 
-pub(super) fn read_account(bytes: &[u8]) -> Result<Account, Bad> {
+pub(super) fn read_account(bytes: &[u8]) -> Result<AccountFile, Bad> {
     let read: AccountIn = from_bytes(bytes, |read: &AccountIn| read.version)?;
     Ok(read.account)
 }
 
-pub(super) fn write_servers(remembered: &Remembered, account_id: u64) -> Zeroizing<Vec<u8>> {
+pub(super) fn write_servers(remembered: &CachedServers, account_id: u64) -> Zeroizing<Vec<u8>> {
     to_bytes(&ServersOut {
         version: VERSION,
         account_id,
@@ -165,8 +165,8 @@ pub(super) fn write_servers(remembered: &Remembered, account_id: u64) -> Zeroizi
     })
 }
 
-pub(super) fn read_servers(bytes: &[u8]) -> Result<Servers, Bad> {
-    from_bytes(bytes, |read: &Servers| read.version)
+pub(super) fn read_servers(bytes: &[u8]) -> Result<ServersFile, Bad> {
+    from_bytes(bytes, |read: &ServersFile| read.version)
 }
 
 /// Whether a text can be a client identifier: it must fit into a header.

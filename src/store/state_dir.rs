@@ -1,17 +1,17 @@
 //! What the state folder holds, and how sense is made of it. All of it blocks;
-//! [`Order`](super::coordinator::Order) calls it from a thread that may, and says why the order of the
+//! [`Coordinator`](super::coordinator::Coordinator) calls it from a thread that may, and says why the order of the
 //! writes is what it is.
 
 use std::{io, sync::Arc};
 
 use super::{
-    Directories, Found, StoreFault,
-    durable_dir::{Content, Folder},
-    fs::Disk,
-    schema::{self, Account, Bad, Kept},
-    token_file::{Answer, SMALL, TOKEN, TokenFile},
+    Directories, StoreFault, StoredAccount,
+    durable_dir::{DurableDir, FileContent},
+    fs::Fs,
+    schema::{self, AccountFile, Bad, StoreKind},
+    token_file::{SMALL, TOKEN, TokenFile, TokenRead},
 };
-use plex_account_core::{account::Record, presence::Remembered, words::Storage};
+use plex_account_core::{account::Record, presence::CachedServers, words::Storage};
 
 pub(super) const ACCOUNT: &str = "account.json";
 pub(super) const SERVERS: &str = "servers.json";
@@ -21,23 +21,23 @@ const LARGE: u64 = 32 * 1024 * 1024;
 
 /// The state folder that is in use, with what is known to be in it.
 #[allow(clippy::struct_excessive_bools)] // each is a doubt of its own
-pub(super) struct Keeper {
+pub(super) struct StateDir {
     /// Every folder that may hold an account, in the contract's order.
-    pub(super) candidates: Vec<Folder>,
+    pub(super) candidates: Vec<DurableDir>,
     /// Which of them is in use.
     pub(super) chosen: usize,
     /// Why it is not known whether another folder holds the account.
     doubt: Option<String>,
     pub(super) token: TokenFile,
     /// What `account.json` says, or should.
-    pub(super) account: Account,
+    pub(super) account: AccountFile,
     /// `account.json` makes no sense and is still in its place, since a keyring may hold the
     /// account.
     pub(super) account_damaged: bool,
     /// What is in the folder can't be read or is not ours to change.
     pub(super) unreadable: Option<String>,
     /// The account in use is another than the one kept: it could not be stored.
-    pub(super) adrift: bool,
+    pub(super) unsaved: bool,
     /// The keyring has given out the account that it holds.
     pub(super) known: bool,
     /// Whose the server list is, 0 = not known.
@@ -59,17 +59,17 @@ enum Holds {
     Unreadable(String),
 }
 
-/// The result of [`Keeper::open`].
+/// The result of [`StateDir::open`].
 pub(super) struct Start {
-    pub(super) keeper: Keeper,
-    pub(super) found: Found,
-    pub(super) remembered: Option<(Remembered, u64)>,
+    pub(super) keeper: StateDir,
+    pub(super) found: StoredAccount,
+    pub(super) remembered: Option<(CachedServers, u64)>,
     pub(super) complaints: Vec<String>,
 }
 
-impl Keeper {
+impl StateDir {
     /// Finds the folder and reads all that is in it.
-    pub(super) fn open(directories: &Directories, disk: &Arc<dyn Disk>) -> Result<Start, String> {
+    pub(super) fn open(directories: &Directories, disk: &Arc<dyn Fs>) -> Result<Start, String> {
         let mut start = Self::at_place(directories, disk)?;
         start.found = start.keeper.look(&mut start.complaints);
         start.complaints.extend(start.keeper.settle_client_id(&start.found)?);
@@ -78,14 +78,11 @@ impl Keeper {
     }
 
     /// Finds the folder. Nothing is read yet.
-    pub(super) fn at_place(
-        directories: &Directories,
-        disk: &Arc<dyn Disk>,
-    ) -> Result<Start, String> {
+    pub(super) fn at_place(directories: &Directories, disk: &Arc<dyn Fs>) -> Result<Start, String> {
         let candidates: Vec<_> = directories
             .candidates()
             .into_iter()
-            .map(|path| Folder::new(path, Arc::clone(disk)))
+            .map(|path| DurableDir::new(path, Arc::clone(disk)))
             .collect();
         let Some(first) = candidates.first().cloned() else {
             return Err("There is no place for the state: set HOME to an absolute path".into());
@@ -95,10 +92,10 @@ impl Keeper {
             chosen: 0,
             doubt: None,
             token: TokenFile(first),
-            account: Account::default(),
+            account: AccountFile::default(),
             account_damaged: false,
             unreadable: None,
-            adrift: false,
+            unsaved: false,
             known: false,
             account_id: 0,
             client_id: String::new(),
@@ -106,17 +103,17 @@ impl Keeper {
         };
         keeper.choose();
         let complaints = Vec::from_iter(keeper.folder().prepare()?);
-        keeper.candidates.iter().for_each(Folder::clean);
-        Ok(Start { keeper, found: Found::Nothing, remembered: None, complaints })
+        keeper.candidates.iter().for_each(DurableDir::clean);
+        Ok(Start { keeper, found: StoredAccount::Nothing, remembered: None, complaints })
     }
 
     /// The client id for a token that is none of ours.
     pub(super) fn client_id_of_nobody(&mut self) -> Result<Option<String>, String> {
-        let doubt = self.doubt.clone().map(|why| Found::Unreadable(StoreFault::disk(why)));
-        self.settle_client_id(&doubt.unwrap_or(Found::Nothing))
+        let doubt = self.doubt.clone().map(|why| StoredAccount::Unreadable(StoreFault::disk(why)));
+        self.settle_client_id(&doubt.unwrap_or(StoredAccount::Nothing))
     }
 
-    pub(super) fn folder(&self) -> &Folder {
+    pub(super) fn folder(&self) -> &DurableDir {
         &self.candidates[self.chosen]
     }
 
@@ -150,11 +147,11 @@ impl Keeper {
         self.token = TokenFile(self.folder().clone());
     }
 
-    /// Looks again after [`Found::Unreadable`], or before the keyring is asked.
-    pub(super) fn read_again(&mut self) -> Found {
+    /// Looks again after [`StoredAccount::Unreadable`], or before the keyring is asked.
+    pub(super) fn read_again(&mut self) -> StoredAccount {
         self.choose();
         if let Err(why) = self.folder().prepare() {
-            return Found::Unreadable(StoreFault::disk(why));
+            return StoredAccount::Unreadable(StoreFault::disk(why));
         }
         let mut complaints = Vec::new();
         let found = self.look(&mut complaints);
@@ -166,40 +163,45 @@ impl Keeper {
     }
 
     /// The keyring holds this, as `account.json` says.
-    pub(super) fn found_in_keyring(&mut self, record: Record, collection: Option<String>) -> Found {
+    pub(super) fn found_in_keyring(
+        &mut self,
+        record: Record,
+        collection: Option<String>,
+    ) -> StoredAccount {
         let right = self.right_in_keyring(&record, collection);
         let rejected_since = right.rejected_since;
         self.put_right(right);
         self.drop_leftover();
         self.known = true;
         self.account_id = account_id(&record);
-        let found = Found::Account { record, storage: Storage::SecretService, rejected_since };
+        let found =
+            StoredAccount::Account { record, storage: Storage::SecretService, rejected_since };
         self.adopt_client_id(&found);
         found
     }
 
     /// The keyring still holds it, in this collection.
     pub(super) fn seen_in_keyring(&mut self, collection: Option<String>) {
-        self.put_right(Account { collection, ..self.account.clone() });
+        self.put_right(AccountFile { collection, ..self.account.clone() });
         self.drop_leftover();
     }
 
     /// The keyring does not hold what `account.json` says it does; the sentence says so.
-    pub(super) fn lost_by_keyring(&mut self, sentence: String) -> Found {
+    pub(super) fn lost_by_keyring(&mut self, sentence: String) -> StoredAccount {
         // The file has it where a move was cut short before it was removed.
-        let found = if let Answer::Held(record) = self.token.read() {
+        let found = if let TokenRead::Held(record) = self.token.read() {
             self.account_id = account_id(&record);
             self.accept(record)
         } else {
             self.account_id = 0;
-            self.put_right(Account::default());
-            Found::Damaged(sentence)
+            self.put_right(AccountFile::default());
+            StoredAccount::Damaged(sentence)
         };
         self.adopt_client_id(&found);
         found
     }
 
-    fn adopt_client_id(&mut self, found: &Found) {
+    fn adopt_client_id(&mut self, found: &StoredAccount) {
         match self.settle_client_id(found) {
             Ok(None) => {}
             Ok(Some(complaint)) | Err(complaint) => tracing::warn!("{complaint}"),
@@ -207,37 +209,44 @@ impl Keeper {
     }
 
     /// Reads `account.json` and the token, and puts right what contradicts.
-    fn look(&mut self, complaints: &mut Vec<String>) -> Found {
+    fn look(&mut self, complaints: &mut Vec<String>) -> StoredAccount {
         let found = match (self.look_at_files(complaints), self.doubt.take()) {
             // Another folder may hold an account: it was not looked at.
-            (Found::Nothing, Some(why)) => Found::Unreadable(StoreFault::disk(why)),
+            (StoredAccount::Nothing, Some(why)) => StoredAccount::Unreadable(StoreFault::disk(why)),
             (found, _) => found,
         };
-        self.adrift = false;
+        self.unsaved = false;
         self.known = false;
         self.unreadable = match &found {
-            Found::Unreadable(why) => Some(why.message.clone()),
+            StoredAccount::Unreadable(why) => Some(why.message.clone()),
             _ => None,
         };
         match &found {
-            Found::Account { record, .. } => self.account_id = account_id(record),
-            Found::Nothing | Found::Damaged(_) => self.account_id = 0,
+            StoredAccount::Account { record, .. } => self.account_id = account_id(record),
+            StoredAccount::Nothing | StoredAccount::Damaged(_) => self.account_id = 0,
             // It stays that of the list, which may be served and written meanwhile.
-            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. } => {}
+            StoredAccount::Unreadable(_)
+            | StoredAccount::InKeyring
+            | StoredAccount::Locked
+            | StoredAccount::ItemLocked { .. } => {}
         }
         found
     }
 
-    fn look_at_files(&mut self, complaints: &mut Vec<String>) -> Found {
-        self.account = Account::default();
+    fn look_at_files(&mut self, complaints: &mut Vec<String>) -> StoredAccount {
+        self.account = AccountFile::default();
         self.account_damaged = false;
         match self.folder().read(ACCOUNT, SMALL) {
-            Content::Absent => {}
-            Content::Unreadable(why) => return Found::Unreadable(StoreFault::disk(why)),
-            Content::Bytes(bytes) => match schema::read_account(&bytes) {
+            FileContent::Absent => {}
+            FileContent::Unreadable(why) => {
+                return StoredAccount::Unreadable(StoreFault::disk(why));
+            }
+            FileContent::Bytes(bytes) => match schema::read_account(&bytes) {
                 Ok(account) => self.account = account,
                 Err(Bad::Newer) => {
-                    return Found::Unreadable(StoreFault::disk(self.folder().newer(ACCOUNT)));
+                    return StoredAccount::Unreadable(StoreFault::disk(
+                        self.folder().newer(ACCOUNT),
+                    ));
                 }
                 Err(Bad::Damaged) => self.account_damaged = true,
             },
@@ -247,26 +256,26 @@ impl Keeper {
             if let Err(e) = self.finish_sign_out() {
                 complaints.push(format!("The sign-out could not be finished: {e}"));
             }
-            return Found::Nothing;
+            return StoredAccount::Nothing;
         }
         match self.account.store {
-            Kept::SecretService => return Found::InKeyring,
-            Kept::Elsewhere => {
-                return Found::Unreadable(StoreFault::disk(format!(
+            StoreKind::SecretService => return StoredAccount::InKeyring,
+            StoreKind::Elsewhere => {
+                return StoredAccount::Unreadable(StoreFault::disk(format!(
                     "{} says that the account is in a store that this version does not know: use \
                      the newer plex-accountd that put it there",
                     self.folder().path().join(ACCOUNT).display()
                 )));
             }
-            Kept::None | Kept::File => {}
+            StoreKind::None | StoreKind::File => {}
         }
         match self.token.read() {
-            Answer::Silent(why) => Found::Unreadable(StoreFault::disk(why)),
-            Answer::Held(record) => {
+            TokenRead::Silent(why) => StoredAccount::Unreadable(StoreFault::disk(why)),
+            TokenRead::Held(record) => {
                 complaints.extend(self.set_account_aside());
                 self.accept(record)
             }
-            Answer::Damaged => {
+            TokenRead::Damaged => {
                 complaints.extend(self.set_account_aside());
                 let path = self.folder().path().join(TOKEN);
                 let path = path.display();
@@ -281,29 +290,29 @@ impl Keeper {
                     ),
                 };
                 self.put_right(self.nothing());
-                Found::Damaged(sentence)
+                StoredAccount::Damaged(sentence)
             }
-            Answer::Absent if self.account_damaged => {
+            TokenRead::Absent if self.account_damaged => {
                 // It may have said so; only the keyring can tell.
-                self.account.store = Kept::SecretService;
-                Found::InKeyring
+                self.account.store = StoreKind::SecretService;
+                StoredAccount::InKeyring
             }
-            Answer::Absent if self.account.store == Kept::File => {
+            TokenRead::Absent if self.account.store == StoreKind::File => {
                 self.put_right(self.nothing());
-                Found::Damaged(format!(
+                StoredAccount::Damaged(format!(
                     "The file with your Plex sign-in, {}, is gone: sign in again",
                     self.folder().path().join(TOKEN).display()
                 ))
             }
-            Answer::Absent => Found::Nothing,
+            TokenRead::Absent => StoredAccount::Nothing,
         }
     }
 
-    fn accept(&mut self, record: Record) -> Found {
-        let right = self.right(Kept::File, &record);
+    fn accept(&mut self, record: Record) -> StoredAccount {
+        let right = self.right(StoreKind::File, &record);
         let rejected_since = right.rejected_since;
         self.put_right(right);
-        Found::Account { record, storage: Storage::File, rejected_since }
+        StoredAccount::Account { record, storage: Storage::File, rejected_since }
     }
 
     /// Moves an `account.json` that makes no sense out of the way. `Some` is a complaint.
@@ -326,21 +335,24 @@ impl Keeper {
     pub(super) fn recall(
         &mut self,
         name: &str,
-        found: &Found,
+        found: &StoredAccount,
         complaints: &mut Vec<String>,
-    ) -> Option<(Remembered, u64)> {
+    ) -> Option<(CachedServers, u64)> {
         let id = match found {
-            Found::Account { record, .. } => account_id(record),
-            Found::Unreadable(_) | Found::InKeyring | Found::Locked | Found::ItemLocked { .. } => 0,
-            Found::Nothing | Found::Damaged(_) => return None,
+            StoredAccount::Account { record, .. } => account_id(record),
+            StoredAccount::Unreadable(_)
+            | StoredAccount::InKeyring
+            | StoredAccount::Locked
+            | StoredAccount::ItemLocked { .. } => 0,
+            StoredAccount::Nothing | StoredAccount::Damaged(_) => return None,
         };
         let bytes = match self.folder().read(name, LARGE) {
-            Content::Absent => return None,
-            Content::Unreadable(why) => {
+            FileContent::Absent => return None,
+            FileContent::Unreadable(why) => {
                 complaints.push(why);
                 return None;
             }
-            Content::Bytes(bytes) => bytes,
+            FileContent::Bytes(bytes) => bytes,
         };
         // What a power cut leaves of a list that was not waited for.
         if bytes.iter().all(|byte| *byte == 0) {
@@ -370,7 +382,7 @@ impl Keeper {
     }
 }
 
-fn holds(folder: &Folder) -> Holds {
+fn holds(folder: &DurableDir) -> Holds {
     match folder.has(TOKEN) {
         Ok(true) => return Holds::Yes,
         Ok(false) => {}
@@ -378,10 +390,10 @@ fn holds(folder: &Folder) -> Holds {
         Err((_, why)) => return Holds::Unreadable(why),
     }
     match folder.read(ACCOUNT, SMALL) {
-        Content::Absent => Holds::No,
-        Content::Unreadable(why) => Holds::Unreadable(why),
-        Content::Bytes(bytes) => match schema::read_account(&bytes) {
-            Ok(account) if account == Account::default() => Holds::No,
+        FileContent::Absent => Holds::No,
+        FileContent::Unreadable(why) => Holds::Unreadable(why),
+        FileContent::Bytes(bytes) => match schema::read_account(&bytes) {
+            Ok(account) if account == AccountFile::default() => Holds::No,
             Ok(_) | Err(Bad::Newer) => Holds::Yes,
             Err(Bad::Damaged) => Holds::Damaged,
         },

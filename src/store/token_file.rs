@@ -3,7 +3,7 @@
 
 use super::{
     StoreFault,
-    durable_dir::{Aside, Content, Folder},
+    durable_dir::{Aside, DurableDir, FileContent},
     schema::{self, Bad},
 };
 use plex_account_core::account::Record;
@@ -16,7 +16,7 @@ pub(super) const SMALL: u64 = 64 * 1024;
 
 /// What is found when the file is looked for.
 #[derive(Debug)]
-pub(super) enum Answer {
+pub(super) enum TokenRead {
     /// There is none, and that is certain.
     Absent,
     /// It holds this.
@@ -28,17 +28,17 @@ pub(super) enum Answer {
 }
 
 /// `token.json` in the state folder.
-pub(super) struct TokenFile(pub(super) Folder);
+pub(super) struct TokenFile(pub(super) DurableDir);
 
 impl TokenFile {
-    pub(super) fn read(&self) -> Answer {
+    pub(super) fn read(&self) -> TokenRead {
         match self.0.read(TOKEN, SMALL) {
-            Content::Absent => Answer::Absent,
-            Content::Unreadable(why) => Answer::Silent(why),
-            Content::Bytes(bytes) => match schema::read_token(&bytes) {
-                Ok(record) => Answer::Held(record),
-                Err(Bad::Damaged) => Answer::Damaged,
-                Err(Bad::Newer) => Answer::Silent(self.0.newer(TOKEN)),
+            FileContent::Absent => TokenRead::Absent,
+            FileContent::Unreadable(why) => TokenRead::Silent(why),
+            FileContent::Bytes(bytes) => match schema::read_token(&bytes) {
+                Ok(record) => TokenRead::Held(record),
+                Err(Bad::Damaged) => TokenRead::Damaged,
+                Err(Bad::Newer) => TokenRead::Silent(self.0.newer(TOKEN)),
             },
         }
     }

@@ -6,24 +6,24 @@ use super::{
     StoreFault,
     coordinator::called_off_fault,
     credential,
-    durable_dir::Content,
-    schema::{self, Account, Kept},
-    state_dir::{ACCOUNT, Keeper, SERVERS, account_id},
-    token_file::{Answer, SMALL, TOKEN},
+    durable_dir::FileContent,
+    schema::{self, AccountFile, StoreKind},
+    state_dir::{ACCOUNT, SERVERS, StateDir, account_id},
+    token_file::{SMALL, TOKEN, TokenRead},
 };
-use plex_account_core::{account::Record, presence::Remembered};
+use plex_account_core::{account::Record, presence::CachedServers};
 
 /// How a sign-out began.
 pub(super) enum Begun {
     /// There is nothing to be forgotten, or the next start will do it.
     Done,
     /// The note is written; this is what `account.json` said before.
-    Noted(Account),
+    Noted(AccountFile),
 }
 
-impl Keeper {
+impl StateDir {
     /// The store that holds this very sign-in already; a name was added to it.
-    pub(super) fn place_of(&self, record: &Record) -> Option<Kept> {
+    pub(super) fn place_of(&self, record: &Record) -> Option<StoreKind> {
         let same = self.keeps_account() && self.account.signed_in_at == record.signed_in_at;
         same.then_some(self.account.store)
     }
@@ -31,54 +31,58 @@ impl Keeper {
     /// The account in the file, if it is there.
     pub(super) fn in_file(&self) -> Option<Record> {
         match self.token.read() {
-            Answer::Held(record) => Some(record),
+            TokenRead::Held(record) => Some(record),
             _ => None,
         }
     }
 
     /// Whether what is written now belongs to the account in use.
     fn keeps_account(&self) -> bool {
-        matches!(self.account.store, Kept::File | Kept::SecretService)
+        matches!(self.account.store, StoreKind::File | StoreKind::SecretService)
             && !self.account.signing_out
-            && !self.adrift
+            && !self.unsaved
             && self.unreadable.is_none()
     }
 
     /// What `account.json` is to say of a record in a store.
-    pub(super) fn right(&self, store: Kept, record: &Record) -> Account {
+    pub(super) fn right(&self, store: StoreKind, record: &Record) -> AccountFile {
         let same = self.account.signed_in_at == record.signed_in_at;
-        Account {
+        AccountFile {
             store,
             rejected_since: self.account.rejected_since.filter(|_| same),
             signed_in_at: record.signed_in_at,
             signing_out: false,
-            keyring_residue: store == Kept::File && self.item_is_left(),
+            keyring_residue: store == StoreKind::File && self.item_is_left(),
             collection: self.account.collection.clone().filter(|_| self.item_is_left()),
         }
     }
 
     /// What it is to say of a record in this collection of the keyring's.
-    pub(super) fn right_in_keyring(&self, record: &Record, collection: Option<String>) -> Account {
-        Account { collection, ..self.right(Kept::SecretService, record) }
+    pub(super) fn right_in_keyring(
+        &self,
+        record: &Record,
+        collection: Option<String>,
+    ) -> AccountFile {
+        AccountFile { collection, ..self.right(StoreKind::SecretService, record) }
     }
 
     /// What it is to say when there is no account.
-    pub(super) fn nothing(&self) -> Account {
+    pub(super) fn nothing(&self) -> AccountFile {
         let keyring_residue = self.item_is_left();
         let collection = self.account.collection.clone().filter(|_| keyring_residue);
-        Account { keyring_residue, collection, ..Account::default() }
+        AccountFile { keyring_residue, collection, ..AccountFile::default() }
     }
 
     /// Whether the keyring has an item, or may have, once it is not the account's any more.
     pub(super) fn item_is_left(&self) -> bool {
         self.account.keyring_residue
-            || self.account.store == Kept::SecretService
+            || self.account.store == StoreKind::SecretService
             || self.unreadable.is_some()
     }
 
     /// Writes `account.json` if it says something else. For what can be told anew at each start,
     /// so a failure is only logged.
-    pub(super) fn put_right(&mut self, right: Account) {
+    pub(super) fn put_right(&mut self, right: AccountFile) {
         if self.account == right && !self.account_damaged {
             return;
         }
@@ -88,7 +92,7 @@ impl Keeper {
         }
     }
 
-    pub(super) fn write_account(&mut self, account: Account) -> Result<(), StoreFault> {
+    pub(super) fn write_account(&mut self, account: AccountFile) -> Result<(), StoreFault> {
         if let Some(complaint) = self.set_account_aside() {
             tracing::warn!("{complaint}");
         }
@@ -111,8 +115,9 @@ impl Keeper {
             }
             return Err(e);
         }
-        let right = self.right(Kept::File, record);
-        if unreadable || self.account.signing_out || self.account.store == Kept::SecretService {
+        let right = self.right(StoreKind::File, record);
+        if unreadable || self.account.signing_out || self.account.store == StoreKind::SecretService
+        {
             // Here the file does not count before `account.json` says so.
             if let Err(e) = self.replace_account(right.clone()) {
                 match self.account_on_disk() {
@@ -136,15 +141,15 @@ impl Keeper {
         if self.item_is_left() {
             return Ok(false);
         }
-        self.write_account(Account { keyring_residue: true, ..self.account.clone() })?;
+        self.write_account(AccountFile { keyring_residue: true, ..self.account.clone() })?;
         Ok(true)
     }
 
     /// The keyring has no item of ours that does not count (any more).
     pub(super) fn no_residue(&mut self) -> Result<(), StoreFault> {
-        let signing_out = self.account.signing_out && self.account.store != Kept::None;
-        let is_kept = self.account.store == Kept::SecretService;
-        let account = Account {
+        let signing_out = self.account.signing_out && self.account.store != StoreKind::None;
+        let is_kept = self.account.store == StoreKind::SecretService;
+        let account = AccountFile {
             keyring_residue: false,
             signing_out,
             collection: self.account.collection.clone().filter(|_| is_kept),
@@ -160,7 +165,7 @@ impl Keeper {
         collection: Option<String>,
     ) -> Result<(), StoreFault> {
         let right = self.right_in_keyring(record, collection);
-        if self.keeps_account() && self.account.store == Kept::SecretService {
+        if self.keeps_account() && self.account.store == StoreKind::SecretService {
             self.put_right(right);
         } else {
             self.replace_account(right)?;
@@ -171,7 +176,7 @@ impl Keeper {
     }
 
     /// Writes `account.json` over one that may not be readable, which is kept beside it then.
-    fn replace_account(&mut self, right: Account) -> Result<(), StoreFault> {
+    fn replace_account(&mut self, right: AccountFile) -> Result<(), StoreFault> {
         if self.unreadable.is_none() {
             return self.write_account(right);
         }
@@ -185,7 +190,7 @@ impl Keeper {
 
     fn now_kept(&mut self, record: &Record) {
         self.unreadable = None;
-        self.adrift = false;
+        self.unsaved = false;
         self.known = true;
         self.account_id = account_id(record);
         self.keep_client_id(&record.client_id);
@@ -193,7 +198,7 @@ impl Keeper {
 
     /// The account in use could not be stored: what is kept is another's, and is left alone.
     pub(super) fn not_kept(&mut self, record: &Record) {
-        self.adrift = self.place_of(record).is_none();
+        self.unsaved = self.place_of(record).is_none();
     }
 
     /// Removes the file, once the account is in the keyring. Tried again at the next occasion.
@@ -216,15 +221,15 @@ impl Keeper {
         if let Some(why) = &self.unreadable {
             return Err(StoreFault::disk(why.clone()));
         }
-        if self.account.store == Kept::None && matches!(self.folder().has(TOKEN), Ok(false)) {
+        if self.account.store == StoreKind::None && matches!(self.folder().has(TOKEN), Ok(false)) {
             if let Err(e) = self.remove_rest() {
                 tracing::warn!("{e}");
             }
-            self.adrift = false;
+            self.unsaved = false;
             return Ok(Begun::Done);
         }
         let before = self.account.clone();
-        let note = Account { signing_out: true, ..before.clone() };
+        let note = AccountFile { signing_out: true, ..before.clone() };
         match self.write_account(note) {
             Ok(()) => Ok(Begun::Noted(before)),
             Err(e) => self.take_note_back(before, e).map(|()| Begun::Done),
@@ -235,7 +240,7 @@ impl Keeper {
     /// finishes what was begun.
     pub(super) fn take_note_back(
         &mut self,
-        before: Account,
+        before: AccountFile,
         fault: StoreFault,
     ) -> Result<(), StoreFault> {
         match self.write_account(before.clone()) {
@@ -263,11 +268,11 @@ impl Keeper {
     }
 
     /// What a start would find in `account.json`; `None` if that can't be told.
-    fn account_on_disk(&self) -> Option<Account> {
+    fn account_on_disk(&self) -> Option<AccountFile> {
         match self.folder().read(ACCOUNT, SMALL) {
-            Content::Bytes(bytes) => Some(schema::read_account(&bytes).unwrap_or_default()),
-            Content::Absent => Some(Account::default()),
-            Content::Unreadable(_) => None,
+            FileContent::Bytes(bytes) => Some(schema::read_account(&bytes).unwrap_or_default()),
+            FileContent::Absent => Some(AccountFile::default()),
+            FileContent::Unreadable(_) => None,
         }
     }
 
@@ -275,7 +280,7 @@ impl Keeper {
     /// `called_off` is looked at until the file is removed.
     pub(super) fn forget_file(
         &mut self,
-        before: Account,
+        before: AccountFile,
         called_off: &AtomicBool,
     ) -> Result<(), StoreFault> {
         let removed = if called_off.load(Ordering::SeqCst) {
@@ -293,9 +298,14 @@ impl Keeper {
     /// Forgets all but the note, which counts: what fails is done again later.
     pub(super) fn forget_rest(&mut self, keyring_residue: bool) {
         self.account_id = 0;
-        self.adrift = false;
+        self.unsaved = false;
         let collection = self.account.collection.clone().filter(|_| keyring_residue);
-        let note = Account { signing_out: true, keyring_residue, collection, ..Account::default() };
+        let note = AccountFile {
+            signing_out: true,
+            keyring_residue,
+            collection,
+            ..AccountFile::default()
+        };
         let rest = self
             .token
             .delete()
@@ -316,7 +326,7 @@ impl Keeper {
         self.token.delete()?;
         self.remove_rest()?;
         let nothing = self.nothing();
-        let account = Account { signing_out: nothing.keyring_residue, ..nothing };
+        let account = AccountFile { signing_out: nothing.keyring_residue, ..nothing };
         if account == self.account { Ok(()) } else { self.write_account(account) }
     }
 
@@ -343,13 +353,13 @@ impl Keeper {
         if !self.keeps_account() {
             return Ok(());
         }
-        self.write_account(Account { rejected_since: since, ..self.account.clone() })
+        self.write_account(AccountFile { rejected_since: since, ..self.account.clone() })
     }
 
     /// Keeps the server list, as long as there is an account to keep it for.
     pub(super) fn remember(
         &self,
-        remembered: &Remembered,
+        remembered: &CachedServers,
         durable: bool,
     ) -> Result<(), StoreFault> {
         if !self.keeps_account() {

@@ -10,7 +10,7 @@ use tokio::time::timeout;
 use zbus::{Connection, OwnedObjectPath, Variant};
 
 /// Each way gets this long.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// The program that a transient unit runs.
 const OPENER: &str = "/usr/bin/xdg-open";
@@ -75,7 +75,7 @@ pub async fn open(bus: &Connection, url: &str) -> Result<(), OpenError> {
         Err(OpenError::NoWebPage) => return Err(OpenError::NoWebPage),
         Err(_) => {}
     }
-    match timeout(PATIENCE, by_systemd(bus, url)).await {
+    match timeout(TIMEOUT, by_systemd(bus, url)).await {
         Ok(result) => result.map_err(OpenError::NoWay),
         Err(_) => Err(OpenError::Silent),
     }
@@ -91,7 +91,7 @@ pub async fn by_portal(bus: &Connection, url: &str) -> Result<(), OpenError> {
         return Err(OpenError::NoWebPage);
     }
     let ask = async { PortalProxy::new(bus).await?.open_uri("", url, HashMap::new()).await };
-    match timeout(PATIENCE, ask).await {
+    match timeout(TIMEOUT, ask).await {
         Ok(result) => result.map(drop).map_err(OpenError::NoWay),
         Err(_) => Err(OpenError::Silent),
     }

@@ -33,7 +33,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(500), Duration::from_
 
 /// What the machine says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Word {
+pub enum SystemEvent {
     /// The way out is another than before. Until the first such word it is `Unknown`.
     Network {
         /// How far it leads.
@@ -50,22 +50,22 @@ pub enum Word {
 /// The way to hear the machine. Nothing is opened before the first [`next`](Self::next). Dropping
 /// it ends everything.
 #[derive(Debug)]
-pub struct World {
+pub struct System {
     /// Another bus than the system's.
     address: Option<String>,
     /// Where the kernel's tables of routes are.
     routes: PathBuf,
-    words: Option<mpsc::Receiver<Word>>,
+    words: Option<mpsc::Receiver<SystemEvent>>,
     task: Option<AbortHandle>,
 }
 
-impl Default for World {
+impl Default for System {
     fn default() -> Self {
         Self::new()
     }
 }
 
-impl World {
+impl System {
     /// The machine we run on. Opens nothing yet.
     #[must_use]
     pub fn new() -> Self {
@@ -86,7 +86,7 @@ impl World {
     /// Safe to drop and to call again: no word is lost.
     ///
     /// Must be called within a tokio runtime.
-    pub async fn next(&mut self) -> Word {
+    pub async fn next(&mut self) -> SystemEvent {
         let words = match &mut self.words {
             Some(words) => words,
             none => {
@@ -103,7 +103,7 @@ impl World {
     }
 }
 
-impl Drop for World {
+impl Drop for System {
     fn drop(&mut self) {
         if let Some(task) = &self.task {
             task.abort();
@@ -112,7 +112,7 @@ impl Drop for World {
 }
 
 /// Tells words until there is no system bus any more.
-async fn listen(address: Option<String>, routes: PathBuf, words: mpsc::Sender<Word>) {
+async fn listen(address: Option<String>, routes: PathBuf, words: mpsc::Sender<SystemEvent>) {
     let mut network = network::Told::default();
     let mut wait = RETRY.0;
     let mut last = match open(address.as_deref()).await {
@@ -155,7 +155,7 @@ async fn hear(
     bus: &Connection,
     routes: &Path,
     network: &mut network::Told,
-    words: &mpsc::Sender<Word>,
+    words: &mpsc::Sender<SystemEvent>,
 ) -> zbus::Result<()> {
     tokio::select! {
         end = network::hear(bus, routes, network, words) => end,

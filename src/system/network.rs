@@ -15,7 +15,7 @@ use zbus::message::Type as Kind;
 use zbus::{Connection, DeserializeDict, MatchRule, MessageStream, OwnedObjectPath, Type};
 
 use super::routes::{self, Changes};
-use super::{Connectivity, Word, owner};
+use super::{Connectivity, SystemEvent, owner};
 
 const NAME: &str = "org.freedesktop.NetworkManager";
 const PATH: &str = "/org/freedesktop/NetworkManager";
@@ -28,7 +28,7 @@ const SETTLED: Duration = Duration::from_millis(200);
 const BURST: Duration = Duration::from_secs(2);
 
 /// NetworkManager answers in milliseconds, or it hangs.
-const PATIENCE: Duration = Duration::from_secs(5);
+const TIMEOUT: Duration = Duration::from_secs(5);
 
 /// Its properties take some kilobytes. More is not read.
 const LARGEST_ANSWER: usize = 256 * 1024;
@@ -79,17 +79,17 @@ pub(super) struct Told {
 
 impl Told {
     /// The word for what is seen now, if it is news.
-    fn news(&mut self, seen: Seen) -> Option<Word> {
+    fn news(&mut self, seen: Seen) -> Option<SystemEvent> {
         let moved =
             seen.primary.is_some() && self.primary.is_some() && seen.primary != self.primary;
         self.primary = seen.primary.or_else(|| self.primary.take());
         let same =
             std::mem::replace(&mut self.connectivity, seen.connectivity) == seen.connectivity;
-        (moved || !same).then_some(Word::Network { connectivity: seen.connectivity, moved })
+        (moved || !same).then_some(SystemEvent::Network { connectivity: seen.connectivity, moved })
     }
 
     /// Nobody is there to ask.
-    pub(super) fn forget(&mut self) -> Option<Word> {
+    pub(super) fn forget(&mut self) -> Option<SystemEvent> {
         self.news(Seen::default())
     }
 }
@@ -99,20 +99,20 @@ pub(super) async fn hear(
     bus: &Connection,
     routes: &Path,
     told: &mut Told,
-    words: &Sender<Word>,
+    words: &Sender<SystemEvent>,
 ) -> zbus::Result<()> {
     let mut signals = signals(bus).await?;
     loop {
         // Opened before the tables are read: no change falls in between.
         let kernel = Changes::open();
-        let properties = match timeout(PATIENCE, ask(bus)).await {
+        let properties = match timeout(TIMEOUT, ask(bus)).await {
             Ok(Ok(properties)) => properties,
             _ => Properties::default(),
         };
         let seen = properties.meaning(routes::lead_out(routes));
         // Of a route that another program brings, NetworkManager says nothing.
-        let unsaid = seen.connectivity == Connectivity::None && seen.primary.is_none();
-        let kernel = kernel.ok().filter(|_| unsaid);
+        let undelivered = seen.connectivity == Connectivity::None && seen.primary.is_none();
+        let kernel = kernel.ok().filter(|_| undelivered);
         if let Some(word) = told.news(seen) {
             // Nobody listens: this task is about to end.
             let _ = words.send(word).await;

@@ -8,12 +8,12 @@ use zbus::export::ordered_stream::OrderedStreamExt;
 use zbus::message::Type as Kind;
 use zbus::{Connection, MatchRule, MessageStream};
 
-use super::{Word, owner};
+use super::{SystemEvent, owner};
 
 const NAME: &str = "org.freedesktop.login1";
 
 /// Tells what logind says, until the bus is lost.
-pub(super) async fn hear(bus: &Connection, words: &Sender<Word>) -> zbus::Result<()> {
+pub(super) async fn hear(bus: &Connection, words: &Sender<SystemEvent>) -> zbus::Result<()> {
     let rule = MatchRule::builder()
         .msg_type(Kind::Signal)
         .sender(NAME)
@@ -27,7 +27,7 @@ pub(super) async fn hear(bus: &Connection, words: &Sender<Word>) -> zbus::Result
         let logind = owner(bus, NAME).await.ok();
         if logind.is_some() && logind.as_deref() == signal.header().sender() {
             // Nobody listens: this task is about to end.
-            let _ = words.send(if sleeps { Word::Sleeps } else { Word::Woke }).await;
+            let _ = words.send(if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }).await;
         }
     }
     Ok(())

@@ -26,16 +26,16 @@ use plex_account_core::clock::{Boot, Now};
 /// A timer that rings once, at a moment on `CLOCK_BOOTTIME`.
 #[derive(Debug)]
 pub struct Timer {
-    bell: Bell,
+    bell: TimerFd,
     set_for: Option<Boot>,
 }
 
 /// A timer that rings once, when the wall clock shows a moment, whoever sets it in between.
 #[derive(Debug)]
-pub struct Alarm(Bell);
+pub struct Alarm(TimerFd);
 
 #[derive(Debug)]
-struct Bell(AsyncFd<OwnedFd>);
+struct TimerFd(AsyncFd<OwnedFd>);
 
 impl Timer {
     /// A timer that does not ring. Must be called within a tokio runtime.
@@ -44,7 +44,7 @@ impl Timer {
     ///
     /// The kernel's, if it has no more file descriptors to give.
     pub fn new() -> io::Result<Self> {
-        Ok(Self { bell: Bell::new(TimerfdClockId::Boottime)?, set_for: None })
+        Ok(Self { bell: TimerFd::new(TimerfdClockId::Boottime)?, set_for: None })
     }
 
     /// Sets it for this moment (at once if that is past), or for none.
@@ -65,8 +65,8 @@ impl Timer {
     /// # Errors
     ///
     /// The kernel's.
-    pub async fn rings(&mut self) -> io::Result<()> {
-        self.bell.rings().await?;
+    pub async fn expired(&mut self) -> io::Result<()> {
+        self.bell.expired().await?;
         self.set_for = None;
         Ok(())
     }
@@ -79,7 +79,7 @@ impl Alarm {
     ///
     /// The kernel's, if it has no more file descriptors to give.
     pub fn new() -> io::Result<Self> {
-        Bell::new(TimerfdClockId::Realtime).map(Self)
+        TimerFd::new(TimerfdClockId::Realtime).map(Self)
     }
 
     /// Sets it for this moment, in unix seconds; at once if that is past.
@@ -96,12 +96,12 @@ impl Alarm {
     /// # Errors
     ///
     /// The kernel's.
-    pub async fn rings(&mut self) -> io::Result<()> {
-        self.0.rings().await
+    pub async fn expired(&mut self) -> io::Result<()> {
+        self.0.expired().await
     }
 }
 
-impl Bell {
+impl TimerFd {
     fn new(clock: TimerfdClockId) -> io::Result<Self> {
         let flags = TimerfdFlags::NONBLOCK | TimerfdFlags::CLOEXEC;
         let fd = timerfd_create(clock, flags)?;
@@ -127,7 +127,7 @@ impl Bell {
         Ok(())
     }
 
-    async fn rings(&mut self) -> io::Result<()> {
+    async fn expired(&mut self) -> io::Result<()> {
         loop {
             let mut ready = self.0.readable().await?;
             let mut expirations = [0; 8];
@@ -154,8 +154,8 @@ pub fn asleep() -> Duration {
 pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // Jitter needs no good die: without one it is none.
-    let dice = random::bytes::<2>().map_or(u16::MAX / 2, u16::from_le_bytes);
-    Now { boot: Boot::from_start(since(ClockId::Boottime)), unix, dice }
+    let jitter_seed = random::bytes::<2>().map_or(u16::MAX / 2, u16::from_le_bytes);
+    Now { boot: Boot::from_start(since(ClockId::Boottime)), unix, jitter_seed }
 }
 
 fn since(clock: ClockId) -> Duration {
@@ -173,10 +173,10 @@ mod tests {
         let mut timer = Timer::new().unwrap();
         let at = now().boot + Duration::from_millis(20);
         timer.set(Some(at)).unwrap();
-        timer.rings().await.unwrap();
+        timer.expired().await.unwrap();
         assert!(now().boot >= at);
         timer.set(Some(Boot::default())).unwrap();
-        timer.rings().await.unwrap();
+        timer.expired().await.unwrap();
     }
 
     #[tokio::test]
@@ -184,10 +184,10 @@ mod tests {
         let mut alarm = Alarm::new().unwrap();
         let at = now().unix + 1;
         alarm.set(at).unwrap();
-        alarm.rings().await.unwrap();
+        alarm.expired().await.unwrap();
         assert!(now().unix >= at);
         alarm.set(0).unwrap();
-        alarm.rings().await.unwrap();
+        alarm.expired().await.unwrap();
     }
 
     #[tokio::test]

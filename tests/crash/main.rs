@@ -20,7 +20,7 @@ mod support;
 
 mod scenario;
 
-use scenario::{Ended, Scene};
+use scenario::{CrashRun, Ended};
 use support::PrivateBus;
 
 /// Something that the daemon does, from a state of its own, and what may be left of it.
@@ -72,7 +72,7 @@ const CALLS: [&str; 4] = ["write", "fsync", "/^rename", "/^unlink"];
 
 /// Kills it at the first such call, at the second, … until it gets through.
 async fn kill_at_every(scenario: &'static Scenario, calls: &str) -> u32 {
-    let mut scene = Scene::new(scenario).await;
+    let mut scene = CrashRun::new(scenario).await;
     for n in 1.. {
         let how = format!("killed at {calls} {n}");
         let (ended, promise) = scene.play(calls, &format!("signal=SIGKILL:when={n}")).await;
@@ -101,7 +101,7 @@ async fn fail(scenario: &'static Scenario) {
     if !installed() {
         return;
     }
-    let mut scene = Scene::new(scenario).await;
+    let mut scene = CrashRun::new(scenario).await;
     let mut points = 0;
     // A thread that can't wake another ends the daemon, so not all of `write` fail for good.
     let lasting = ["fsync,/^rename,/^unlink,/^mkdir"];

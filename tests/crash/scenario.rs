@@ -35,7 +35,7 @@ pub(crate) enum Ended {
 }
 
 /// A session that one scenario is played in, again and again.
-pub(crate) struct Scene {
+pub(crate) struct CrashRun {
     scenario: &'static Scenario,
     session: Session,
     keyring: Option<Keyring>,
@@ -43,7 +43,7 @@ pub(crate) struct Scene {
     tokens: BTreeSet<Option<String>>,
 }
 
-impl Scene {
+impl CrashRun {
     pub(crate) async fn new(scenario: &'static Scenario) -> Self {
         let mut session = Session::new().await;
         session.set("log.level", "\"error\"");

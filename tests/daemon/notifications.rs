@@ -267,11 +267,11 @@ async fn kept(session: &Session, fits: impl Fn(&str) -> bool) {
 }
 
 /// Until the disk says that nobody has seen what was told of a server, or does no longer.
-async fn unsaid(session: &Session, unsaid: bool) {
+async fn undelivered(session: &Session, undelivered: bool) {
     let path = session.state().join("servers.json");
     let kept = || std::fs::read_to_string(&path).unwrap_or_default();
     soon("the disk", async {
-        while kept().replace(' ', "").contains("\"unsaid\":true") != unsaid {
+        while kept().replace(' ', "").contains("\"undelivered\":true") != undelivered {
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
         }
     })
@@ -290,7 +290,7 @@ async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
     // There is no notification server.
     let (daemon, ..) = session.daemon_with_servers().await;
     session.fake.order("presence", json!({ "ids": ["attic", "cellar"], "present": false })).await;
-    unsaid(&session, true).await;
+    undelivered(&session, true).await;
     daemon.stop().await;
 
     session.fake.order("presence", json!({ "id": "cellar", "present": true })).await;
@@ -299,7 +299,7 @@ async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
     let mut watch = session.watch().await;
     let daemon = session.daemon().await;
     watch.server("attic", "offline").await;
-    unsaid(&session, true).await;
+    undelivered(&session, true).await;
     daemon.stop().await;
 
     // Nor was it seen in the quiet hours.
@@ -308,7 +308,7 @@ async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
     session.write_config();
     let daemon = session.daemon().await;
     assert_eq!(desktop.told().await.seen().0, "Attic is offline");
-    unsaid(&session, false).await;
+    undelivered(&session, false).await;
     daemon.stop().await;
 
     let mut watch = session.watch().await;

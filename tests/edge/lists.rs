@@ -3,7 +3,7 @@
 
 use std::path::Path;
 
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{List, Row, merge};
 use plex_accountd::plextv::{Kind, ListReader};
 use proptest::prelude::*;
@@ -16,7 +16,7 @@ fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
-fn read_in_pieces(kind: Kind, bytes: &[u8], size: usize) -> Result<List, Failure> {
+fn read_in_pieces(kind: Kind, bytes: &[u8], size: usize) -> Result<List, PlexTvError> {
     let mut reader = ListReader::new(kind, OWN_ID);
     for piece in bytes.chunks(size.max(1)) {
         reader.feed(piece)?;
@@ -24,7 +24,7 @@ fn read_in_pieces(kind: Kind, bytes: &[u8], size: usize) -> Result<List, Failure
     reader.finish()
 }
 
-fn read(kind: Kind, bytes: &[u8]) -> Result<List, Failure> {
+fn read(kind: Kind, bytes: &[u8]) -> Result<List, PlexTvError> {
     read_in_pieces(kind, bytes, usize::MAX)
 }
 
@@ -180,7 +180,7 @@ fn every_list_names_the_servers_that_a_person_would_name() {
 }
 
 /// Reads a document as v2 in one piece and in smaller ones, which must make no difference.
-fn read_anyhow(document: &[u8]) -> Result<List, Failure> {
+fn read_anyhow(document: &[u8]) -> Result<List, PlexTvError> {
     let whole = read(Kind::V2, document);
     for size in [1, 2, 3, 7, 61, 16_384] {
         let shown = String::from_utf8_lossy(&document[..document.len().min(200)]);
@@ -239,7 +239,7 @@ fn the_size_of_the_pieces_makes_no_difference() {
         "[1]\u{feff}".to_owned(),
     ] {
         let result = read_anyhow(bad.as_bytes());
-        assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{bad:.200}");
+        assert!(matches!(result, Err(PlexTvError::NotPlexTv(_))), "{bad:.200}");
     }
     // Bytes that are no text: at the end, cut in two, in a long tag.
     let mut long = b"<resources><a b='".to_vec();
@@ -247,7 +247,7 @@ fn the_size_of_the_pieces_makes_no_difference() {
     long.extend(b"'/></resources>");
     for bad in [long, [list.as_bytes(), b"\xef"].concat(), [list.as_bytes(), b"\xef\xbb"].concat()]
     {
-        assert!(matches!(read_anyhow(&bad), Err(Failure::NotPlexTv(_))));
+        assert!(matches!(read_anyhow(&bad), Err(PlexTvError::NotPlexTv(_))));
     }
     let odd = [b"<resources>\xef\xbb", ROW.as_bytes(), b"\xef\xbb\xff</resources>"].concat();
     assert!(read_anyhow(&odd).is_ok());
@@ -262,7 +262,7 @@ fn a_list_cut_off_anywhere_gives_nothing() {
         for (cut, byte) in bytes[..end].iter().enumerate() {
             let result = reader.clone().finish();
             assert!(
-                matches!(result, Err(Failure::NotPlexTv(_))),
+                matches!(result, Err(PlexTvError::NotPlexTv(_))),
                 "{file} cut at {cut} of {end}: {result:?}"
             );
             reader.feed(&[*byte]).unwrap();
@@ -287,7 +287,10 @@ fn what_is_no_server_list_is_not_plex_tv_s() {
     ] {
         for kind in kinds {
             let result = read(kind, &fixture(file));
-            assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{file} as {kind:?}: {result:?}");
+            assert!(
+                matches!(result, Err(PlexTvError::NotPlexTv(_))),
+                "{file} as {kind:?}: {result:?}"
+            );
         }
     }
 }
@@ -304,7 +307,7 @@ fn an_error_in_a_list_s_clothes_is_no_list_without_servers() {
         "<resources><![CDATA[oops]]></resources>",
     ] {
         let result = read_anyhow(text.as_bytes());
-        assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{text}: {result:?}");
+        assert!(matches!(result, Err(PlexTvError::NotPlexTv(_))), "{text}: {result:?}");
     }
     // A player is a row that can be read, and what is no server list at all is none of its faults.
     let player = "<resource clientIdentifier='p' provides='player'/>";
@@ -333,7 +336,7 @@ fn garbage_around_the_document_makes_it_no_document() {
         "   ".to_owned(),
     ] {
         let result = read(Kind::V2, bad.as_bytes());
-        assert!(matches!(result, Err(Failure::NotPlexTv(_))), "{bad}");
+        assert!(matches!(result, Err(PlexTvError::NotPlexTv(_))), "{bad}");
     }
     let good = format!("\u{feff}\n<!-- c --><resources>{row}</resources><!-- c -->\n");
     assert_eq!(read(Kind::V2, good.as_bytes()).unwrap().rows.len(), 1);
@@ -441,9 +444,9 @@ fn a_document_type_can_not_make_a_document_grow() {
 #[test]
 fn depth_and_length_are_bounded() {
     let deep = format!("<resources>{}", "<a>".repeat(100_000));
-    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(Failure::NotPlexTv(_))));
+    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(PlexTvError::NotPlexTv(_))));
     let deep = format!("[{}", "[".repeat(100_000));
-    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(Failure::NotPlexTv(_))));
+    assert!(matches!(read(Kind::V2, deep.as_bytes()), Err(PlexTvError::NotPlexTv(_))));
     let long = format!("<resources><resource name=\"{}", "x".repeat(400_000));
     let mut reader = ListReader::new(Kind::V2, OWN_ID);
     assert!(long.as_bytes().chunks(16_384).any(|piece| reader.feed(piece).is_err()));

@@ -1,7 +1,8 @@
 //! The daemon's edge, one module for each neighbour: with plex.tv, servers, keyrings, notification
 //! servers and buses of the tests' own at the other end.
 
-#![allow(clippy::unwrap_used, clippy::expect_used)]
+#![allow(clippy::unwrap_used, clippy::expect_used)] // a failed test says enough
+#![allow(clippy::used_underscore_binding, clippy::format_push_string)] // only tests
 
 #[path = "../support/fixtures.rs"]
 mod fixtures;

@@ -1,21 +1,21 @@
-//! Notifications as a desktop gets them: `Notices` at one end of a bus of the test's own, a
+//! Notifications as a desktop gets them: `Notifications` at one end of a bus of the test's own, a
 //! notification server at the other.
 
 use crate::notification_server::{Manner, Server, gone, on_bus, soon};
 use crate::support::PrivateBus;
-use plex_account_core::notification::{Click, Notice};
-use plex_accountd::notifications::Notices;
+use plex_account_core::notification::{Click, Notification};
+use plex_accountd::notifications::Notifications;
 use plex_accountd::notifications::QuietHours;
 use tokio::sync::mpsc::UnboundedReceiver;
 use zbus::export::ordered_stream::{OrderedStream, OrderedStreamExt};
 use zbus::{Message, MessageStream};
 
-fn offline(id: &str, name: &str) -> Notice {
-    Notice::ServerOffline { id: id.into(), name: name.into() }
+fn offline(id: &str, name: &str) -> Notification {
+    Notification::ServerOffline { id: id.into(), name: name.into() }
 }
 
-fn back(id: &str, name: &str) -> Notice {
-    Notice::ServerBack { id: id.into(), name: name.into() }
+fn back(id: &str, name: &str) -> Notification {
+    Notification::ServerBack { id: id.into(), name: name.into() }
 }
 
 fn three() -> Vec<(String, String)> {
@@ -23,7 +23,7 @@ fn three() -> Vec<(String, String)> {
 }
 
 /// Until the task has heard of what happened and ended.
-async fn idle(notices: &Notices) {
+async fn idle(notices: &Notifications) {
     soon("the notices to rest", async {
         while notices.is_active() {
             tokio::task::yield_now().await;
@@ -61,7 +61,7 @@ async fn a_server_that_comes_back_replaces_its_own_notice() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
 
     notices.tell(offline("a", "Attic"));
     notices.tell(offline("c", "Cellar"));
@@ -95,19 +95,19 @@ async fn every_notice_names_us_and_none_is_critical() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let servers = three();
     for (notice, urgency) in [
-        (Notice::LoginSucceeded { name: "demo".into(), unsaved: None }, 0),
-        (Notice::LoginFailed { expired: true, message: String::new() }, 0),
-        (Notice::AccountDamaged { message: "The file is damaged.".into() }, 1),
-        (Notice::Rejected, 1),
+        (Notification::LoginSucceeded { name: "demo".into(), unsaved: None }, 0),
+        (Notification::LoginFailed { expired: true, message: String::new() }, 0),
+        (Notification::AccountDamaged { message: "The file is damaged.".into() }, 1),
+        (Notification::Rejected, 1),
         (offline("x", "X"), 1),
         (back("x", "X"), 0),
-        (Notice::ManyOffline { servers: servers.clone() }, 1),
-        (Notice::ManyBack { servers }, 0),
-        (Notice::PlexTvUnreachable, 0),
-        (Notice::PlexTvBack, 0),
+        (Notification::ManyOffline { servers: servers.clone() }, 1),
+        (Notification::ManyBack { servers }, 0),
+        (Notification::PlexTvUnreachable, 0),
+        (Notification::PlexTvBack, 0),
     ] {
         notices.tell(notice.clone());
         let told = server.told().await;
@@ -129,8 +129,8 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
         let bus = PrivateBus::start();
         let mut server = Server::start(&bus, manner).await;
         let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-        let mut notices = Notices::at(bus.address(), clicks);
-        notices.tell(Notice::LoginSucceeded { name: name.into(), unsaved: None });
+        let mut notices = Notifications::at(bus.address(), clicks);
+        notices.tell(Notification::LoginSucceeded { name: name.into(), unsaved: None });
         let told = server.told().await;
         assert!(told.body.contains(body), "{:?}", told.body);
 
@@ -146,7 +146,7 @@ async fn a_name_of_ten_kilobytes_is_cut() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("x", &"&\n\u{0}".repeat(3_500)));
     let told = server.told().await;
     assert!(told.summary.chars().count() < 100);
@@ -160,7 +160,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Unicast).await;
     let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     assert!(!notices.is_active());
 
     notices.tell(offline("a", "Attic"));
@@ -196,7 +196,7 @@ async fn many_closes_at_once_are_all_heard() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let mut told = Vec::new();
     for i in 0..30 {
         notices.tell(offline(&i.to_string(), "S"));
@@ -214,9 +214,9 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
-    notices.tell(Notice::Rejected);
+    notices.tell(Notification::Rejected);
     let told = server.told().await;
     server.told().await;
     server.vanish().await;
@@ -233,7 +233,7 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
 async fn no_bus_is_fine() {
     let mut bus = PrivateBus::start();
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     bus.kill();
     notices.tell(offline("a", "Attic"));
     notices.withdraw_account();
@@ -244,10 +244,10 @@ async fn no_bus_is_fine() {
 async fn what_finds_no_notification_server_is_shown_when_one_comes() {
     let bus = PrivateBus::start();
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let watcher = bus.connect().await;
     let mut errors = errors(&bus).await;
-    notices.tell(Notice::Rejected);
+    notices.tell(Notification::Rejected);
     notices.tell(offline("a", "Attic"));
     notices.tell(back("a", "Attic"));
     notices.tell(offline("c", "Cellar"));
@@ -285,9 +285,9 @@ async fn what_finds_no_notification_server_is_shown_when_one_comes() {
 async fn what_waits_and_is_no_longer_true_is_forgotten() {
     let bus = PrivateBus::start();
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let mut errors = errors(&bus).await;
-    notices.tell(Notice::Rejected);
+    notices.tell(Notification::Rejected);
     notices.tell(offline("a", "Attic"));
     notices.tell(offline("c", "Cellar"));
     notices.withdraw_account();
@@ -304,7 +304,7 @@ async fn a_bus_that_goes_away_ends_everything() {
     let mut bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     server.told().await;
     bus.kill();
@@ -316,8 +316,8 @@ async fn servers_that_go_together_are_one_notice_that_stays_true() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
-    for notice in Notice::offline(three()) {
+    let mut notices = Notifications::at(bus.address(), clicks);
+    for notice in Notification::offline(three()) {
         notices.tell(notice);
     }
     let many = server.told().await;
@@ -333,7 +333,7 @@ async fn servers_that_go_together_are_one_notice_that_stays_true() {
     let told = server.told().await;
     assert_eq!(told.replaces, many.id);
     assert_eq!(told.seen(), ("Cellar is back".into(), "Attic and Loft are still offline.".into()));
-    for notice in Notice::back(vec![
+    for notice in Notification::back(vec![
         ("attic".into(), "Attic".into()),
         ("loft".into(), "Loft".into()),
         ("new".into(), "New".into()),
@@ -352,12 +352,12 @@ async fn servers_told_one_by_one_and_then_together_are_told_once() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("attic", "Attic"));
     notices.tell(offline("loft", "Loft"));
     let attic = server.told().await;
     let loft = server.told().await;
-    notices.tell(Notice::ManyOffline { servers: three() });
+    notices.tell(Notification::ManyOffline { servers: three() });
     assert_eq!(server.asked_to_close().await, attic.id);
     assert_eq!(server.told().await.replaces, loft.id);
 }
@@ -368,14 +368,14 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     // Nothing is shown, so nothing is opened for this.
     notices.withdraw_account();
     assert!(!notices.is_active());
 
-    notices.tell(Notice::Rejected);
+    notices.tell(Notification::Rejected);
     let rejected = server.told().await;
-    notices.tell(Notice::LoginSucceeded { name: "demo".into(), unsaved: None });
+    notices.tell(Notification::LoginSucceeded { name: "demo".into(), unsaved: None });
     assert_eq!(server.told().await.replaces, rejected.id);
 
     notices.tell(offline("a", "Attic"));
@@ -393,7 +393,7 @@ async fn a_hanging_notification_server_is_given_up() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     let told = server.told().await;
     assert!(on_bus(&watcher, &told.sender).await);
@@ -410,7 +410,7 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
     for i in 0..10_000 {
@@ -429,8 +429,8 @@ async fn a_refused_token_comes_with_a_button_that_signs_in() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
-    notices.tell(Notice::Rejected);
+    let mut notices = Notifications::at(bus.address(), clicks);
+    notices.tell(Notification::Rejected);
     let rejected = server.told().await;
     assert_eq!(rejected.actions, ["signin", "Sign in"]);
 
@@ -447,7 +447,7 @@ async fn a_server_s_notice_opens_and_mutes() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let id = || "a".to_owned();
     let buttons = [
         ("default", Click::Open { id: Some(id()) }, false),
@@ -480,7 +480,7 @@ async fn a_server_s_notice_opens_and_mutes() {
     }
 
     // Which of them would it mute?
-    notices.tell(Notice::ManyOffline { servers: three() });
+    notices.tell(Notification::ManyOffline { servers: three() });
     let many = server.told().await;
     assert_eq!(many.actions, ["open", "Open", "default", ""]);
     server.click(many.id, "mute").await;
@@ -498,8 +498,8 @@ async fn where_there_are_no_buttons_none_is_sent() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Plain).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
-    for notice in [Notice::Rejected, offline("a", "Attic")] {
+    let mut notices = Notifications::at(bus.address(), clicks);
+    for notice in [Notification::Rejected, offline("a", "Attic")] {
         notices.tell(notice);
         assert!(server.told().await.actions.is_empty());
     }
@@ -510,7 +510,7 @@ async fn quiet_hours_hold_servers_back_until_they_are_over() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
     let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notices::at(bus.address(), clicks);
+    let mut notices = Notifications::at(bus.address(), clicks);
     let now = jiff::Zoned::now();
     let hours = |from, until| {
         let time = |hours: i64| (&now + jiff::SignedDuration::from_hours(hours)).time();
@@ -521,12 +521,12 @@ async fn quiet_hours_hold_servers_back_until_they_are_over() {
     notices.tell(offline("c", "Cellar"));
     notices.tell(back("a", "Attic"));
     notices.tell(offline("l", "Loft"));
-    notices.tell(Notice::Rejected);
+    notices.tell(Notification::Rejected);
     assert_eq!(server.told().await.seen().0, "Please sign in to Plex again");
 
     // Other hours, but it is still within them.
     notices.set_quiet_hours(hours(-3, 3));
-    notices.tell(Notice::PlexTvUnreachable);
+    notices.tell(Notification::PlexTvUnreachable);
     assert_eq!(server.told().await.seen().0, "Plex cannot be reached");
 
     notices.set_quiet_hours(hours(3, 6));

@@ -4,9 +4,9 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fixtures::{Answer, Stand, http, nowhere, with};
+use crate::fixtures::{Answer, FakeHttp, http, nowhere, with};
 use plex_account_core::account::{Pin, PinId, PinKind};
-use plex_account_core::plextv_error::Failure;
+use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
 use plex_accountd::plextv::{Client, Device, Settings};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -25,7 +25,7 @@ fn token() -> Token {
     Token::new(TOKEN.to_owned()).unwrap()
 }
 
-impl Stand {
+impl FakeHttp {
     fn client(&self) -> Client {
         client(&self.url, &self.url, Duration::from_secs(30))
     }
@@ -51,7 +51,7 @@ fn client(base: &Url, clients: &Url, timeout: Duration) -> Client {
 }
 
 /// An error's text, in both forms, after a look for what must not be in it.
-fn told(failure: &Failure) -> String {
+fn told(failure: &PlexTvError) -> String {
     let text = format!("{failure} {failure:?}");
     for secret in [TOKEN, "4294967297", "k3v9q2m7x1c8z5t4r6w0p2n8a", "aBcD3fGh", "http://", "/api"]
     {
@@ -60,13 +60,13 @@ fn told(failure: &Failure) -> String {
     failure.to_string()
 }
 
-fn refused(status: u16, code: Option<i64>, bad_token: bool) -> Failure {
-    Failure::Refused { status, code, bad_token }
+fn refused(status: u16, code: Option<i64>, bad_token: bool) -> PlexTvError {
+    PlexTvError::Refused { status, code, bad_token }
 }
 
 #[tokio::test]
 async fn a_short_pin_is_typed_at_the_link_page() {
-    let plex_tv = Stand::always(http(201, &fixture("made/pin_201_short.json"))).await;
+    let plex_tv = FakeHttp::always(http(201, &fixture("made/pin_201_short.json"))).await;
     let pin = plex_tv.client().create_pin(PinKind::Short, None).await.unwrap();
     assert_eq!(pin.id, PinId(702_114_455));
     assert_eq!(pin.code, "7RQZ");
@@ -78,7 +78,7 @@ async fn a_short_pin_is_typed_at_the_link_page() {
 #[tokio::test]
 async fn a_strong_pin_stands_in_the_link_for_a_browser() {
     for file in ["made/pin_201_strong.json", "made/pin_201_strong.xml"] {
-        let plex_tv = Stand::always(http(201, &fixture(file))).await;
+        let plex_tv = FakeHttp::always(http(201, &fixture(file))).await;
         let pin = plex_tv.client().create_pin(PinKind::Strong, None).await.unwrap();
         assert_eq!(pin.id, PinId(1_483_920_114), "{file}");
         assert_eq!(pin.expires_in, Duration::from_secs(1800), "{file}");
@@ -96,7 +96,7 @@ async fn a_strong_pin_stands_in_the_link_for_a_browser() {
 #[tokio::test]
 async fn pins_are_taken_as_plex_tv_gives_them_and_in_no_other_way() {
     let ask = async |body: &str| {
-        Stand::always(http(201, body)).await.client().create_pin(PinKind::Short, None).await
+        FakeHttp::always(http(201, body)).await.client().create_pin(PinKind::Short, None).await
     };
     let pin = async |body: &str| -> Pin { ask(body).await.unwrap() };
     assert_eq!(pin(&fixture("made/pin_id_beyond_i32.json")).await.id, PIN);
@@ -130,14 +130,15 @@ async fn pins_are_taken_as_plex_tv_gives_them_and_in_no_other_way() {
         "",
     ] {
         let failure = ask(body).await.unwrap_err();
-        assert!(matches!(failure, Failure::NotPlexTv(_)), "{body}: {failure:?}");
+        assert!(matches!(failure, PlexTvError::NotPlexTv(_)), "{body}: {failure:?}");
         told(&failure);
     }
 }
 
 #[tokio::test]
 async fn a_pin_is_claimed_when_there_is_a_token_in_it() {
-    let poll = async |body: &str| Stand::always(http(200, body)).await.client().poll_pin(PIN).await;
+    let poll =
+        async |body: &str| FakeHttp::always(http(200, body)).await.client().poll_pin(PIN).await;
     for (file, token) in [
         ("made/pin_200_pending_counting_down.json", None),
         ("made/pin_200_pending_empty_token.json", None),
@@ -160,13 +161,13 @@ async fn a_pin_is_claimed_when_there_is_a_token_in_it() {
         assert_eq!(poll(&body).await, Ok(None), "{odd}");
     }
     let odd = poll(r#"{"id":1,"code":"ABCD","authToken":"a b"}"#).await.unwrap_err();
-    assert!(matches!(odd, Failure::NotPlexTv(_)));
+    assert!(matches!(odd, PlexTvError::NotPlexTv(_)));
 }
 
 #[tokio::test]
 async fn pin_calls_name_the_device_and_carry_no_token() {
     let plex_tv =
-        Stand::always(http(200, &fixture("made/pin_200_pending_counting_down.json"))).await;
+        FakeHttp::always(http(200, &fixture("made/pin_200_pending_counting_down.json"))).await;
     plex_tv.client().poll_pin(PIN).await.unwrap();
     plex_tv.client().create_pin(PinKind::Strong, None).await.unwrap();
     assert_eq!(plex_tv.asked(), ["GET /api/v2/pins/4294967297", "POST /api/v2/pins?strong=true"]);
@@ -194,7 +195,7 @@ async fn the_user_is_read_from_json_and_xml() {
         ("captured/user_rs_plexpass.json", 12345, "username", "user@example.com"),
         ("made/user_minimal.json", 12_345_678, "someone", "someone@example.org"),
     ] {
-        let plex_tv = Stand::always(http(200, &fixture(file))).await;
+        let plex_tv = FakeHttp::always(http(200, &fixture(file))).await;
         let user = plex_tv.client().user(&token()).await.unwrap();
         assert_eq!((user.id, user.email.as_str()), (id, email), "{file}");
         assert!(file.contains("plexpass") || user.username == username, "{file}: {user:?}");
@@ -205,15 +206,15 @@ async fn the_user_is_read_from_json_and_xml() {
         assert!(!format!("{user:?}").contains("faketoken"));
     }
     for body in ["{}", r#"{"username":"x"}"#, "<user/>", r#"<user id="1">"#, "[]"] {
-        let failure = Stand::always(http(200, body)).await.client().user(&token()).await;
-        assert!(matches!(failure, Err(Failure::NotPlexTv(_))), "{body}");
+        let failure = FakeHttp::always(http(200, body)).await.client().user(&token()).await;
+        assert!(matches!(failure, Err(PlexTvError::NotPlexTv(_))), "{body}");
     }
 }
 
 #[tokio::test]
 async fn every_status_has_its_class() {
-    let unreachable = |text: &str| Failure::Unreachable(text.to_owned());
-    let limited = |seconds: Option<u64>| Failure::RateLimited {
+    let unreachable = |text: &str| PlexTvError::Unreachable(text.to_owned());
+    let limited = |seconds: Option<u64>| PlexTvError::RateLimited {
         retry_after: seconds.map(Duration::from_secs),
     };
     let file = |status, name: &str| http(status, &fixture(name));
@@ -248,47 +249,47 @@ async fn every_status_has_its_class() {
         (with(503, "Retry-After: 7\r\n", ""), unreachable("it answered with status 503")),
     ] {
         let Answer::Send(text) = &answer else { unreachable!() };
-        let plex_tv = Stand::always(answer.clone()).await;
+        let plex_tv = FakeHttp::always(answer.clone()).await;
         let result = plex_tv.client().user(&token()).await;
         assert_eq!(result, Err(failure.clone()), "{text}");
         told(&failure);
         let pin = plex_tv.client().poll_pin(PIN).await.map(|token| token.is_some());
-        let gone = matches!(failure, Failure::Refused { status: 404 | 410, .. });
-        assert_eq!(pin, Err(if gone { Failure::PinGone } else { failure }), "{text}");
+        let gone = matches!(failure, PlexTvError::Refused { status: 404 | 410, .. });
+        assert_eq!(pin, Err(if gone { PlexTvError::PinGone } else { failure }), "{text}");
     }
 }
 
 #[tokio::test]
 async fn an_unknown_pin_is_gone_whatever_the_body() {
     for name in ["error_404_1020.json", "error_404_1020.xml", "error_404_1020_no_status.json"] {
-        let plex_tv = Stand::always(http(404, &fixture(&format!("made/{name}")))).await;
+        let plex_tv = FakeHttp::always(http(404, &fixture(&format!("made/{name}")))).await;
         let result = plex_tv.client().poll_pin(PIN).await;
-        assert!(matches!(result, Err(Failure::PinGone)), "{name}");
+        assert!(matches!(result, Err(PlexTvError::PinGone)), "{name}");
     }
     // Where no PIN was named, none can be gone.
-    let plex_tv = Stand::always(http(404, "")).await;
+    let plex_tv = FakeHttp::always(http(404, "")).await;
     let result = plex_tv.client().create_pin(PinKind::Short, None).await;
     assert_eq!(result.unwrap_err(), refused(404, None, false));
 }
 
 #[tokio::test]
 async fn a_redirect_is_not_followed() {
-    let elsewhere = Stand::always(http(200, "[]")).await;
+    let elsewhere = FakeHttp::always(http(200, "[]")).await;
     let location = format!("Location: {}\r\n", elsewhere.url);
     for status in [301, 302, 303, 307, 308] {
-        let portal = Stand::always(with(status, &location, "")).await;
+        let portal = FakeHttp::always(with(status, &location, "")).await;
         let failure = portal.client().user(&token()).await.unwrap_err();
-        assert!(matches!(failure, Failure::NotPlexTv(_)), "{failure:?}");
+        assert!(matches!(failure, PlexTvError::NotPlexTv(_)), "{failure:?}");
         told(&failure);
         let lists = portal.client().lists(&token()).await;
-        assert!(matches!(lists.v2, Err(Failure::NotPlexTv(_))));
+        assert!(matches!(lists.v2, Err(PlexTvError::NotPlexTv(_))));
     }
     assert!(elsewhere.asked().is_empty());
 }
 
 #[tokio::test]
 async fn no_answer_is_named_by_its_cause() {
-    let silent = Stand::always(Answer::Silence).await;
+    let silent = FakeHttp::always(Answer::Silence).await;
     let hasty = client(&silent.url, &silent.url, Duration::from_millis(200));
     let text = told(&hasty.user(&token()).await.unwrap_err());
     assert_eq!(text, "plex.tv can't be reached: 127.0.0.1 did not answer in time");
@@ -298,7 +299,7 @@ async fn no_answer_is_named_by_its_cause() {
         told(&client(&nobody, &nobody, Duration::from_secs(30)).user(&token()).await.unwrap_err());
     assert_eq!(text, "plex.tv can't be reached: 127.0.0.1 refused the connection");
 
-    let rude = Stand::always(Answer::HangUp).await;
+    let rude = FakeHttp::always(Answer::HangUp).await;
     let text = told(&rude.client().user(&token()).await.unwrap_err());
     assert_eq!(
         text,
@@ -306,12 +307,12 @@ async fn no_answer_is_named_by_its_cause() {
     );
 
     let short = "HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\n{\"id\":1".to_owned();
-    let cut = Stand::always(Answer::Send(short)).await;
+    let cut = FakeHttp::always(Answer::Send(short)).await;
     let text = told(&cut.client().user(&token()).await.unwrap_err());
     assert!(text.ends_with("broke off in the middle of the answer"), "{text}");
 
     let slow = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let silent = Stand::always(Answer::Endless(slow, " ")).await;
+    let silent = FakeHttp::always(Answer::Endless(slow, " ")).await;
     let text = told(&silent.client().user(&token()).await.unwrap_err());
     assert_eq!(text, "the answer did not come from plex.tv: it is longer than 256 KiB");
 }
@@ -330,7 +331,7 @@ async fn https_where_there_is_none_is_a_failure_with_a_sentence() {
     let token = token();
     let (failure, ()) = tokio::join!(client.user(&token), plain);
     let failure = failure.unwrap_err();
-    assert!(matches!(failure, Failure::Unreachable(_)), "{failure:?}");
+    assert!(matches!(failure, PlexTvError::Unreachable(_)), "{failure:?}");
     told(&failure);
 }
 
@@ -352,7 +353,7 @@ async fn a_name_that_is_not_found_is_called_that() {
 #[tokio::test]
 async fn an_answer_that_says_it_is_too_long_is_not_read() {
     let head = "HTTP/1.1 200 OK\r\nContent-Length: 104857600\r\n\r\n";
-    let plex_tv = Stand::always(Answer::Endless(head, " ")).await;
+    let plex_tv = FakeHttp::always(Answer::Endless(head, " ")).await;
     let failure = plex_tv.client().user(&token()).await.unwrap_err();
     assert!(told(&failure).ends_with("longer than 256 KiB"), "{failure}");
     let lists = plex_tv.client().lists(&token()).await;
@@ -364,7 +365,7 @@ async fn an_answer_that_says_it_is_too_long_is_not_read() {
 async fn an_endless_answer_is_given_up_at_the_cap() {
     const LIST: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                         12\r\n<resources x='1'> \r\n";
-    let plex_tv = Stand::new(|line| match line {
+    let plex_tv = FakeHttp::new(|line| match line {
         line if line.contains("/v2/") => Answer::Endless(LIST, " "),
         _ => http(401, ""),
     })
@@ -437,7 +438,7 @@ async fn read_hostile_lists() {
         ),
         ((json(json_player), too_long), ((device, long), too_long)),
     ] {
-        let plex_tv = Stand::new(move |line| match line {
+        let plex_tv = FakeHttp::new(move |line| match line {
             line if line.contains("/v2/") => Answer::Endless(v2.0, v2.1),
             line if line.contains("/api/") => Answer::Endless(v1.0, v1.1),
             _ => http(500, ""),
@@ -462,16 +463,16 @@ async fn read_hostile_lists() {
 async fn a_web_page_is_left_at_its_first_tag() {
     const PAGE: &str = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n\
                         7\r\n<html> \r\n";
-    let plex_tv = Stand::always(Answer::Endless(PAGE, " ")).await;
+    let plex_tv = FakeHttp::always(Answer::Endless(PAGE, " ")).await;
     let lists = plex_tv.client().lists(&token()).await;
-    assert!(matches!(lists.v2, Err(Failure::NotPlexTv(_))), "{lists:?}");
+    assert!(matches!(lists.v2, Err(PlexTvError::NotPlexTv(_))), "{lists:?}");
     let sent = plex_tv.sent.load(Ordering::Relaxed);
     assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
 }
 
 /// A plex.tv whose lists answer this.
-async fn lists_stand(v2: Answer, v1: Answer, user: Answer) -> Stand {
-    Stand::new(move |line| match line {
+async fn lists_stand(v2: Answer, v1: Answer, user: Answer) -> FakeHttp {
+    FakeHttp::new(move |line| match line {
         line if line.contains("/api/v2/resources") => v2.clone(),
         line if line.contains("/api/resources") => v1.clone(),
         line if line.contains("/api/v2/user") => user.clone(),
@@ -514,7 +515,7 @@ async fn json_is_read_though_xml_was_asked_for() {
     let plex_tv = lists_stand(v2, http(500, ""), http(500, "")).await;
     let lists = plex_tv.client().lists(&token()).await;
     assert_eq!(lists.v2.unwrap().rows.len(), 9);
-    assert!(matches!(lists.v1, Err(Failure::Unreachable(_))));
+    assert!(matches!(lists.v1, Err(PlexTvError::Unreachable(_))));
     assert_eq!(plex_tv.asked(), BOTH, "one list is enough");
 }
 
@@ -573,7 +574,7 @@ async fn the_account_page_is_asked_only_about_a_token_in_doubt() {
 async fn the_other_host_is_asked_only_where_the_first_gave_no_answer() {
     let list = http(200, &fixture("made/v2_resources_many.xml"));
     let base = lists_stand(list, http(500, ""), http(500, "")).await;
-    let hung = Stand::always(Answer::HangUp).await;
+    let hung = FakeHttp::always(Answer::HangUp).await;
     for clients in [nowhere().await, hung.url.clone()] {
         let lists = client(&base.url, &clients, Duration::from_secs(30)).lists(&token()).await;
         assert_eq!(lists.v2.unwrap().rows.len(), 9);
@@ -581,7 +582,7 @@ async fn the_other_host_is_asked_only_where_the_first_gave_no_answer() {
 
     let asked = base.asked().len();
     for answer in [http(500, ""), http(401, ""), http(200, "<html></html>"), http(302, "")] {
-        let clients = Stand::always(answer).await;
+        let clients = FakeHttp::always(answer).await;
         let lists = client(&base.url, &clients.url, Duration::from_secs(30)).lists(&token()).await;
         assert!(lists.v2.is_err());
     }
@@ -591,7 +592,7 @@ async fn the_other_host_is_asked_only_where_the_first_gave_no_answer() {
 
 #[tokio::test]
 async fn signing_out_revokes_the_token() {
-    let plex_tv = Stand::always(Answer::Send("HTTP/1.1 204 No Content\r\n\r\n".into())).await;
+    let plex_tv = FakeHttp::always(Answer::Send("HTTP/1.1 204 No Content\r\n\r\n".into())).await;
     plex_tv.client().sign_out(&token()).await.unwrap();
     let head = plex_tv.head();
     assert!(head.starts_with("DELETE /api/v2/users/signout HTTP"), "{head}");
@@ -604,14 +605,14 @@ async fn signing_out_revokes_the_token() {
         (http(401, ""), false),
         (http(500, ""), false),
     ] {
-        let result = Stand::always(answer).await.client().sign_out(&token()).await;
+        let result = FakeHttp::always(answer).await.client().sign_out(&token()).await;
         assert_eq!(result.is_ok(), good, "{result:?}");
     }
 }
 
 #[tokio::test]
 async fn nothing_that_can_be_printed_has_the_token() {
-    let plex_tv = Stand::always(http(401, TOKEN)).await;
+    let plex_tv = FakeHttp::always(http(401, TOKEN)).await;
     let client = plex_tv.client();
     let lists = client.lists(&token()).await;
     assert!(!format!("{lists:?} {client:?}").contains(TOKEN));

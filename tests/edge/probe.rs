@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
-use crate::fixtures::{Answer, Stand, http, nowhere, with};
+use crate::fixtures::{Answer, FakeHttp, http, nowhere, with};
 use plex_account_core::probe::{ProbeRequest, Probed};
 use plex_account_core::server::Connection;
 use plex_account_core::words::Route;
@@ -77,7 +77,7 @@ fn why(probed: Probed) -> String {
 #[tokio::test]
 async fn a_server_answers_with_its_id_and_learns_nothing_of_us() {
     for file in ["made/identity.xml", "made/identity.json", "made/identity_unclaimed.xml"] {
-        let server = Stand::always(http(200, &format!("\u{feff}\n{}", fixture(file)))).await;
+        let server = FakeHttp::always(http(200, &format!("\u{feff}\n{}", fixture(file)))).await;
         for path in ["", "below/here/", "below/here?query#fragment"] {
             let uri = format!("{}{path}", server.url);
             let probed = probe([connection(&uri, Route::Local)]).await;
@@ -96,7 +96,7 @@ async fn a_server_answers_with_its_id_and_learns_nothing_of_us() {
 
 #[tokio::test]
 async fn what_is_not_the_server_is_silence_with_a_reason() {
-    let elsewhere = Stand::always(identity()).await;
+    let elsewhere = FakeHttp::always(identity()).await;
     let location = format!("Location: {}identity\r\n", elsewhere.url);
     let xml = |id: &str| http(200, &format!("<MediaContainer machineIdentifier=\"{id}\"/>"));
     let other = "another Plex Media Server answers at 127.0.0.1";
@@ -129,7 +129,7 @@ async fn what_is_not_the_server_is_silence_with_a_reason() {
         (maintenance(), &status(503)),
         (Answer::HangUp, "the connection to 127.0.0.1 ended without an answer"),
     ] {
-        let server = Stand::always(answer).await;
+        let server = FakeHttp::always(answer).await;
         assert_eq!(why(probe([connection(&server.url, Route::Local)]).await), reason);
         let sent = server.sent.load(Ordering::Relaxed);
         assert!(sent < 32 * 1024 * 1024, "{sent} bytes were taken");
@@ -139,14 +139,14 @@ async fn what_is_not_the_server_is_silence_with_a_reason() {
     let nobody = connection(nowhere().await, Route::Local);
     assert_eq!(why(probe([nobody.clone()]).await), "127.0.0.1 refused the connection");
     // Something that answers tells more than nothing.
-    let stranger = Stand::always(http(200, "hello")).await;
+    let stranger = FakeHttp::always(http(200, "hello")).await;
     assert_eq!(why(probe([nobody, connection(&stranger.url, Route::Remote)]).await), none);
     assert_eq!(probe([connection("nothing", Route::Local)]).await, Probed::NothingToAsk);
 }
 
 #[tokio::test]
 async fn a_server_that_says_nothing_is_given_up_in_time() {
-    let server = Stand::always(Answer::Silence).await;
+    let server = FakeHttp::always(Answer::Silence).await;
     let hasty = Prober::new(Duration::from_millis(300));
     let probed = hasty.probe(request([connection(&server.url, Route::Local)])).await;
     assert_eq!(why(probed), "none of its addresses answered within 300ms");
@@ -154,17 +154,17 @@ async fn a_server_that_says_nothing_is_given_up_in_time() {
 
 #[tokio::test]
 async fn the_relay_is_asked_only_where_nothing_else_answers() {
-    let relay = Stand::always(identity()).await;
+    let relay = FakeHttp::always(identity()).await;
     let by_relay = connection(&relay.url, Route::Relay);
-    let server = Stand::always(identity()).await;
+    let server = FakeHttp::always(identity()).await;
     let probed = probe([by_relay.clone(), connection(&server.url, Route::Remote)]).await;
     assert_eq!(answered(probed), (Route::Remote, server.url.to_string()));
     assert!(relay.asked().is_empty());
 
     let refused = connection(nowhere().await, Route::Remote);
-    let stranger = Stand::always(http(200, "hello")).await;
+    let stranger = FakeHttp::always(http(200, "hello")).await;
     let stranger = connection(&stranger.url, Route::Local);
-    let silent = Stand::always(Answer::Silence).await;
+    let silent = FakeHttp::always(Answer::Silence).await;
     let silent = connection(&silent.url, Route::Local);
     for (direct, timeout) in
         [(refused, TIMEOUT), (stranger, TIMEOUT), (silent, Duration::from_secs(6))]
@@ -178,18 +178,18 @@ async fn the_relay_is_asked_only_where_nothing_else_answers() {
 async fn a_local_address_is_better_though_it_answers_later() {
     let remote_is_asked = Arc::new(Notify::new());
     let signal = Arc::clone(&remote_is_asked);
-    let remote = Stand::new(move |_| {
+    let remote = FakeHttp::new(move |_| {
         signal.notify_one();
         identity()
     })
     .await;
-    let local = Stand::always(Answer::After(remote_is_asked, Box::new(identity()))).await;
+    let local = FakeHttp::always(Answer::After(remote_is_asked, Box::new(identity()))).await;
     let connections =
         [connection(&remote.url, Route::Remote), connection(&local.url, Route::Local)];
     assert_eq!(answered(probe(connections).await).0, Route::Local);
 
     // One that never answers is not waited for to the end, and not left open either.
-    let silent = Stand::always(Answer::Silence).await;
+    let silent = FakeHttp::always(Answer::Silence).await;
     let connections =
         [connection(&remote.url, Route::Remote), connection(&silent.url, Route::Local)];
     let (timeout, begin) = (Duration::from_secs(8), Instant::now());
@@ -201,7 +201,7 @@ async fn a_local_address_is_better_though_it_answers_later() {
 
 #[tokio::test]
 async fn every_address_is_asked_though_the_first_ones_hang() {
-    let server = Stand::new(|line| match line {
+    let server = FakeHttp::new(|line| match line {
         "GET /19/identity" => identity(),
         _ => Answer::Silence,
     })
@@ -218,10 +218,10 @@ async fn every_address_is_asked_though_the_first_ones_hang() {
 #[tokio::test]
 async fn eight_connections_are_open_at_most_and_nobody_is_silent_for_want_of_one() {
     let go = Arc::new(Notify::new());
-    let first = Stand::always(Answer::After(Arc::clone(&go), Box::new(identity()))).await;
-    let second = Stand::always(identity()).await;
+    let first = FakeHttp::always(Answer::After(Arc::clone(&go), Box::new(identity()))).await;
+    let second = FakeHttp::always(identity()).await;
     let prober = Prober::new(TIMEOUT);
-    let probe = |server: &Stand| {
+    let probe = |server: &FakeHttp| {
         let connections: Vec<Connection> = (0..6)
             .map(|number| connection(format!("{}{number}", server.url), Route::Remote))
             .collect();
@@ -241,7 +241,7 @@ async fn eight_connections_are_open_at_most_and_nobody_is_silent_for_want_of_one
 
 #[tokio::test]
 async fn a_server_of_somebody_else_can_not_send_us_to_this_machine() {
-    let server = Stand::always(identity()).await;
+    let server = FakeHttp::always(identity()).await;
     let port = server.url.port().unwrap();
     let shared = |uris: &[String]| ProbeRequest {
         owned: false,
@@ -260,14 +260,14 @@ async fn a_server_at_an_ipv6_address_is_asked_there() {
         eprintln!("skipped: this machine has no IPv6");
         return;
     }
-    let server = Stand::on("[::1]:0", None, |_| identity()).await;
+    let server = FakeHttp::on("[::1]:0", None, |_| identity()).await;
     let probed = probe([connection(&server.url, Route::Local)]).await;
     assert_eq!(answered(probed), (Route::Local, server.url.to_string()));
 }
 
 #[tokio::test]
 async fn plain_http_is_asked_only_where_https_is_not_needed_and_does_not_answer() {
-    let server = Stand::always(identity()).await;
+    let server = FakeHttp::always(identity()).await;
     let plain = connection(&server.url, Route::Local);
     let https = connection(nowhere().await.as_str().replace("http:", "https:"), Route::Local);
     let mut request = request([plain, https]);
@@ -334,8 +334,8 @@ impl Certificates {
         &self,
         certificate: (&str, [&str; 2]),
         answer: impl Fn(&str) -> Answer + Send + Sync + 'static,
-    ) -> Stand {
-        Stand::on("127.0.0.1:0", Some(self.acceptor(certificate)), answer).await
+    ) -> FakeHttp {
+        FakeHttp::on("127.0.0.1:0", Some(self.acceptor(certificate)), answer).await
     }
 }
 
@@ -366,7 +366,7 @@ fn a_name_of_plex_direct_is_not_looked_up_and_its_certificate_checked() {
     trusting(
         "a_name_of_plex_direct_is_not_looked_up_and_its_certificate_checked",
         async |certificates| {
-            let uri = |server: &Stand, name: &str| {
+            let uri = |server: &FakeHttp, name: &str| {
                 format!("https://{name}:{}", server.url.port().unwrap())
             };
             let name = "127-0-0-1.0123abcd.plex.direct";
@@ -400,7 +400,7 @@ fn a_name_of_plex_direct_is_not_looked_up_and_its_certificate_checked() {
 
             if tokio::net::TcpListener::bind("[::1]:0").await.is_ok() {
                 let tls = certificates.acceptor(Certificates::GOOD);
-                let server = Stand::on("[::1]:0", Some(tls), |_| identity()).await;
+                let server = FakeHttp::on("[::1]:0", Some(tls), |_| identity()).await;
                 let uri = uri(&server, "0-0-0-0-0-0-0-1.0123abcd.plex.direct");
                 let probed = probe([connection(&uri, Route::Local)]).await;
                 assert_eq!(answered(probed).1, uri);
@@ -414,7 +414,7 @@ fn maintenance_over_https_is_neither_an_answer_nor_silence() {
     trusting("maintenance_over_https_is_neither_an_answer_nor_silence", async |certificates| {
         let up = certificates.stand(Certificates::GOOD, |_| identity()).await;
         let starting = certificates.stand(Certificates::GOOD, |_| maintenance()).await;
-        let relay = Stand::always(identity()).await;
+        let relay = FakeHttp::always(identity()).await;
         let starting = connection(&starting.url, Route::Local);
         let relay_uri = connection(&relay.url, Route::Relay);
         let probed = probe([starting.clone(), relay_uri]).await;
@@ -433,7 +433,7 @@ fn maintenance_over_https_is_neither_an_answer_nor_silence() {
 #[test]
 fn http_is_left_alone_where_https_answers() {
     trusting("http_is_left_alone_where_https_answers", async |certificates| {
-        let plain = Stand::always(identity()).await;
+        let plain = FakeHttp::always(identity()).await;
         let secure = certificates.stand(Certificates::GOOD, |_| identity()).await;
         let connections =
             [connection(&plain.url, Route::Local), connection(&secure.url, Route::Remote)];

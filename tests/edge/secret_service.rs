@@ -8,7 +8,7 @@ use crate::support::PrivateBus;
 use plex_account_core::account::{Record, User};
 use plex_account_core::token::Token;
 use plex_accountd::store::secret_service::{
-    Looked, PATIENCE, PROMPT_PATIENCE, SecretService, There, Trouble, Unlocked,
+    Availability, KeyringError, Lookup, PROMPT_TIMEOUT, SecretService, TIMEOUT, Unlocked,
 };
 
 const SECRET: &str = "planted-token";
@@ -67,8 +67,8 @@ async fn what_is_stored_is_found_and_forgotten() {
     let bus = PrivateBus::start();
     let keyring = Keyring::start(&bus, State::default()).await;
     let secrets = SecretService::at(bus.address());
-    assert_eq!(secrets.there().await, There::Yes);
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.there().await, Availability::Yes);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
     secrets.store(&record(1)).await.unwrap();
     {
         let state = keyring.state();
@@ -78,14 +78,14 @@ async fn what_is_stored_is_found_and_forgotten() {
         assert_eq!(item.attributes["application"], "plex-accountd");
         assert_eq!(item.content_type, "application/json");
     }
-    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(1)));
     secrets.store(&record(2)).await.unwrap();
     assert_eq!(keyring.state().items.len(), 1);
-    assert_eq!(secrets.look().await, Looked::Account(record(2)));
-    secrets.forget(PATIENCE).await.unwrap();
+    assert_eq!(secrets.look().await, Lookup::Account(record(2)));
+    secrets.forget(TIMEOUT).await.unwrap();
     assert!(keyring.state().items.is_empty());
-    assert_eq!(secrets.look().await, Looked::Nothing);
-    assert_eq!(secrets.forget(PATIENCE).await, Ok(()), "none is no error");
+    assert_eq!(secrets.look().await, Lookup::Nothing);
+    assert_eq!(secrets.forget(TIMEOUT).await, Ok(()), "none is no error");
     assert!(!keyring.was_asked("Prompt") && !keyring.was_asked("CreateCollection"));
 }
 
@@ -93,15 +93,15 @@ async fn what_is_stored_is_found_and_forgotten() {
 async fn no_keyring_and_no_default_collection_are_told_from_an_empty_one() {
     let bus = PrivateBus::start();
     let secrets = SecretService::at(bus.address());
-    assert_eq!(secrets.there().await, There::No);
-    assert!(matches!(secrets.look().await, Looked::Absent(_)));
-    assert!(matches!(secrets.store(&record(1)).await, Err(Trouble::Absent(_))));
+    assert_eq!(secrets.there().await, Availability::No);
+    assert!(matches!(secrets.look().await, Lookup::Absent(_)));
+    assert!(matches!(secrets.store(&record(1)).await, Err(KeyringError::Absent(_))));
 
     let state = State { no_default: true, ..State::default() };
     let keyring = Keyring::start(&bus, state).await;
-    assert_eq!(secrets.there().await, There::No);
-    assert!(matches!(secrets.look().await, Looked::Absent(_)));
-    assert!(matches!(secrets.store(&record(1)).await, Err(Trouble::Absent(_))));
+    assert_eq!(secrets.there().await, Availability::No);
+    assert!(matches!(secrets.look().await, Lookup::Absent(_)));
+    assert!(matches!(secrets.store(&record(1)).await, Err(KeyringError::Absent(_))));
     assert!(!keyring.was_asked("CreateItem"));
     assert!(!keyring.was_asked("CreateCollection"));
 }
@@ -113,20 +113,20 @@ async fn a_locked_keyring_is_a_state_and_nothing_changes_in_it() {
         let (keyring, secrets) = with_account(&bus).await;
         keyring.state().hides = hides;
         keyring.set_locked(true).await;
-        assert_eq!(secrets.there().await, There::Yes);
-        assert_eq!(secrets.look().await, Looked::Locked);
-        assert_eq!(secrets.store(&record(2)).await, Err(Trouble::Locked));
-        assert_eq!(secrets.forget(PATIENCE).await, Err(Trouble::Locked));
+        assert_eq!(secrets.there().await, Availability::Yes);
+        assert_eq!(secrets.look().await, Lookup::Locked);
+        assert_eq!(secrets.store(&record(2)).await, Err(KeyringError::Locked));
+        assert_eq!(secrets.forget(TIMEOUT).await, Err(KeyringError::Locked));
         assert_eq!(keyring.state().items.len(), 1);
         assert!(!keyring.was_asked("Unlock") && !keyring.was_asked("Prompt"));
 
         keyring.state().person = Person::Refuses;
         assert_eq!(secrets.unlock().await, Unlocked::Dismissed);
-        assert_eq!(secrets.look().await, Looked::Locked);
+        assert_eq!(secrets.look().await, Lookup::Locked);
 
         keyring.state().person = Person::Agrees;
         assert_eq!(secrets.unlock().await, Unlocked::Done);
-        assert_eq!(secrets.look().await, Looked::Account(record(1)));
+        assert_eq!(secrets.look().await, Lookup::Account(record(1)));
     }
 }
 
@@ -135,22 +135,22 @@ async fn an_item_that_the_open_keyring_keeps_from_us_is_asked_for_by_itself() {
     let bus = PrivateBus::start();
     let (keyring, secrets) = with_account(&bus).await;
     keyring.state().confirms = true;
-    assert_eq!(secrets.look().await, Looked::ItemLocked);
+    assert_eq!(secrets.look().await, Lookup::ItemLocked);
     assert_eq!(secrets.unlock().await, Unlocked::Done, "the keyring is open");
     assert!(!keyring.was_asked("Unlock"));
     keyring.state().person = Person::Refuses;
     assert_eq!(secrets.unlock_item().await, Unlocked::Dismissed);
-    assert_eq!(secrets.look().await, Looked::ItemLocked);
+    assert_eq!(secrets.look().await, Lookup::ItemLocked);
 
     // What is behind the keyring's own lock is not asked for, wherever the item was last seen.
     keyring.state().person = Person::Agrees;
     keyring.state().calls.clear();
     keyring.set_locked(true).await;
-    assert_eq!(secrets.look().await, Looked::Locked);
-    assert_eq!(secrets.unlock_item().await, Unlocked::Failed(Trouble::Locked));
+    assert_eq!(secrets.look().await, Lookup::Locked);
+    assert_eq!(secrets.unlock_item().await, Unlocked::Failed(KeyringError::Locked));
     keyring.state().has_other = true;
     secrets.set_collection(Some(OTHER.to_owned()));
-    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.look().await, Lookup::Locked);
     assert_eq!(secrets.unlock_item().await, Unlocked::Done);
     assert!(!keyring.was_asked("Unlock"));
 
@@ -159,7 +159,7 @@ async fn an_item_that_the_open_keyring_keeps_from_us_is_asked_for_by_itself() {
     soon("the unlock", secrets.changed()).await;
     assert_eq!(secrets.unlock_item().await, Unlocked::Done);
     soon("the permission, of which keyrings say nothing", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(1)));
 }
 
 #[tokio::test]
@@ -171,7 +171,7 @@ async fn a_prompt_that_nobody_answers_is_taken_back_in_a_minute() {
     keyring.state().calls.clear();
     let (unlocked, took) = in_vain(&keyring, "Prompt", secrets.unlock()).await;
     assert_eq!(unlocked, Unlocked::Dismissed);
-    assert!(took >= PROMPT_PATIENCE && took < PROMPT_PATIENCE * 2, "{took:?}");
+    assert!(took >= PROMPT_TIMEOUT && took < PROMPT_TIMEOUT * 2, "{took:?}");
     soon("the prompt to be dismissed", async {
         while !keyring.was_asked("Dismiss") {
             tokio::time::sleep(Duration::from_millis(2)).await;
@@ -187,16 +187,16 @@ async fn whichever_call_hangs_every_operation_ends() {
         let (keyring, secrets) = with_account(&bus).await;
         keyring.hang(hangs);
         let (looked, took) = in_vain(&keyring, hangs, secrets.look()).await;
-        assert!(matches!(looked, Looked::Silent(_)), "{hangs}: {looked:?}");
-        assert!(took >= PATIENCE && took < PATIENCE * 2, "{hangs}: {took:?}");
+        assert!(matches!(looked, Lookup::Silent(_)), "{hangs}: {looked:?}");
+        assert!(took >= TIMEOUT && took < TIMEOUT * 2, "{hangs}: {took:?}");
     }
     for hangs in ["ReadAlias", "Get", "OpenSession", "CreateItem", "GetSecrets", "SearchItems"] {
         let bus = PrivateBus::start();
         let (keyring, secrets) = with_account(&bus).await;
         keyring.hang(hangs);
         let (stored, took) = in_vain(&keyring, hangs, secrets.store(&record(2))).await;
-        assert!(matches!(stored, Err(Trouble::Silent(_))), "{hangs}: {stored:?}");
-        assert!(took >= PATIENCE && took < PATIENCE * 3, "{hangs}: {took:?}");
+        assert!(matches!(stored, Err(KeyringError::Silent(_))), "{hangs}: {stored:?}");
+        assert!(took >= TIMEOUT && took < TIMEOUT * 3, "{hangs}: {took:?}");
     }
     for hangs in ["SearchItems", "Delete"] {
         let bus = PrivateBus::start();
@@ -204,7 +204,7 @@ async fn whichever_call_hangs_every_operation_ends() {
         keyring.hang(hangs);
         let patience = Duration::from_secs(3);
         let (forgotten, took) = in_vain(&keyring, hangs, secrets.forget(patience)).await;
-        assert!(matches!(forgotten, Err(Trouble::Silent(_))), "{hangs}");
+        assert!(matches!(forgotten, Err(KeyringError::Silent(_))), "{hangs}");
         assert!(took >= patience && took < patience * 2, "{hangs}: {took:?}");
     }
     let bus = PrivateBus::start();
@@ -212,10 +212,10 @@ async fn whichever_call_hangs_every_operation_ends() {
     keyring.set_locked(true).await;
     keyring.hang("Unlock");
     let (unlocked, _) = in_vain(&keyring, "Unlock", secrets.unlock()).await;
-    assert!(matches!(unlocked, Unlocked::Failed(Trouble::Silent(_))));
+    assert!(matches!(unlocked, Unlocked::Failed(KeyringError::Silent(_))));
     keyring.hang("ReadAlias");
     let (there, _) = in_vain(&keyring, "ReadAlias", secrets.there()).await;
-    assert!(matches!(there, There::Silent(_)), "not taken for none: {there:?}");
+    assert!(matches!(there, Availability::Silent(_)), "not taken for none: {there:?}");
 }
 
 #[tokio::test]
@@ -224,14 +224,14 @@ async fn a_refusal_is_a_sentence_without_the_keyrings_words() {
     let (keyring, secrets) = with_account(&bus).await;
     keyring.state().refuses = Some(("CreateItem", "org.example.Error.Full"));
     let trouble = secrets.store(&record(2)).await.unwrap_err();
-    assert!(matches!(trouble, Trouble::Refused(_)));
+    assert!(matches!(trouble, KeyringError::Refused(_)));
     let shown = format!("{trouble} {trouble:?}");
     assert!(shown.contains("org.example.Error.Full"), "{shown}");
     assert!(!shown.contains("planted"), "{shown}");
     keyring.state().refuses = Some(("CreateItem", "org.freedesktop.Secret.Error.IsLocked"));
-    assert_eq!(secrets.store(&record(2)).await, Err(Trouble::Locked));
+    assert_eq!(secrets.store(&record(2)).await, Err(KeyringError::Locked));
     keyring.state().refuses = None;
-    assert_eq!(secrets.look().await, Looked::Account(record(1)), "as before");
+    assert_eq!(secrets.look().await, Lookup::Account(record(1)), "as before");
 }
 
 #[tokio::test]
@@ -241,7 +241,7 @@ async fn what_is_not_read_back_as_it_was_given_is_not_stored() {
     let keyring = Keyring::start(&bus, state).await;
     let secrets = SecretService::at(bus.address());
     let trouble = secrets.store(&record(1)).await.unwrap_err();
-    assert!(matches!(trouble, Trouble::Refused(_)), "{trouble:?}");
+    assert!(matches!(trouble, KeyringError::Refused(_)), "{trouble:?}");
     assert!(keyring.state().items.is_empty(), "no damaged item is left");
 
     keyring.state().corrupts = false;
@@ -249,7 +249,7 @@ async fn what_is_not_read_back_as_it_was_given_is_not_stored() {
     keyring.state().corrupts = true;
     secrets.store(&record(1)).await.unwrap_err();
     keyring.state().corrupts = false;
-    assert_eq!(secrets.look().await, Looked::Account(record(1)), "it was misread");
+    assert_eq!(secrets.look().await, Lookup::Account(record(1)), "it was misread");
 }
 
 #[tokio::test]
@@ -258,13 +258,13 @@ async fn a_damaged_item_is_told_from_none() {
     let (keyring, secrets) = with_account(&bus).await;
     keyring.state().corrupts = true;
     let looked = secrets.look().await;
-    assert!(matches!(looked, Looked::Damaged(_)), "{looked:?}");
+    assert!(matches!(looked, Lookup::Damaged(_)), "{looked:?}");
     assert!(!format!("{looked:?}").contains(SECRET));
     keyring.state().corrupts = false;
     for item in keyring.state().items.values_mut() {
         item.value = br#"{"version":2,"token":{"of":"the future"}}"#.to_vec();
     }
-    assert!(matches!(secrets.look().await, Looked::Silent(_)));
+    assert!(matches!(secrets.look().await, Lookup::Silent(_)));
 }
 
 #[tokio::test]
@@ -277,10 +277,10 @@ async fn of_two_items_the_newer_counts_and_the_next_store_leaves_one() {
     assert_eq!(keyring.state().items.len(), 1);
     keyring.state().items.insert(0, twin.clone());
     keyring.state().items.insert(99, twin);
-    assert_eq!(secrets.look().await, Looked::Account(record(5)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(5)));
     secrets.store(&record(6)).await.unwrap();
     assert_eq!(keyring.state().items.len(), 1);
-    assert_eq!(secrets.look().await, Looked::Account(record(6)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(6)));
 }
 
 #[tokio::test]
@@ -292,8 +292,8 @@ async fn an_older_item_that_cannot_be_deleted_makes_no_failure_of_what_was_kept(
     keyring.hang("Delete");
     let (stored, took) = in_vain(&keyring, "Delete", secrets.store(&record(6))).await;
     assert_eq!(stored, Ok(()));
-    assert!(took < PATIENCE * 2, "{took:?}");
-    assert_eq!(secrets.look().await, Looked::Account(record(6)));
+    assert!(took < TIMEOUT * 2, "{took:?}");
+    assert_eq!(secrets.look().await, Lookup::Account(record(6)));
 }
 
 #[tokio::test]
@@ -302,16 +302,16 @@ async fn a_keyring_that_asks_before_it_keeps_or_deletes_is_waited_for() {
     let (keyring, secrets) = with_account(&bus).await;
     keyring.state().asks = true;
     secrets.store(&record(2)).await.unwrap();
-    assert_eq!(secrets.look().await, Looked::Account(record(2)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(2)));
     keyring.state().person = Person::Refuses;
     let declined = secrets.store(&record(3)).await;
-    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
-    let declined = secrets.forget(PATIENCE).await;
-    assert!(matches!(declined, Err(Trouble::Declined(_))), "{declined:?}");
-    assert_eq!(secrets.look().await, Looked::Account(record(2)));
+    assert!(matches!(declined, Err(KeyringError::Declined(_))), "{declined:?}");
+    let declined = secrets.forget(TIMEOUT).await;
+    assert!(matches!(declined, Err(KeyringError::Declined(_))), "{declined:?}");
+    assert_eq!(secrets.look().await, Lookup::Account(record(2)));
     keyring.state().person = Person::Agrees;
-    secrets.forget(PATIENCE).await.unwrap();
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    secrets.forget(TIMEOUT).await.unwrap();
+    assert_eq!(secrets.look().await, Lookup::Nothing);
 }
 
 #[tokio::test]
@@ -320,17 +320,17 @@ async fn a_keyring_that_vanishes_and_returns_is_noticed() {
     let (keyring, secrets) = with_account(&bus).await;
     let items = keyring.vanish().await;
     soon("the keyring's going", secrets.changed()).await;
-    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    assert!(matches!(secrets.look().await, Lookup::Absent(_)));
     let state = State { items, locked: true, ..State::default() };
     let keyring = Keyring::start(&bus, state).await;
     soon("the keyring's coming", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.look().await, Lookup::Locked);
     keyring.set_locked(false).await;
     soon("the unlock", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Account(record(1)));
+    assert_eq!(secrets.look().await, Lookup::Account(record(1)));
     keyring.delete_all().await;
     soon("the deletion", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
     keyring
         .signal(
             "/org/freedesktop/secrets",
@@ -348,7 +348,7 @@ async fn a_keyring_that_is_always_changing_is_not_looked_at_all_the_time() {
     let bus = PrivateBus::start();
     let keyring = Keyring::start(&bus, State::default()).await;
     let secrets = SecretService::at(bus.address());
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
     // With no timer but the one that is looked at, time stands still until a signal has come.
     tokio::time::pause();
     let begin = tokio::time::Instant::now();

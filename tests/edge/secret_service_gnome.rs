@@ -12,9 +12,9 @@ use plex_account_core::event::FaultOf;
 use plex_account_core::token::Token;
 use plex_account_core::words::Storage;
 use plex_accountd::store::secret_service::{
-    Looked, PATIENCE, SecretService, There, Trouble, Unlocked,
+    Availability, KeyringError, Lookup, SecretService, TIMEOUT, Unlocked,
 };
-use plex_accountd::store::{Custody, Directories, Found, Settled, TokenStore};
+use plex_accountd::store::{Directories, Relocation, Store, StoredAccount, TokenStore};
 use zbus::{Connection, ObjectPath, OwnedObjectPath, OwnedVariant, Variant};
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -161,25 +161,25 @@ async fn gnome_keyring_keeps_locks_gives_back_and_forgets() {
     let person = Person(bus.connect().await);
     let secrets = SecretService::at(bus.address());
 
-    assert_eq!(secrets.there().await, There::Yes);
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.there().await, Availability::Yes);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
     secrets.store(&record()).await.unwrap();
     let newer = Record { signed_in_at: 2, ..record() };
     secrets.store(&newer).await.unwrap();
     assert_eq!(person.items().await.len(), 1);
-    assert_eq!(secrets.look().await, Looked::Account(newer.clone()));
+    assert_eq!(secrets.look().await, Lookup::Account(newer.clone()));
 
     // Locked: a state; nothing changes, nobody is asked. What was said so far is used up first.
     soon("news of the item", secrets.changed()).await;
     person.lock().await;
     soon("the lock", secrets.changed()).await;
-    assert_eq!(secrets.there().await, There::Yes);
-    assert_eq!(secrets.look().await, Looked::Locked);
-    assert_eq!(secrets.store(&record()).await, Err(Trouble::Locked));
-    assert_eq!(secrets.forget(PATIENCE).await, Err(Trouble::Locked));
+    assert_eq!(secrets.there().await, Availability::Yes);
+    assert_eq!(secrets.look().await, Lookup::Locked);
+    assert_eq!(secrets.store(&record()).await, Err(KeyringError::Locked));
+    assert_eq!(secrets.forget(TIMEOUT).await, Err(KeyringError::Locked));
     person.unlock().await;
     soon("the unlock", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Account(newer.clone()));
+    assert_eq!(secrets.look().await, Lookup::Account(newer.clone()));
     assert_eq!(secrets.unlock().await, Unlocked::Done);
 
     // Our own looking is no news, or it would never end.
@@ -189,23 +189,23 @@ async fn gnome_keyring_keeps_locks_gives_back_and_forgets() {
     // Killed and started anew: it is locked, and goes on once it is unlocked.
     drop(daemon);
     soon("the keyring's end", secrets.changed()).await;
-    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    assert!(matches!(secrets.look().await, Lookup::Absent(_)));
     let daemon = Daemon::start(&bus, home.path(), false).await;
     soon("the new keyring", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Locked);
+    assert_eq!(secrets.look().await, Lookup::Locked);
     person.unlock().await;
     soon("the unlock", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Account(newer));
+    assert_eq!(secrets.look().await, Lookup::Account(newer));
 
     // Deleted under us.
     person.delete(&person.items().await[0]).await;
     soon("the deletion", secrets.changed()).await;
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
 
     secrets.store(&record()).await.unwrap();
-    secrets.forget(PATIENCE).await.unwrap();
+    secrets.forget(TIMEOUT).await.unwrap();
     assert!(person.items().await.is_empty());
-    assert_eq!(secrets.look().await, Looked::Nothing);
+    assert_eq!(secrets.look().await, Lookup::Nothing);
     drop(daemon);
 }
 
@@ -222,24 +222,27 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
         let state_directory = Some(state.clone());
         let directories = Directories { state_directory, ..Directories::default() };
         let secrets = Arc::new(SecretService::at(bus.address()));
-        Custody::open_with(&directories, choice, secrets).unwrap()
+        Store::open_with(&directories, choice, secrets).unwrap()
     };
-    let account =
-        Found::Account { record: record(), storage: Storage::SecretService, rejected_since: None };
+    let account = StoredAccount::Account {
+        record: record(),
+        storage: Storage::SecretService,
+        rejected_since: None,
+    };
 
     let mut custody = open(TokenStore::Auto).custody;
     assert_eq!(custody.store(record()).await, Ok(Storage::File), "nothing else is there");
     let daemon = Daemon::start(&bus, home.path(), true).await;
     let person = Person(bus.connect().await);
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
     assert_eq!(person.items().await.len(), 1);
     assert!(!state.join("token.json").exists());
 
     person.lock().await;
     let mut opened = open(TokenStore::Auto);
-    assert_eq!(opened.found, Found::InKeyring);
+    assert_eq!(opened.found, StoredAccount::InKeyring);
     let custody = &mut opened.custody;
-    assert_eq!(custody.read_again().await, Found::Locked);
+    assert_eq!(custody.read_again().await, StoredAccount::Locked);
     let newer = Record { signed_in_at: 2, ..record() };
     assert_eq!(custody.store(newer.clone()).await.unwrap_err().of, FaultOf::LockedKeyring);
     assert_eq!(custody.forget().await.unwrap_err().of, FaultOf::LockedKeyring);
@@ -247,21 +250,21 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     assert_eq!(custody.read_again().await, account);
 
     person.delete(&person.items().await[0]).await;
-    assert!(matches!(custody.settle().await, Settled::Gone(_)));
+    assert!(matches!(custody.settle().await, Relocation::Gone(_)));
     assert!(person.items().await.is_empty());
     assert_eq!(custody.store(newer).await, Ok(Storage::SecretService));
 
     let mut custody = open(TokenStore::File).custody;
     custody.read_again().await;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
     assert!(person.items().await.is_empty());
 
     let mut custody = open(TokenStore::Auto).custody;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
     custody.forget().await.unwrap();
     custody.signed_out().await.unwrap();
     assert!(person.items().await.is_empty());
-    assert_eq!(open(TokenStore::Auto).found, Found::Nothing);
+    assert_eq!(open(TokenStore::Auto).found, StoredAccount::Nothing);
     drop(daemon);
 }
 
@@ -274,9 +277,9 @@ async fn a_new_users_gnome_keyring_has_no_default_collection_and_gets_none_from_
     let home = tempfile::tempdir().unwrap();
     let _daemon = Daemon::start(&bus, home.path(), false).await;
     let secrets = SecretService::at(bus.address());
-    assert_eq!(secrets.there().await, There::No);
-    assert!(matches!(secrets.look().await, Looked::Absent(_)));
+    assert_eq!(secrets.there().await, Availability::No);
+    assert!(matches!(secrets.look().await, Lookup::Absent(_)));
     let stored = secrets.store(&record()).await;
-    assert!(matches!(stored, Err(Trouble::Absent(_))), "{stored:?}");
+    assert!(matches!(stored, Err(KeyringError::Absent(_))), "{stored:?}");
     assert_eq!(Person(bus.connect().await).default().await.as_str(), "/");
 }

@@ -8,12 +8,13 @@ use crate::support::PrivateBus;
 use plex_account_core::{
     account::{Record, User},
     event::{FaultOf, StoreFault},
-    presence::Remembered,
+    presence::CachedServers,
     token::Token,
     words::Storage,
 };
 use plex_accountd::store::{
-    Custody, Directories, Found, Opened, Settled, TokenStore, secret_service::SecretService,
+    Directories, OpenedStore, Relocation, Store, StoredAccount, TokenStore,
+    secret_service::SecretService,
 };
 
 /// A user's bus and home.
@@ -28,17 +29,17 @@ impl Desk {
     }
 
     /// A start of the daemon.
-    fn open(&self, choice: TokenStore) -> Opened {
+    fn open(&self, choice: TokenStore) -> OpenedStore {
         let home = Some(self.home.path().to_owned());
         let directories = Directories { home, ..Directories::default() };
         let secrets = SecretService::at(self.bus.address());
-        Custody::open_with(&directories, choice, Arc::new(secrets)).unwrap()
+        Store::open_with(&directories, choice, Arc::new(secrets)).unwrap()
     }
 
     /// A start of the daemon, and what it finds.
-    async fn start(&self, choice: TokenStore) -> (Custody, Found) {
-        let Opened { mut custody, mut found, .. } = self.open(choice);
-        if found == Found::InKeyring {
+    async fn start(&self, choice: TokenStore) -> (Store, StoredAccount) {
+        let OpenedStore { mut custody, mut found, .. } = self.open(choice);
+        if found == StoredAccount::InKeyring {
             found = custody.read_again().await;
         }
         (custody, found)
@@ -49,7 +50,7 @@ impl Desk {
         let keyring = Keyring::start(&self.bus, State::default()).await;
         let mut custody = self.open(TokenStore::Auto).custody;
         assert_eq!(custody.store(record(1)).await, Ok(Storage::SecretService));
-        let list = Remembered { last_refresh: 42, ..Remembered::default() };
+        let list = CachedServers { last_refresh: 42, ..CachedServers::default() };
         custody.remember(list, true).await.unwrap();
         keyring
     }
@@ -77,8 +78,8 @@ fn record(n: u64) -> Record {
     }
 }
 
-fn found(n: u64, storage: Storage, rejected_since: Option<u64>) -> Found {
-    Found::Account { record: record(n), storage, rejected_since }
+fn found(n: u64, storage: Storage, rejected_since: Option<u64>) -> StoredAccount {
+    StoredAccount::Account { record: record(n), storage, rejected_since }
 }
 
 fn of<T: std::fmt::Debug>(result: Result<T, StoreFault>) -> FaultOf {
@@ -90,14 +91,14 @@ async fn an_account_in_the_keyring_outlives_a_restart_and_leaves_no_secret_on_th
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     let opened = desk.open(TokenStore::Auto);
-    assert_eq!(opened.found, Found::InKeyring);
+    assert_eq!(opened.found, StoredAccount::InKeyring);
     assert_eq!((opened.remembered.unwrap().last_refresh, opened.list_of), (42, 7));
     assert_eq!(opened.client_id, "client-1");
 
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, None));
     custody.set_rejected(Some(99)).await.unwrap();
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(99)));
     assert_eq!(desk.file("token.json"), None);
@@ -115,14 +116,14 @@ async fn a_locked_keyring_keeps_its_account_and_no_file_takes_its_place() {
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    assert_eq!(read, Found::Locked);
+    assert_eq!(read, StoredAccount::Locked);
     let before = desk.file("account.json");
     assert_eq!(of(custody.forget().await), FaultOf::LockedKeyring);
     assert_eq!(of(custody.store(record(2)).await), FaultOf::LockedKeyring);
     // What is said now is about the account in memory.
     custody.set_rejected(Some(9)).await.unwrap();
-    custody.remember(Remembered::default(), true).await.unwrap();
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    custody.remember(CachedServers::default(), true).await.unwrap();
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert_eq!(desk.file("account.json"), before);
     assert!(desk.file("servers.json").unwrap().contains("42"));
     assert_eq!(desk.file("token.json"), None);
@@ -140,14 +141,14 @@ async fn an_unlock_is_seen_once_though_the_item_stays_locked() {
     let keyring = desk.with_account().await;
     keyring.state().confirms = true;
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    assert_eq!(read, Found::ItemLocked { opened: false }, "it was open before");
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(read, StoredAccount::ItemLocked { opened: false }, "it was open before");
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert_eq!(of(custody.forget().await), FaultOf::LockedKeyring);
     keyring.set_locked(true).await;
-    assert_eq!(custody.read_again().await, Found::Locked);
+    assert_eq!(custody.read_again().await, StoredAccount::Locked);
     keyring.set_locked(false).await;
     for opened in [true, false] {
-        assert_eq!(custody.read_again().await, Found::ItemLocked { opened });
+        assert_eq!(custody.read_again().await, StoredAccount::ItemLocked { opened });
     }
 
     let items = keyring.vanish().await;
@@ -155,7 +156,11 @@ async fn an_unlock_is_seen_once_though_the_item_stays_locked() {
     let keyring = Keyring::start(&desk.bus, state).await;
     tokio::time::timeout(Duration::from_secs(20), custody.keyring().changed()).await.unwrap();
     for opened in [true, false] {
-        assert_eq!(custody.read_again().await, Found::ItemLocked { opened }, "it is another");
+        assert_eq!(
+            custody.read_again().await,
+            StoredAccount::ItemLocked { opened },
+            "it is another"
+        );
     }
     assert!(!keyring.was_asked("Unlock"), "that is not for custody to decide");
 }
@@ -170,20 +175,20 @@ async fn without_a_keyring_it_is_the_file_until_one_appears() {
     let (mut custody, _) = desk.start(TokenStore::Auto).await;
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
     custody.set_rejected(Some(5)).await.unwrap();
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     let keyring = Keyring::start(&desk.bus, State { locked: true, ..State::default() }).await;
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert!(desk.file("token.json").is_some());
     keyring.set_locked(false).await;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
     assert_eq!(desk.file("token.json"), None);
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, Some(5)));
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
 
     // And back.
     let (mut custody, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(5)));
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
     assert!(keyring.state().items.is_empty());
     assert_eq!(desk.start(TokenStore::File).await.1, found(1, Storage::File, Some(5)));
 }
@@ -195,11 +200,11 @@ async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
     let (mut custody, read) = desk.start(TokenStore::File).await;
-    assert_eq!(read, Found::Locked);
+    assert_eq!(read, StoredAccount::Locked);
     assert!(custody.wants_keyring());
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     keyring.set_locked(false).await;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
     assert_eq!(custody.read_again().await, found(1, Storage::File, None));
     assert!(keyring.state().items.is_empty());
     let (custody, read) = desk.start(TokenStore::File).await;
@@ -215,10 +220,10 @@ async fn a_move_that_is_refused_is_not_tried_again_and_again() {
     assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
     let state = State { asks: true, person: Person::Refuses, ..State::default() };
     let keyring = Keyring::start(&desk.bus, state).await;
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert!(keyring.was_asked("Prompt"));
     keyring.state().calls.clear();
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert!(!keyring.was_asked("Prompt"));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::File, None));
     // The name that was added goes where the account is.
@@ -233,20 +238,20 @@ async fn an_item_that_somebody_removed_is_told_once_and_not_written_back() {
     let keyring = desk.with_account().await;
     let (mut custody, _) = desk.start(TokenStore::Auto).await;
     keyring.delete_all().await;
-    let Settled::Gone(sentence) = custody.settle().await else { panic!("gone") };
+    let Relocation::Gone(sentence) = custody.settle().await else { panic!("gone") };
     assert!(sentence.contains("sign in again"), "{sentence}");
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     custody.set_rejected(Some(1)).await.unwrap();
     assert!(keyring.state().items.is_empty());
-    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
     assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
 
     // While we did not run.
     keyring.delete_all().await;
     let (_, read) = desk.start(TokenStore::Auto).await;
-    assert!(matches!(read, Found::Damaged(_)), "{read:?}");
-    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
+    assert!(matches!(read, StoredAccount::Damaged(_)), "{read:?}");
+    assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
 }
 
 #[tokio::test]
@@ -255,8 +260,8 @@ async fn an_item_that_makes_no_sense_is_left_for_people_to_look_at() {
     let keyring = desk.with_account().await;
     keyring.state().items.values_mut().for_each(|item| item.value.truncate(9));
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    assert!(matches!(read, Found::Damaged(_)), "{read:?}");
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert!(matches!(read, StoredAccount::Damaged(_)), "{read:?}");
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert_eq!(keyring.state().items.len(), 1);
     assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(keyring.state().items.len(), 1);
@@ -268,10 +273,10 @@ async fn a_keyring_that_is_away_is_no_account_lost() {
     let keyring = desk.with_account().await;
     let items = keyring.vanish().await;
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    let Found::Unreadable(fault) = read else { panic!("{read:?}") };
+    let StoredAccount::Unreadable(fault) = read else { panic!("{read:?}") };
     assert_eq!(fault.of, FaultOf::Keyring);
     assert_eq!(of(custody.forget().await), FaultOf::Keyring);
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     let _keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
     assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
 }
@@ -286,7 +291,7 @@ async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
     assert!(desk.file("account.json").unwrap().contains("\"signing_out\": true"));
     custody.signed_out().await.unwrap();
     assert!(!desk.file("account.json").unwrap().contains("true"));
-    assert_eq!(desk.start(TokenStore::Auto).await.1, Found::Nothing);
+    assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
 
     // Killed after the note was written; now the keyring is not there.
     custody.store(record(1)).await.unwrap();
@@ -297,14 +302,14 @@ async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
     assert_eq!(items.len(), 1);
     for _ in 0..2 {
         let (mut custody, read) = desk.start(TokenStore::Auto).await;
-        assert_eq!(read, Found::Nothing);
-        assert_eq!(custody.settle().await, Settled::AsItWas);
+        assert_eq!(read, StoredAccount::Nothing);
+        assert_eq!(custody.settle().await, Relocation::AsItWas);
         assert!(desk.file("account.json").unwrap().contains("\"signing_out\": true"));
     }
     let keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    assert_eq!(read, Found::Nothing);
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(read, StoredAccount::Nothing);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert!(keyring.state().items.is_empty());
     assert!(!desk.file("account.json").unwrap().contains("true"));
 }
@@ -339,19 +344,19 @@ async fn an_account_in_a_locked_collection_is_not_gone_because_another_one_is_th
     (keyring.state().has_other, keyring.state().hides) = (true, true);
     keyring.set_locked(true).await;
     keyring.state().calls.clear();
-    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(running.settle().await, Relocation::AsItWas);
     assert_eq!(of(running.forget().await), FaultOf::LockedKeyring);
     let (mut custody, read) = desk.start(TokenStore::Auto).await;
-    assert_eq!(read, Found::Locked);
+    assert_eq!(read, StoredAccount::Locked);
     assert!(!keyring.was_asked("SearchItems"), "KeePassXC would ask for the password");
     assert_eq!(desk.file("account.json"), before);
 
     keyring.set_locked(false).await;
-    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(running.settle().await, Relocation::AsItWas);
     assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
     assert_eq!(desk.file("account.json"), before);
     keyring.delete_all().await;
-    assert!(matches!(running.settle().await, Settled::Gone(_)));
+    assert!(matches!(running.settle().await, Relocation::Gone(_)));
 }
 
 #[tokio::test]
@@ -361,14 +366,14 @@ async fn an_account_in_one_keyring_is_not_gone_because_another_has_taken_its_nam
     let (mut running, _) = desk.start(TokenStore::Auto).await;
     let items = keyring.vanish().await;
     let other = Keyring::start(&desk.bus, State { is_other: true, ..State::default() }).await;
-    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(running.settle().await, Relocation::AsItWas);
     assert_eq!(of(running.forget().await), FaultOf::Keyring);
     let (_, read) = desk.start(TokenStore::Auto).await;
-    let Found::Unreadable(fault) = read else { panic!("{read:?}") };
+    let StoredAccount::Unreadable(fault) = read else { panic!("{read:?}") };
     assert_eq!(fault.of, FaultOf::Keyring);
     other.vanish().await;
     let _keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
-    assert_eq!(running.settle().await, Settled::AsItWas);
+    assert_eq!(running.settle().await, Relocation::AsItWas);
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
 }
 
@@ -388,7 +393,7 @@ async fn the_collection_of_an_account_is_noted_when_it_is_next_found() {
     // Until then the default collection tells.
     fs::write(&path, older.to_string()).unwrap();
     keyring.delete_all().await;
-    assert!(matches!(desk.start(TokenStore::Auto).await.1, Found::Damaged(_)));
+    assert!(matches!(desk.start(TokenStore::Auto).await.1, StoredAccount::Damaged(_)));
 }
 
 /// Away: they are asked once until the keyring is unlocked anew, not at each change.
@@ -401,21 +406,21 @@ async fn a_deletion_that_nobody_answers_is_not_asked_for_again_and_again() {
         |keyring: &Keyring| keyring.state().calls.iter().filter(|call| *call == "Prompt").count();
     // What is left over from a move to the file.
     let (mut custody, _) = desk.start(TokenStore::File).await;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::File));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
     for _ in 0..2 {
-        assert_eq!(custody.settle().await, Settled::AsItWas);
+        assert_eq!(custody.settle().await, Relocation::AsItWas);
     }
     assert_eq!(prompts(&keyring), 1);
     keyring.set_locked(true).await;
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     keyring.set_locked(false).await;
     keyring.state().person = Person::Agrees;
-    assert_eq!(custody.settle().await, Settled::AsItWas);
+    assert_eq!(custody.settle().await, Relocation::AsItWas);
     assert!(keyring.state().items.is_empty());
 
     // What is left over from a sign-out.
     let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    assert_eq!(custody.settle().await, Settled::Moved(Storage::SecretService));
+    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
     (keyring.state().asks, keyring.state().person) = (true, Person::Away);
     keyring.state().calls.clear();
     assert_eq!(of(custody.forget().await), FaultOf::Declined);

@@ -1,4 +1,4 @@
-//! What the machine says, as `World` hears it: a system bus of the test's own, with a stand-in for
+//! What the machine says, as `System` hears it: a system bus of the test's own, with a stand-in for
 //! NetworkManager and one for logind.
 
 use std::collections::HashMap;
@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::support::PrivateBus;
 use plex_account_client::next;
-use plex_accountd::system::{Connectivity, Word, World};
+use plex_accountd::system::{Connectivity, System, SystemEvent};
 use zbus::{Connection, MessageStream, OwnedObjectPath, OwnedVariant, Variant};
 
 const NETWORK_MANAGER: &str = "org.freedesktop.NetworkManager";
@@ -20,22 +20,22 @@ const ROUTE: &str = "eth0\t00000000\t010200C0\t0003\t0\t0\t0\t00000000\t0\t0\t0\
 /// A deadline for things that take milliseconds.
 const LONG: Duration = Duration::from_secs(20);
 
-async fn heard(world: &mut World) -> Word {
+async fn heard(world: &mut System) -> SystemEvent {
     tokio::time::timeout(LONG, world.next()).await.expect("the world says something")
 }
 
-fn network(connectivity: Connectivity) -> Word {
-    Word::Network { connectivity, moved: false }
+fn network(connectivity: Connectivity) -> SystemEvent {
+    SystemEvent::Network { connectivity, moved: false }
 }
 
-fn moved(connectivity: Connectivity) -> Word {
-    Word::Network { connectivity, moved: true }
+fn moved(connectivity: Connectivity) -> SystemEvent {
+    SystemEvent::Network { connectivity, moved: true }
 }
 
 /// A world that hears this bus, on a machine without routes.
-fn world(bus: &PrivateBus) -> World {
+fn world(bus: &PrivateBus) -> System {
     routes(bus, NO_ROUTE);
-    World::at(bus.address(), bus.folder())
+    System::at(bus.address(), bus.folder())
 }
 
 /// Gives the machine these routes.
@@ -227,7 +227,10 @@ async fn sleep_is_told_by_logind_only() {
     say(&logind, None, &(true, 1)).await;
     for sleeps in [false, true, false] {
         say(&logind, None, &sleeps).await;
-        assert_eq!(heard(&mut world).await, if sleeps { Word::Sleeps } else { Word::Woke });
+        assert_eq!(
+            heard(&mut world).await,
+            if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }
+        );
     }
 }
 
@@ -269,7 +272,7 @@ async fn a_bus_that_comes_back_is_heard_again() {
     let mut bus = PrivateBus::start();
     let _manager = NetworkManager::connected(&bus).await;
     put(&bus);
-    let mut world = World::at(format!("unix:path={}", socket.display()), bus.folder());
+    let mut world = System::at(format!("unix:path={}", socket.display()), bus.folder());
     assert_eq!(heard(&mut world).await, network(Connectivity::Full));
     bus.kill();
     assert_eq!(heard(&mut world).await, network(Connectivity::Unknown));
@@ -282,7 +285,7 @@ async fn a_bus_that_comes_back_is_heard_again() {
 
 #[tokio::test(start_paused = true)]
 async fn without_a_system_bus_the_world_is_silent() {
-    let mut world = World::at("unix:path=/nonexistent/bus", Path::new("/nonexistent"));
+    let mut world = System::at("unix:path=/nonexistent/bus", Path::new("/nonexistent"));
     tokio::time::timeout(Duration::from_hours(24), world.next()).await.unwrap_err();
 }
 
@@ -321,7 +324,7 @@ async fn inside() {
     ip("address add 192.0.2.2/24 dev one");
     let bus = PrivateBus::start();
     let _manager = NetworkManager::start(&bus, 20, 0, path("/")).await;
-    let mut world = World::at(bus.address(), "/proc/self/net");
+    let mut world = System::at(bus.address(), "/proc/self/net");
     assert_eq!(heard(&mut world).await, network(Connectivity::None));
     ip("route add default via 192.0.2.1");
     assert_eq!(heard(&mut world).await, network(Connectivity::Unknown));

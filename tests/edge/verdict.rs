@@ -10,7 +10,7 @@ use std::{
 
 use plex_account_core::{
     account::{PinId, PinKind},
-    plextv_error::Failure,
+    plextv_error::PlexTvError,
     token::Token,
     verdict::{Class, Means, Source, means},
 };
@@ -107,7 +107,7 @@ fn client(url: &Url) -> Client {
 }
 
 /// The failures that each question ends with there.
-async fn failures(client: &Client) -> Vec<(Source, Failure)> {
+async fn failures(client: &Client) -> Vec<(Source, PlexTvError)> {
     let token = Token::new("planted-token".into()).unwrap();
     let lists = client.lists(&token).await;
     vec![

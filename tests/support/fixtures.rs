@@ -42,7 +42,7 @@ pub fn with(status: u16, headers: &str, body: &str) -> Answer {
 }
 
 /// A server on loopback.
-pub struct Stand {
+pub struct FakeHttp {
     pub url: Url,
     seen: Arc<Seen>,
 }
@@ -61,7 +61,7 @@ pub struct Seen {
     left: Notify,
 }
 
-impl Deref for Stand {
+impl Deref for FakeHttp {
     type Target = Seen;
 
     fn deref(&self) -> &Seen {
@@ -69,7 +69,7 @@ impl Deref for Stand {
     }
 }
 
-impl Stand {
+impl FakeHttp {
     /// `answer` is given the method and the path with its query.
     pub async fn new(answer: impl Fn(&str) -> Answer + Send + Sync + 'static) -> Self {
         Self::on("127.0.0.1:0", None, answer).await

@@ -5,14 +5,14 @@ use plex_account_client::words::Route;
 use serde_json::json;
 
 use crate::{
-    Exit, Outcome, Stop, browser,
+    CommandResult, Exit, Stop, browser,
     daemon::{Daemon, Which},
     output::Output,
     progress::during,
     text::count,
 };
 
-pub(crate) async fn url(daemon: &Daemon, server: &str, json: bool) -> Outcome {
+pub(crate) async fn url(daemon: &Daemon, server: &str, json: bool) -> CommandResult {
     let mut out = Output::new();
     let server = daemon.server(server).await?;
     let uri = address(&server)?;
@@ -26,7 +26,7 @@ pub(crate) async fn url(daemon: &Daemon, server: &str, json: bool) -> Outcome {
     Ok(Exit::Done)
 }
 
-pub(crate) async fn open(daemon: &Daemon, server: &str) -> Outcome {
+pub(crate) async fn open(daemon: &Daemon, server: &str) -> CommandResult {
     let mut out = Output::new();
     let server = daemon.server(server).await?;
     let page = format!("{}/web/index.html", address(&server)?.trim_end_matches('/'));
@@ -62,7 +62,7 @@ fn address(server: &ServerInfo) -> Result<&str, Stop> {
     }
 }
 
-pub(crate) async fn refresh(daemon: &Daemon, json: bool) -> Outcome {
+pub(crate) async fn refresh(daemon: &Daemon, json: bool) -> CommandResult {
     let mut out = Output::new();
     during("Asking plex.tv", daemon.account.refresh()).await?;
     let servers = daemon.servers(Which::ALL).await?;
@@ -82,7 +82,7 @@ pub(crate) async fn refresh(daemon: &Daemon, json: bool) -> Outcome {
     Ok(Exit::Done)
 }
 
-pub(crate) async fn logout(daemon: &Daemon, json: bool) -> Outcome {
+pub(crate) async fn logout(daemon: &Daemon, json: bool) -> CommandResult {
     let mut out = Output::new();
     during("Signing out", daemon.account.sign_out()).await?;
     let (state, details) = daemon.status().await?;

@@ -17,13 +17,13 @@ use plex_account_client::{AccountProxy, ServerInfo};
 use tokio::time::timeout;
 use zbus::{Connection, proxy::MethodFlags};
 
-use crate::{Exit, Outcome, arguments::Arguments, output::Output};
+use crate::{CommandResult, Exit, arguments::Arguments, output::Output};
 
 /// Set by the scripts: which shell asks.
 const VARIABLE: &str = "PLEX_ACCOUNT_COMPLETE";
 
 /// The person waits with a finger on the key.
-const PATIENCE: Duration = Duration::from_millis(800);
+const TIMEOUT: Duration = Duration::from_millis(800);
 
 /// A shell that there is a script for.
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -51,7 +51,7 @@ if [[ "${funcstack[1]}" == _plex-account ]]; then
 fi"#;
 
 /// Prints the script.
-pub(crate) fn completions(shell: Shell) -> Outcome {
+pub(crate) fn completions(shell: Shell) -> CommandResult {
     let mut script = Vec::new();
     shell.completer().write_registration(
         VARIABLE,
@@ -80,7 +80,7 @@ pub(crate) fn answer_shell() {
 pub(crate) fn servers(word: &OsStr) -> Vec<CompletionCandidate> {
     let Some(word) = word.to_str() else { return Vec::new() };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let asked = runtime.map(|runtime| runtime.block_on(async { timeout(PATIENCE, known()).await }));
+    let asked = runtime.map(|runtime| runtime.block_on(async { timeout(TIMEOUT, known()).await }));
     let Ok(Ok(Ok(servers))) = asked else { return Vec::new() };
     let twin =
         |server: &ServerInfo| servers.iter().filter(|other| other.name == server.name).count() > 1;

@@ -9,7 +9,7 @@ use zbus::{Connection, connection::Builder, proxy::CacheProperties};
 use crate::{Exit, Stop, progress::during};
 
 /// No call of the daemon lasts longer than 20 s.
-const PATIENCE: Duration = Duration::from_secs(25);
+const TIMEOUT: Duration = Duration::from_secs(25);
 
 /// A connection to the session bus, with the account at its other end.
 pub(crate) struct Daemon {
@@ -19,7 +19,7 @@ pub(crate) struct Daemon {
 
 /// Connects to the session bus.
 pub(crate) async fn session_bus() -> Result<Connection, Stop> {
-    let connection = async { Builder::session().method_timeout(PATIENCE).build().await };
+    let connection = async { Builder::session().method_timeout(TIMEOUT).build().await };
     during("Connecting to the session bus", connection).await.map_err(|error| {
         let sentence = format!(
             "The session bus can't be reached: {error}. Run plex-account in a session that you have \

@@ -18,7 +18,7 @@ use crate::{Exit, Stop, daemon::session_bus};
 
 /// Something that a person may want to know.
 #[derive(Debug)]
-pub(crate) enum Event {
+pub(crate) enum WatchEvent {
     /// The service owns its name now, or does no more.
     Service(bool),
     Account(AccountProperties),
@@ -83,7 +83,7 @@ impl Feed {
     }
 
     /// The next thing that happens.
-    pub(crate) async fn next(&mut self) -> Result<Event, Stop> {
+    pub(crate) async fn next(&mut self) -> Result<WatchEvent, Stop> {
         loop {
             match next(&mut self.messages).await {
                 Some(Ok(message)) => {
@@ -114,7 +114,7 @@ impl Feed {
     }
 
     /// What a message tells; `None` if nothing that concerns us.
-    fn event(&mut self, message: &Message) -> Option<Event> {
+    fn event(&mut self, message: &Message) -> Option<WatchEvent> {
         let header = message.header();
         if header.message_type() != Type::Signal {
             return None;
@@ -127,7 +127,7 @@ impl Feed {
                 return None;
             }
             self.owner = UniqueName::try_from(new.to_owned()).ok();
-            return Some(Event::Service(self.running()));
+            return Some(WatchEvent::Service(self.running()));
         }
         if self.owner.as_ref() != Some(sender) {
             return None;
@@ -135,35 +135,35 @@ impl Feed {
         Some(match (header.interface()?.as_str(), member) {
             (ACCOUNT_INTERFACE, "LoginFinished") => {
                 let (outcome, message) = body.deserialize().ok()?;
-                Event::LoginFinished { outcome, message }
+                WatchEvent::LoginFinished { outcome, message }
             }
             (ACCOUNT_INTERFACE, "ServerStateChanged") => {
                 let (id, name, old, new) = body.deserialize().ok()?;
-                Event::State { id, name, old, new }
+                WatchEvent::State { id, name, old, new }
             }
             ("org.freedesktop.DBus.Properties", "PropertiesChanged") => {
                 // The interface first: the properties' type follows from it.
                 if header.path()?.as_str() != ACCOUNT_PATH {
-                    return Some(Event::Other);
+                    return Some(WatchEvent::Other);
                 }
                 let changed: (&str, AccountProperties, Vec<&str>) = body.deserialize().ok()?;
                 if changed.0 != ACCOUNT_INTERFACE {
                     return None;
                 }
-                Event::Account(changed.1)
+                WatchEvent::Account(changed.1)
             }
             ("org.freedesktop.DBus.ObjectManager", "InterfacesAdded") => {
                 let (path, mut interfaces): (OwnedObjectPath, HashMap<String, ServerProperties>) =
                     body.deserialize().ok()?;
                 let properties = Box::new(interfaces.remove(SERVER_INTERFACE)?);
-                Event::Added { id: server_id(&path)?, properties }
+                WatchEvent::Added { id: server_id(&path)?, properties }
             }
             ("org.freedesktop.DBus.ObjectManager", "InterfacesRemoved") => {
                 let (path, interfaces): (OwnedObjectPath, Vec<&str>) = body.deserialize().ok()?;
                 if !interfaces.contains(&SERVER_INTERFACE) {
                     return None;
                 }
-                Event::Removed { id: server_id(&path)? }
+                WatchEvent::Removed { id: server_id(&path)? }
             }
             _ => return None,
         })

@@ -11,7 +11,7 @@ use std::{
 use plex_account_client::{LoginFinished, LoginFinishedStream, names::BUS_NAME, next};
 use plex_account_client::{
     LoginOffer,
-    words::{LoginState, Outcome as Word},
+    words::{LoginState, Outcome},
 };
 use serde_json::json;
 use signal_hook::consts::SIGINT;
@@ -23,7 +23,7 @@ use tokio::{
 use zbus::fdo::{DBusProxy, NameOwnerChangedStream};
 
 use crate::{
-    Exit, Outcome, Stop, arguments, browser,
+    CommandResult, Exit, Stop, arguments, browser,
     daemon::{Daemon, Which},
     login_prompt,
     output::Output,
@@ -33,9 +33,9 @@ use crate::{
 };
 
 /// How long the first list may take after a login.
-const LIST_PATIENCE: Duration = Duration::from_secs(10);
+const LIST_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) async fn login(daemon: &Daemon, arguments: &arguments::Login) -> Outcome {
+pub(crate) async fn login(daemon: &Daemon, arguments: &arguments::Login) -> CommandResult {
     let mut login = Login::prepare(daemon, arguments).await?;
     loop {
         let offer = login.start().await?;
@@ -55,14 +55,14 @@ pub(crate) async fn login(daemon: &Daemon, arguments: &arguments::Login) -> Outc
 
 /// How a login ended.
 struct End {
-    outcome: Option<Word>,
+    outcome: Option<Outcome>,
     word: String,
     message: String,
 }
 
 impl End {
     fn new(word: &str, message: &str) -> Self {
-        let outcome = Word::from_word(word);
+        let outcome = Outcome::from_word(word);
         Self { outcome, word: word.to_owned(), message: message.to_owned() }
     }
 }
@@ -180,7 +180,7 @@ impl<'a> Login<'a> {
                         return Err(left());
                     }
                     self.daemon.answer(self.daemon.account.cancel_login()).await?;
-                    return Ok(End::new(Word::Cancelled.word(), ""));
+                    return Ok(End::new(Outcome::Cancelled.word(), ""));
                 }
                 opened = or_never(&mut opening) => {
                     opening = None;
@@ -244,10 +244,10 @@ impl<'a> Login<'a> {
         Ok(answer.trim().is_empty() || says_yes(&answer))
     }
 
-    async fn tell_end(&mut self, end: &End) -> Outcome {
+    async fn tell_end(&mut self, end: &End) -> CommandResult {
         let exit = match end.outcome {
-            Some(Word::Succeeded) => Exit::Done,
-            Some(Word::Expired) => Exit::Expired,
+            Some(Outcome::Succeeded) => Exit::Done,
+            Some(Outcome::Expired) => Exit::Expired,
             _ => Exit::Failed,
         };
         let username = match exit {
@@ -264,12 +264,12 @@ impl<'a> Login<'a> {
             return Ok(exit);
         }
         match end.outcome {
-            Some(Word::Succeeded) if username.is_empty() => out.line("Signed in.")?,
-            Some(Word::Succeeded) => {
+            Some(Outcome::Succeeded) if username.is_empty() => out.line("Signed in.")?,
+            Some(Outcome::Succeeded) => {
                 out.line(&format!("Signed in as {}.", out.foreign(&username)))?;
             }
-            Some(Word::Cancelled) => out.line("The login was cancelled.")?,
-            Some(Word::Expired) => out.line("The code and the link have expired.")?,
+            Some(Outcome::Cancelled) => out.line("The login was cancelled.")?,
+            Some(Outcome::Expired) => out.line("The code and the link have expired.")?,
             _ => out.line("The login failed.")?,
         }
         if !end.message.is_empty() {
@@ -283,7 +283,7 @@ impl<'a> Login<'a> {
 
     /// The servers found. The login has succeeded, whatever becomes of this.
     async fn tell_servers(&mut self) -> Result<(), Stop> {
-        let refresh = timeout(LIST_PATIENCE, self.daemon.account.refresh());
+        let refresh = timeout(LIST_TIMEOUT, self.daemon.account.refresh());
         let refreshed = tokio::select! {
             done = during("Asking plex.tv for your servers", refresh) => matches!(done, Ok(Ok(()))),
             _ = next(&mut self.interrupted) => false,

@@ -69,7 +69,7 @@ impl From<zbus::Error> for Stop {
     }
 }
 
-type Outcome = Result<Exit, Stop>;
+type CommandResult = Result<Exit, Stop>;
 
 fn main() -> ExitCode {
     completions::answer_shell();
@@ -97,7 +97,7 @@ fn complain(exit: Exit, sentence: &str) -> Exit {
     exit
 }
 
-async fn run(task: Task) -> Outcome {
+async fn run(task: Task) -> CommandResult {
     match task {
         Task::Completions { shell } => completions::completions(shell),
         Task::Doctor { json, names } => doctor::doctor(names, json).await,
@@ -111,7 +111,7 @@ async fn run(task: Task) -> Outcome {
     }
 }
 
-async fn ask(daemon: &Daemon, task: Task) -> Outcome {
+async fn ask(daemon: &Daemon, task: Task) -> CommandResult {
     match task {
         Task::Login(arguments) => login::login(daemon, &arguments).await,
         Task::Logout { json } => commands::logout(daemon, json).await,

@@ -5,7 +5,7 @@ use std::time::Duration;
 use plex_account_client::ServerInfo;
 
 use crate::{
-    Exit, Outcome,
+    CommandResult, Exit,
     daemon::{Daemon, Which},
     output::Output,
     table::{self, Column, Row},
@@ -20,7 +20,7 @@ pub(crate) async fn mute(
     server: &str,
     span: Option<Duration>,
     until: Option<u64>,
-) -> Outcome {
+) -> CommandResult {
     let mut out = Output::new();
     let server = daemon.server(server).await?;
     // A part of a second counts as a whole one, so that the time has not passed at once.
@@ -35,7 +35,7 @@ pub(crate) async fn mute(
     Ok(Exit::Done)
 }
 
-pub(crate) async fn unmute(daemon: &Daemon, server: &str) -> Outcome {
+pub(crate) async fn unmute(daemon: &Daemon, server: &str) -> CommandResult {
     let mut out = Output::new();
     let server = daemon.server(server).await?;
     daemon.answer(daemon.account.unmute_server(&server.id)).await?;
@@ -48,7 +48,7 @@ pub(crate) async fn unmute(daemon: &Daemon, server: &str) -> Outcome {
     Ok(Exit::Done)
 }
 
-pub(crate) async fn muted(daemon: &Daemon, json: bool) -> Outcome {
+pub(crate) async fn muted(daemon: &Daemon, json: bool) -> CommandResult {
     let mut out = Output::new();
     let mut servers = daemon.servers(Which::ALL).await?;
     servers.retain(is_muted);

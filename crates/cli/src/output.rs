@@ -9,7 +9,7 @@ use std::{
 use tokio::io::{Interest, unix::AsyncFd};
 
 use crate::{
-    terminal::Look,
+    terminal::TerminalStyle,
     text::{isolate, printable},
 };
 
@@ -38,13 +38,13 @@ impl Paint {
 /// Standard output. Each write can fail, as a pipe may be closed.
 pub(crate) struct Output {
     to: io::Stdout,
-    pub(crate) look: Look,
+    pub(crate) look: TerminalStyle,
 }
 
 impl Output {
     pub(crate) fn new() -> Self {
         let to = io::stdout();
-        let look = Look::of(&to);
+        let look = TerminalStyle::of(&to);
         Self { to, look }
     }
 

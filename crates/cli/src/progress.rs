@@ -7,7 +7,7 @@ use std::{
 
 use tokio::time::{Instant, interval_at};
 
-use crate::terminal::Look;
+use crate::terminal::TerminalStyle;
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -15,7 +15,7 @@ const SECOND: Duration = Duration::from_secs(1);
 /// done and for how long, if that is a terminal; it is gone at the end.
 pub(crate) async fn during<T>(what: &str, task: impl Future<Output = T>) -> T {
     let stderr = io::stderr();
-    if !Look::of(&stderr).live {
+    if !TerminalStyle::of(&stderr).live {
         return task.await;
     }
     let mut task = std::pin::pin!(task);

@@ -2,7 +2,7 @@
 
 use qrcode::{Color, EcLevel, QrCode};
 
-use crate::terminal::Look;
+use crate::terminal::TerminalStyle;
 
 /// Light modules round the code, as the standard wants them.
 const QUIET: usize = 4;
@@ -21,7 +21,7 @@ pub(crate) struct Qr {
 }
 
 /// Draws `text`. `None` if it is too long, or if this output has no means to draw it.
-pub(crate) fn draw(text: &str, look: Look) -> Option<Qr> {
+pub(crate) fn draw(text: &str, look: TerminalStyle) -> Option<Qr> {
     let code = QrCode::with_error_correction_level(text, EcLevel::L).ok()?;
     let side = code.width();
     let modules = code.into_colors();

@@ -4,7 +4,7 @@ use plex_account_client::ServerInfo;
 use plex_account_client::words::State;
 
 use crate::{
-    Exit, Outcome, Stop, arguments,
+    CommandResult, Exit, Stop, arguments,
     daemon::{Daemon, Which},
     events::Feed,
     output::{Output, Paint},
@@ -12,7 +12,7 @@ use crate::{
     text::moment,
 };
 
-pub(crate) async fn servers(daemon: &Daemon, arguments: &arguments::Servers) -> Outcome {
+pub(crate) async fn servers(daemon: &Daemon, arguments: &arguments::Servers) -> CommandResult {
     let which = Which { owned: !arguments.shared, shared: arguments.shared || arguments.all };
     let mut out = Output::new();
     if !arguments.watch {

@@ -5,13 +5,13 @@ use plex_account_client::words::{LoginState, PlexTv};
 use serde_json::json;
 
 use crate::{
-    Exit, Outcome,
+    CommandResult, Exit,
     daemon::Daemon,
     output::{Output, Paint},
     text::moment,
 };
 
-pub(crate) async fn status(daemon: &Daemon, json: bool) -> Outcome {
+pub(crate) async fn status(daemon: &Daemon, json: bool) -> CommandResult {
     let mut out = Output::new();
     let (state, details) = daemon.status().await?;
     let properties = daemon.properties().await?;

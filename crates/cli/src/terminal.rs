@@ -4,7 +4,7 @@ use std::{env, io::IsTerminal, os::fd::AsFd};
 
 /// Abilities of an output.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Look {
+pub(crate) struct TerminalStyle {
     /// It is a terminal, of this size.
     pub(crate) size: Option<Size>,
     /// Escape sequences that move and delete may be used.
@@ -22,7 +22,7 @@ pub(crate) struct Size {
     pub(crate) rows: usize,
 }
 
-impl Look {
+impl TerminalStyle {
     /// What `output` can, by its terminal and by the environment.
     pub(crate) fn of(output: &(impl AsFd + IsTerminal)) -> Self {
         let size = output.is_terminal().then(|| size_of(output));

@@ -5,7 +5,7 @@ use std::future::pending;
 use tokio::time::sleep;
 
 use crate::{
-    Exit, Outcome, Stop,
+    CommandResult, Exit, Stop,
     arguments::{State, Wait},
     daemon::{Daemon, Which, has_account},
     events::Feed,
@@ -14,7 +14,7 @@ use crate::{
     text::printable,
 };
 
-pub(crate) async fn wait(daemon: &Daemon, wait: &Wait) -> Outcome {
+pub(crate) async fn wait(daemon: &Daemon, wait: &Wait) -> CommandResult {
     let mut feed = Feed::open().await?;
     let (server, state) = match &wait.server {
         Some(server) => (server.as_str(), word(wait.state)),

@@ -7,10 +7,10 @@ use plex_account_client::words::{LoginState, State};
 use serde_json::{Value, json};
 
 use crate::{
-    Exit, Outcome, Stop,
+    CommandResult, Exit, Stop,
     arguments::Format,
     daemon::{Daemon, Which},
-    events::{Event, Feed},
+    events::{Feed, WatchEvent},
     output::{Output, Paint},
     servers::{paint_of, sign},
     status::reach,
@@ -18,7 +18,7 @@ use crate::{
     waybar,
 };
 
-pub(crate) async fn watch(daemon: &Daemon, format: Format) -> Outcome {
+pub(crate) async fn watch(daemon: &Daemon, format: Format) -> CommandResult {
     // Listening comes before the first look, so that nothing falls between the two.
     let mut feed = Feed::open().await?;
     if format == Format::Waybar {
@@ -36,7 +36,7 @@ pub(crate) async fn watch(daemon: &Daemon, format: Format) -> Outcome {
             event = feed.next() => event?,
             () = watch.out.closed() => return Ok(Exit::Done),
         };
-        let back = matches!(event, Event::Service(true));
+        let back = matches!(event, WatchEvent::Service(true));
         watch.tell(event)?;
         if back {
             match watch.look(daemon).await {
@@ -73,11 +73,11 @@ impl Watch {
         Ok(())
     }
 
-    fn tell(&mut self, event: Event) -> Result<(), Stop> {
+    fn tell(&mut self, event: WatchEvent) -> Result<(), Stop> {
         match event {
-            Event::Other => Ok(()),
-            Event::Account(changed) => self.tell_account(changed),
-            Event::Service(running) => {
+            WatchEvent::Other => Ok(()),
+            WatchEvent::Account(changed) => self.tell_account(changed),
+            WatchEvent::Service(running) => {
                 let line = if running { "has started" } else { "has stopped" };
                 self.say(
                     &format!("plex-accountd {line}"),
@@ -86,7 +86,7 @@ impl Watch {
                     }),
                 )
             }
-            Event::LoginFinished { outcome, message } => {
+            WatchEvent::LoginFinished { outcome, message } => {
                 let line = format!("The login ended: {outcome}. {}", self.out.foreign(&message));
                 self.say(
                     line.trim_end(),
@@ -95,7 +95,7 @@ impl Watch {
                     }),
                 )
             }
-            Event::Added { id, properties } => {
+            WatchEvent::Added { id, properties } => {
                 let name = properties.name.unwrap_or_default();
                 let state = properties.state.unwrap_or_default();
                 let line = format!("{} is new, {}", self.out.foreign(&name), self.state(&state));
@@ -106,12 +106,12 @@ impl Watch {
                 self.names.insert(id, name);
                 self.say(&line, event)
             }
-            Event::Removed { id } => {
+            WatchEvent::Removed { id } => {
                 let name = self.names.remove(&id).unwrap_or_else(|| id.clone());
                 let line = format!("{} is no longer listed", self.out.foreign(&name));
                 self.say(&line, json!({ "event": "server-removed", "id": id, "name": name }))
             }
-            Event::State { id, name, old, new } => {
+            WatchEvent::State { id, name, old, new } => {
                 let (was, is) = (self.state(&old), self.state(&new));
                 let arrow = self.out.look.sign("→", "->");
                 let line = format!("{}: {was} {arrow} {is}", self.out.foreign(&name));

@@ -6,14 +6,14 @@ use plex_account_client::{AccountProperties, ServerInfo};
 use serde_json::{Value, json};
 
 use crate::{
-    Exit, Outcome, Stop,
+    CommandResult, Exit, Stop,
     daemon::{Daemon, Which, has_account},
     events::Feed,
     output::Output,
     text::{isolate, printable},
 };
 
-pub(crate) async fn watch(daemon: &Daemon, mut feed: Feed) -> Outcome {
+pub(crate) async fn watch(daemon: &Daemon, mut feed: Feed) -> CommandResult {
     let mut out = Output::new();
     let mut last = Value::Null;
     let mut first = true;

@@ -73,22 +73,22 @@ impl fmt::Debug for Pin {
 /// A login that waits, as it outlives a restart of the daemon. It redeems the token: serialized in
 /// `custody` only. One without PINs is over.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptLogin {
+pub struct SavedLogin {
     /// Who asked for the PINs: nobody else can poll them.
     pub client_id: String,
     /// When it began, in unix seconds: a token that is newer is what it brought.
     pub began: u64,
     /// The PIN that is typed.
-    pub short: Option<KeptPin>,
+    pub short: Option<SavedPin>,
     /// The PIN in the link.
-    pub strong: Option<KeptPin>,
+    pub strong: Option<SavedPin>,
     /// Where the browser comes back to, if anywhere.
     pub page: Option<String>,
 }
 
 /// A PIN of such a login.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct KeptPin {
+pub struct SavedPin {
     /// What to poll.
     pub id: PinId,
     /// What the person types or the link carries.
@@ -99,7 +99,7 @@ pub struct KeptPin {
     pub expires_at: u64,
 }
 
-impl fmt::Debug for KeptLogin {
+impl fmt::Debug for SavedLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("KeptLogin").finish_non_exhaustive()
     }

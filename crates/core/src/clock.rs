@@ -42,14 +42,14 @@ pub struct Now {
     /// For what is shown and kept: unix seconds, may jump.
     pub unix: u64,
     /// Any number; only jitter is made of it.
-    pub dice: u16,
+    pub jitter_seed: u16,
 }
 
 impl Now {
     /// `time` ± 10 %, by the die.
     #[must_use]
     pub fn jittered(&self, time: Duration) -> Duration {
-        let tenths_of_permille = 9_000 + u32::from(self.dice) * 2_000 / u32::from(u16::MAX);
+        let tenths_of_permille = 9_000 + u32::from(self.jitter_seed) * 2_000 / u32::from(u16::MAX);
         time.saturating_mul(tenths_of_permille) / 10_000
     }
 
@@ -69,7 +69,8 @@ mod tests {
 
     #[test]
     fn jitter_spans_ten_per_cent_each_way() {
-        let at = |dice| Now { dice, ..Now::default() }.jittered(Duration::from_secs(300));
+        let at =
+            |jitter_seed| Now { jitter_seed, ..Now::default() }.jittered(Duration::from_secs(300));
         assert_eq!(at(0), Duration::from_secs(270));
         assert_eq!(at(u16::MAX), Duration::from_secs(330));
         assert!((299..=300).contains(&at(u16::MAX / 2).as_secs()));

@@ -1,4 +1,4 @@
-//! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`View`] of what may be
+//! The domain as one machine: an [`Event`] in, [`Effect`]s out, and a [`StateSnapshot`] of what may be
 //! seen. It has no clock, no I/O and no runtime, so every history can be played in a test.
 
 use std::{
@@ -9,21 +9,21 @@ use std::{
 
 use crate::{
     clock::{Boot, Now},
-    event::{CallId, Effect, Event, Found, Settings, Turn},
+    event::{CallId, Context, Effect, Event, Settings, StoredAccount},
     network::{Connectivity, Network, Reach},
-    notification::Notice,
-    presence::{Listed, Presence, Remembered},
+    notification::Notification,
+    presence::{CachedServers, Listed, Presence},
     refresh::{Finished, Refresh, Verdict},
     server::{List, Lists, merge},
     session::{Change, SignIn},
-    state_snapshot::{AccountView, ServerView, View},
+    state_snapshot::{AccountSnapshot, ServerSnapshot, StateSnapshot},
     words::{PlexTv, Reason},
 };
 
 /// plex.tv is away for this long before that is worth a notice.
 const AWAY: Duration = Duration::from_secs(15 * 60);
 /// How long a call waits for the keyring's first answer.
-const FIRST_ANSWER_PATIENCE: Duration = Duration::from_secs(2);
+const FIRST_ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 
 /// All that the daemon knows.
 #[derive(Debug)]
@@ -32,7 +32,7 @@ pub struct Domain {
     sign_in: SignIn,
     refresh: Refresh,
     presence: Presence,
-    views: Vec<Arc<ServerView>>,
+    snapshots: Vec<Arc<ServerSnapshot>>,
     /// Calls that came before the keyring's first answer, and until when each waits for it.
     early: VecDeque<(Boot, Event)>,
     network: Network,
@@ -46,34 +46,34 @@ impl Domain {
     pub fn new(
         settings: Settings,
         client_id: String,
-        found: Found,
-        remembered: Option<Remembered>,
+        found: StoredAccount,
+        remembered: Option<CachedServers>,
         list_of: u64,
         now: Now,
         effects: &mut Vec<Effect>,
     ) -> Self {
         let remembered = match found {
-            Found::Nothing | Found::Damaged(_) => Remembered::default(),
+            StoredAccount::Nothing | StoredAccount::Damaged(_) => CachedServers::default(),
             _ => remembered.unwrap_or_default(),
         };
-        let mut turn = Turn { now, settings: &settings, effects };
-        let sign_in = SignIn::new(client_id, found, list_of, &mut turn);
+        let mut context = Context { now, settings: &settings, effects };
+        let sign_in = SignIn::new(client_id, found, list_of, &mut context);
         let rejected_since = sign_in.rejected_since();
         let mut refresh = Refresh::new(remembered.last_refresh);
         if let Some(token) = sign_in.token() {
-            refresh.begin(rejected_since, token, &mut turn);
+            refresh.begin(rejected_since, token, &mut context);
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
         let presence = Presence::new(remembered, reason, now);
-        let views = presence.views();
+        let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
         Self {
             settings,
             sign_in,
             refresh,
             presence,
-            views,
+            snapshots,
             early: VecDeque::new(),
             network: Network::default(),
             plex_tv_away,
@@ -82,8 +82,8 @@ impl Domain {
 
     /// The servers (ids) that people were told are offline, and not that they are back.
     #[must_use]
-    pub fn told_offline(&self) -> BTreeSet<String> {
-        self.presence.told_offline().collect()
+    pub fn announced_offline(&self) -> BTreeSet<String> {
+        self.presence.announced_offline().collect()
     }
 
     /// The unit gives the token: there is nothing to be signed in to or out of.
@@ -94,7 +94,7 @@ impl Domain {
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {
-            self.early.push_back((now.boot + FIRST_ANSWER_PATIENCE, event));
+            self.early.push_back((now.boot + FIRST_ANSWER_TIMEOUT, event));
             return;
         }
         self.handle_now(event, now, effects);
@@ -109,74 +109,74 @@ impl Domain {
     fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
-            let mut turn = Turn { now, settings: &self.settings, effects };
-            self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &turn);
-            self.presence.reconfigured(&mut turn);
+            let mut context = Context { now, settings: &self.settings, effects };
+            self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &context);
+            self.presence.reconfigured(&mut context);
             return;
         }
         let settings = Arc::clone(&self.settings);
-        let turn = &mut Turn { now, settings: &settings, effects };
-        let change = self.take_in(event, turn);
-        self.follow(change, turn);
-        let change = self.sign_in.tick(turn);
-        self.follow(change, turn);
-        self.tick(turn);
+        let context = &mut Context { now, settings: &settings, effects };
+        let change = self.take_in(event, context);
+        self.follow(change, context);
+        let change = self.sign_in.tick(context);
+        self.follow(change, context);
+        self.tick(context);
         if self.presence.take_changed() {
-            self.views = self.presence.views();
+            self.snapshots = self.presence.snapshots();
         }
     }
 
-    fn take_in(&mut self, event: Event, turn: &mut Turn<'_>) -> Change {
+    fn take_in(&mut self, event: Event, context: &mut Context<'_>) -> Change {
         match event {
             Event::StartLogin(call) => {
-                self.sign_in.start_login(call, turn);
+                self.sign_in.start_login(call, context);
                 Change::None
             }
-            Event::CancelLogin(call) => self.sign_in.cancel_login(call, turn),
-            Event::SignOut(call) => self.sign_in.sign_out(call, turn),
+            Event::CancelLogin(call) => self.sign_in.cancel_login(call, context),
+            Event::SignOut(call) => self.sign_in.sign_out(call, context),
             Event::Refresh(call) => {
-                self.refresh_called(call, turn);
+                self.refresh_called(call, context);
                 Change::None
             }
             Event::Mute { call, id, until } => {
-                self.mute(call, &id, until, turn);
+                self.mute(call, &id, until, context);
                 Change::None
             }
             Event::PinAnswered { login, kind, result } => {
-                self.sign_in.pin_answered(login, kind, result, turn);
+                self.sign_in.pin_answered(login, kind, result, context);
                 Change::None
             }
             Event::PinPolled { login, kind, result } => {
-                self.sign_in.pin_polled(login, kind, result, turn);
+                self.sign_in.pin_polled(login, kind, result, context);
                 Change::None
             }
-            Event::Landed { login, call } => {
-                self.sign_in.landed(login, call, turn);
+            Event::CallbackArrived { login, call } => {
+                self.sign_in.landed(login, call, context);
                 Change::None
             }
             Event::UserAnswered { session, result } => {
-                self.sign_in.user_answered(session, result, turn)
+                self.sign_in.user_answered(session, result, context)
             }
             Event::ListsAnswered { refresh, lists, no_route } => {
-                if let Some(finished) = self.refresh.answered(refresh, lists, turn) {
-                    self.refreshed(finished, no_route, turn);
+                if let Some(finished) = self.refresh.answered(refresh, lists, context) {
+                    self.refreshed(finished, no_route, context);
                 }
                 Change::None
             }
             Event::Probed { id, number, probed } => {
-                self.presence.probed(&id, number, probed, turn);
-                self.looked(turn);
+                self.presence.probed(&id, number, probed, context);
+                self.looked(context);
                 Change::None
             }
             Event::RevokeAnswered(result) => {
-                self.sign_in.revoke_answered(result, turn);
+                self.sign_in.revoke_answered(result, context);
                 Change::None
             }
-            Event::Stored(result) => self.sign_in.stored(result, turn),
-            Event::Forgotten(result) => self.sign_in.forgotten(result, turn),
-            Event::StoreRead(found) => self.sign_in.store_read(found, turn),
+            Event::Stored(result) => self.sign_in.stored(result, context),
+            Event::Forgotten(result) => self.sign_in.forgotten(result, context),
+            Event::StoreRead(found) => self.sign_in.store_read(found, context),
             Event::NotMoved => {
-                self.sign_in.not_moved(turn);
+                self.sign_in.not_moved(context);
                 Change::None
             }
             Event::Moved(to) => {
@@ -184,33 +184,33 @@ impl Domain {
                 Change::None
             }
             Event::Removed(message) => {
-                self.sign_in.removed(message, turn);
+                self.sign_in.removed(message, context);
                 Change::None
             }
             Event::KeyringChanged => {
-                self.sign_in.keyring_changed(turn);
+                self.sign_in.keyring_changed(context);
                 Change::None
             }
             Event::Network { connectivity, moved } => {
-                self.network_said(connectivity, moved, turn);
+                self.network_said(connectivity, moved, context);
                 Change::None
             }
             Event::Woke => {
-                self.network.woke(turn.now.boot);
-                self.presence.woke(turn);
+                self.network.woke(context.now.boot);
+                self.presence.woke(context);
                 self.doubt_plex_tv_away();
                 Change::None
             }
             Event::Resume(login) => {
-                self.sign_in.resume(login, turn);
+                self.sign_in.resume(login, context);
                 Change::None
             }
             Event::AwaitStore(call) => {
-                turn.done(call);
+                context.done(call);
                 Change::None
             }
-            Event::Unsaid(ids) => {
-                self.note_unsaid(&ids, turn);
+            Event::Undelivered(ids) => {
+                self.note_undelivered(&ids, context);
                 Change::None
             }
             Event::Configured(_) | Event::Tick => Change::None,
@@ -220,12 +220,12 @@ impl Domain {
     /// When [`Event::Tick`] is wanted, if nothing else happens.
     #[must_use]
     pub fn next_wakeup(&self, now: Now) -> Option<Boot> {
-        let turn = Turn { now, settings: &self.settings, effects: &mut Vec::new() };
+        let context = Context { now, settings: &self.settings, effects: &mut Vec::new() };
         let presence = if self.refresh.is_running() {
             None
         } else {
-            let expiry = self.presence.next_wakeup(&turn);
-            expiry.into_iter().chain(self.presence.next_confirmation(&turn)).min()
+            let expiry = self.presence.next_wakeup(&context);
+            expiry.into_iter().chain(self.presence.next_confirmation(&context)).min()
         };
         let probes = self.reach() != Reach::Nowhere;
         let probe = probes.then(|| self.presence.next_probe(&self.settings)).flatten();
@@ -258,12 +258,12 @@ impl Domain {
 
     /// What may be seen.
     #[must_use]
-    pub fn view(&self) -> View {
+    pub fn snapshot(&self) -> StateSnapshot {
         let state = self.sign_in.state();
         let details = self.sign_in.details();
         let username = details.account.as_ref().map(|a| a.username.clone()).unwrap_or_default();
-        View {
-            account: AccountView {
+        StateSnapshot {
+            account: AccountSnapshot {
                 login_state: state,
                 signed_in: details.account.is_some() && self.sign_in.rejected_since().is_none(),
                 username,
@@ -274,106 +274,106 @@ impl Domain {
                 stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
                 details,
             },
-            servers: self.views.clone(),
+            servers: self.snapshots.clone(),
         }
     }
 
-    fn refresh_called(&mut self, call: CallId, turn: &mut Turn<'_>) {
+    fn refresh_called(&mut self, call: CallId, context: &mut Context<'_>) {
         let rejected = self.sign_in.rejected_since().is_some();
         match (self.sign_in.token(), self.sign_in.no_token()) {
-            (Some(token), _) => self.refresh.call(call, token, rejected, turn),
-            (None, error) => turn.effects.extend(error.map(|e| Effect::Reply(call, Err(e)))),
+            (Some(token), _) => self.refresh.call(call, token, rejected, context),
+            (None, error) => context.effects.extend(error.map(|e| Effect::Reply(call, Err(e)))),
         }
     }
 
-    fn mute(&mut self, call: CallId, id: &str, until: u64, turn: &mut Turn<'_>) {
-        match self.presence.mute(id, until, turn) {
+    fn mute(&mut self, call: CallId, id: &str, until: u64, context: &mut Context<'_>) {
+        match self.presence.mute(id, until, context) {
             Ok(()) => {
-                self.remember(true, turn);
-                turn.push(Effect::ReplyOnceKept(call));
+                self.remember(true, context);
+                context.push(Effect::ReplyOnceKept(call));
             }
-            Err(error) => turn.push(Effect::Reply(call, Err(error))),
+            Err(error) => context.push(Effect::Reply(call, Err(error))),
         }
     }
 
     /// Draws the consequences of a change of the account.
-    fn follow(&mut self, change: Change, turn: &mut Turn<'_>) {
+    fn follow(&mut self, change: Change, context: &mut Context<'_>) {
         match change {
             Change::None => {}
-            Change::SignedOut => self.forget_servers(turn),
-            Change::KeyringSilent => self.presence.lose_sight(Reason::KeyringLocked, turn),
+            Change::SignedOut => self.forget_servers(context),
+            Change::KeyringSilent => self.presence.invalidate(Reason::KeyringLocked, context),
             Change::SignedIn { other_account } => {
                 if other_account {
-                    self.other_account(turn);
+                    self.other_account(context);
                 }
                 let rejected_since = self.sign_in.rejected_since();
                 if rejected_since.is_some() {
-                    self.presence.lose_sight(Reason::TokenRejected, turn);
+                    self.presence.invalidate(Reason::TokenRejected, context);
                 } else {
-                    self.presence.keyring_answered(turn);
+                    self.presence.keyring_answered(context);
                 }
                 if let Some(token) = self.sign_in.token() {
-                    self.refresh.begin(rejected_since, token, turn);
+                    self.refresh.begin(rejected_since, token, context);
                 }
             }
             Change::OtherAccount => {
-                self.other_account(turn);
+                self.other_account(context);
                 if let Some(token) = self.sign_in.token() {
-                    self.refresh.begin(None, token, turn);
+                    self.refresh.begin(None, token, context);
                 }
             }
         }
     }
 
     /// What was known and told of servers is another account's.
-    fn other_account(&mut self, turn: &mut Turn<'_>) {
+    fn other_account(&mut self, context: &mut Context<'_>) {
         self.presence.clear();
         self.refresh.forget_last();
-        turn.push(Effect::WithdrawServerNotices);
-        self.remember(false, turn);
+        context.push(Effect::WithdrawServerNotices);
+        self.remember(false, context);
     }
 
     /// The account that the servers belong to is gone.
-    fn forget_servers(&mut self, turn: &mut Turn<'_>) {
-        self.refresh.stop(turn);
+    fn forget_servers(&mut self, context: &mut Context<'_>) {
+        self.refresh.stop(context);
         self.plex_tv_away = None; // its notice goes with the servers'
         self.presence.clear();
-        turn.push(Effect::WithdrawServerNotices);
+        context.push(Effect::WithdrawServerNotices);
     }
 
     /// A server was asked. What one look finds is told together.
-    fn looked(&mut self, turn: &mut Turn<'_>) {
-        if !self.presence.is_looking(turn.now.boot) {
-            self.tell(false, turn);
+    fn looked(&mut self, context: &mut Context<'_>) {
+        if !self.presence.is_looking(context.now.boot) {
+            self.tell(false, context);
         }
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
-    fn refreshed(&mut self, finished: Finished, no_route: bool, turn: &mut Turn<'_>) {
+    fn refreshed(&mut self, finished: Finished, no_route: bool, context: &mut Context<'_>) {
         let word = finished.word;
         self.sign_in.set_plex_tv(word);
         match finished.verdict {
-            Verdict::Accepted => self.sign_in.accept(turn),
-            Verdict::Rejected => self.sign_in.reject(turn),
+            Verdict::Accepted => self.sign_in.accept(context),
+            Verdict::Rejected => self.sign_in.reject(context),
             Verdict::Nothing => {}
         }
         let rejected = self.sign_in.rejected_since().is_some();
-        let (next_due, answer) = self.refresh.settle(&finished, rejected, turn);
+        let (next_due, answer) = self.refresh.settle(&finished, rejected, context);
         let Finished { started, lists, callers, .. } = finished;
         let network_down = word == PlexTv::Unreachable
-            && !turn.settings.plex_tv_is_local
+            && !context.settings.plex_tv_is_local
             && self.network.explains_failure(no_route);
-        self.note_plex_tv(word, network_down, turn);
+        self.note_plex_tv(word, network_down, context);
         if word == PlexTv::Ok && self.network.works() {
             // What could not be asked before is no evidence.
-            self.presence.probe_again(turn);
+            self.presence.probe_again(context);
         }
         if rejected {
-            self.presence.lose_sight(Reason::TokenRejected, turn);
+            self.presence.invalidate(Reason::TokenRejected, context);
         } else {
             let good = lists.v2.is_ok() || lists.v1.is_ok();
             if network_down {
-                self.presence.lose_sight(Reason::NetworkDown, turn);
+                self.presence.invalidate(Reason::NetworkDown, context);
             }
             let listed = Listed {
                 good,
@@ -383,59 +383,59 @@ impl Domain {
                 next_due,
                 network_down,
             };
-            self.presence.listed(union(lists), listed, turn);
+            self.presence.listed(union(lists), listed, context);
             if listed.good {
-                self.sign_in.ask_missing_name(turn);
+                self.sign_in.ask_missing_name(context);
             }
-            if !self.presence.is_looking(turn.now.boot) {
-                self.tell(listed.good, turn);
+            if !self.presence.is_looking(context.now.boot) {
+                self.tell(listed.good, context);
             } else if listed.good {
-                self.remember(false, turn); // the look tells it
+                self.remember(false, context); // the look tells it
             }
         }
         if self.may_ask() {
-            self.refresh.show(turn.now);
+            self.refresh.show(context.now);
         } else {
-            self.refresh.pause(turn.now);
+            self.refresh.pause(context.now);
         }
         if !callers.is_empty() && !rejected {
-            self.presence.probe_too(turn);
+            self.presence.probe_all(context);
         }
         for call in callers {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);
-            turn.push(Effect::Reply(call, answer));
+            context.push(Effect::Reply(call, answer));
         }
     }
 
     /// Tells the news of the servers. What was told is on disk before it is told.
-    fn tell(&mut self, list_is_new: bool, turn: &mut Turn<'_>) {
-        let news = self.presence.news(turn);
+    fn tell(&mut self, list_is_new: bool, context: &mut Context<'_>) {
+        let news = self.presence.news(context);
         if news.learned || list_is_new {
-            self.remember(news.learned, turn);
+            self.remember(news.learned, context);
         }
-        turn.effects.extend(news.notices.into_iter().map(Effect::Tell));
+        context.effects.extend(news.notices.into_iter().map(Effect::Tell));
     }
 
     /// What was told of these servers nobody has seen; of the others it was seen.
-    fn note_unsaid(&mut self, ids: &BTreeSet<String>, turn: &mut Turn<'_>) {
-        if self.presence.note_unsaid(ids) {
-            self.remember(true, turn);
+    fn note_undelivered(&mut self, ids: &BTreeSet<String>, context: &mut Context<'_>) {
+        if self.presence.note_undelivered(ids) {
+            self.remember(true, context);
         }
     }
 
-    fn remember(&mut self, durable: bool, turn: &mut Turn<'_>) {
+    fn remember(&mut self, durable: bool, context: &mut Context<'_>) {
         if self.sign_in.token().is_some() {
             let told_away = matches!(self.plex_tv_away, Some((_, true)));
             let list = self.presence.remembered(self.refresh.last(), told_away);
-            turn.push(Effect::Remember { list, durable });
+            context.push(Effect::Remember { list, durable });
         }
     }
 
     /// The machine says how far its network leads.
-    fn network_said(&mut self, word: Connectivity, moved: bool, turn: &mut Turn<'_>) {
-        if self.network.said(word, moved, turn.now.boot) && !turn.settings.plex_tv_is_local {
-            self.presence.lose_sight(Reason::NetworkDown, turn);
-            self.refresh.pause(turn.now);
+    fn network_said(&mut self, word: Connectivity, moved: bool, context: &mut Context<'_>) {
+        if self.network.said(word, moved, context.now.boot) && !context.settings.plex_tv_is_local {
+            self.presence.invalidate(Reason::NetworkDown, context);
+            self.refresh.pause(context.now);
             self.doubt_plex_tv_away();
         }
     }
@@ -462,61 +462,61 @@ impl Domain {
     }
 
     /// How plex.tv was: away for long is worth a notice, for those who want it.
-    fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, turn: &mut Turn<'_>) {
+    fn note_plex_tv(&mut self, word: PlexTv, network_down: bool, context: &mut Context<'_>) {
         match (word, self.plex_tv_away) {
             (PlexTv::Unreachable, None) if !network_down => {
-                self.plex_tv_away = Some((turn.now.boot, false));
+                self.plex_tv_away = Some((context.now.boot, false));
             }
             // Without a network nothing is known of plex.tv.
             (PlexTv::Unreachable, Some((_, false))) if network_down => self.plex_tv_away = None,
             (PlexTv::Unreachable, Some((since, false)))
-                if turn.settings.notify_plex_tv && turn.now.boot.since(since) >= AWAY =>
+                if context.settings.notify_plex_tv && context.now.boot.since(since) >= AWAY =>
             {
                 self.plex_tv_away = Some((since, true));
-                self.remember(true, turn);
-                turn.push(Effect::Tell(Notice::PlexTvUnreachable));
+                self.remember(true, context);
+                context.push(Effect::Tell(Notification::PlexTvUnreachable));
             }
             (PlexTv::Unreachable, _) | (_, None) => {}
             (_, Some((_, told))) => {
                 self.plex_tv_away = None;
                 if told {
-                    self.remember(true, turn);
-                    turn.push(Effect::Tell(Notice::PlexTvBack));
+                    self.remember(true, context);
+                    context.push(Effect::Tell(Notification::PlexTvBack));
                 }
             }
         }
     }
 
     /// Time has passed, or something else happened that may have made things due.
-    fn tick(&mut self, turn: &mut Turn<'_>) {
-        if self.network.is_quiet(turn.now.boot) {
-            self.presence.probe_again(turn);
+    fn tick(&mut self, context: &mut Context<'_>) {
+        if self.network.is_quiet(context.now.boot) {
+            self.presence.probe_again(context);
             if let Some(token) = self.sign_in.token() {
-                self.refresh.begin_again(self.sign_in.rejected_since(), token, turn);
+                self.refresh.begin_again(self.sign_in.rejected_since(), token, context);
             }
         }
         let token = self.sign_in.token().filter(|_| self.may_ask());
         let unrefused = token.filter(|_| self.sign_in.rejected_since().is_none());
         if let Some(token) = unrefused
-            && self.presence.wants_confirmation(turn)
+            && self.presence.wants_confirmation(context)
             && !self.refresh.is_running()
         {
-            if self.refresh.may_ask(turn.now) {
-                self.refresh.ask_now(token, turn);
+            if self.refresh.may_ask(context.now) {
+                self.refresh.ask_now(token, context);
             } else {
-                self.presence.cannot_confirm(turn);
+                self.presence.cannot_confirm(context);
             }
         }
-        self.refresh.tick(token, turn);
+        self.refresh.tick(token, context);
         if !self.refresh.is_running() {
-            self.presence.tick(turn);
+            self.presence.tick(context);
         }
-        if self.presence.has_settled(turn.now.boot) {
-            self.tell(false, turn);
+        if self.presence.has_settled(context.now.boot) {
+            self.tell(false, context);
         }
         match self.reach() {
             Reach::Nowhere => {}
-            reach => self.presence.probe(reach == Reach::OnLink, turn),
+            reach => self.presence.probe(reach == Reach::OnLink, context),
         }
     }
 }
@@ -533,7 +533,7 @@ fn waits_for_first_answer(event: &Event) -> bool {
 }
 
 /// The union of what the lists named; the fall-backs only where neither list was read.
-fn union(lists: Lists) -> Vec<crate::server::Entry> {
+fn union(lists: Lists) -> Vec<crate::server::ListedServer> {
     let Lists { v2, v1, addresses, .. } = lists;
     let (v2, v1) = (v2.ok(), v1.ok());
     if v2.is_none() && v1.is_none() {

@@ -4,13 +4,13 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    account::{KeptLogin, Pin, PinId, PinKind, Record, User},
+    account::{Pin, PinId, PinKind, Record, SavedLogin, User},
     clock::Now,
     error::CallError,
     network::Connectivity,
-    notification::Notice,
-    plextv_error::Failure,
-    presence::Remembered,
+    notification::Notification,
+    plextv_error::PlexTvError,
+    presence::CachedServers,
     probe::{ProbeRequest, Probed},
     server::Lists,
     state_snapshot::LoginOffer,
@@ -80,7 +80,7 @@ impl StoreFault {
 
 /// What the store holds, as far as it can tell.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Found {
+pub enum StoredAccount {
     /// There is no token, and that is known.
     Nothing,
     /// There is one.
@@ -134,7 +134,7 @@ pub enum Event {
         /// Which of its PINs.
         kind: PinKind,
         /// What plex.tv said.
-        result: Result<Pin, Failure>,
+        result: Result<Pin, PlexTvError>,
     },
     /// The answer to [`Effect::PollPin`]: the token once the PIN is claimed.
     PinPolled {
@@ -143,10 +143,10 @@ pub enum Event {
         /// Which of its PINs.
         kind: PinKind,
         /// What plex.tv said.
-        result: Result<Option<Token>, Failure>,
+        result: Result<Option<Token>, PlexTvError>,
     },
     /// A browser has come back to this login's page, and waits for the answer to this call.
-    Landed {
+    CallbackArrived {
         /// The login that the page is of.
         login: u64,
         /// The call.
@@ -157,7 +157,7 @@ pub enum Event {
         /// The session that asked.
         session: u64,
         /// What plex.tv said.
-        result: Result<User, Failure>,
+        result: Result<User, PlexTvError>,
     },
     /// The answer to [`Effect::AskLists`].
     ListsAnswered {
@@ -178,13 +178,13 @@ pub enum Event {
         probed: Probed,
     },
     /// The answer to [`Effect::Revoke`].
-    RevokeAnswered(Result<(), Failure>),
+    RevokeAnswered(Result<(), PlexTvError>),
     /// The answer to [`Effect::Store`].
     Stored(Result<Storage, StoreFault>),
     /// The answer to [`Effect::Forget`].
     Forgotten(Result<(), StoreFault>),
     /// The answer to [`Effect::ReadStore`].
-    StoreRead(Found),
+    StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
     /// The account was to be moved to another store, and its disk did not take that.
@@ -206,10 +206,10 @@ pub enum Event {
     /// `LoginStatus` was called while the first answer of the keyring was pending.
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
-    Resume(KeptLogin),
+    Resume(SavedLogin),
     /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
     /// back, or there is no notification server.
-    Unsaid(BTreeSet<String>),
+    Undelivered(BTreeSet<String>),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -273,11 +273,11 @@ pub enum Effect {
     /// Remove the note "signing out".
     EndSignOut,
     /// Keep on disk that plex.tv refuses the token since then, or does no longer.
-    KeepRejected(Option<u64>),
+    SaveRejected(Option<u64>),
     /// Keep the server list.
     Remember {
         /// The list.
-        list: Remembered,
+        list: CachedServers,
         /// People were told something that must not be told again: sync it to the disk.
         durable: bool,
     },
@@ -295,13 +295,13 @@ pub enum Effect {
     Browse(LoginOffer),
     /// Keep the login that waits for the time after a restart; where its page is is not known
     /// here.
-    KeepLogin(KeptLogin),
+    SaveLogin(SavedLogin),
     /// Raise the signal `LoginFinished`.
     LoginFinished(Outcome, String),
     /// The login is over, with what its page says from now on: put away what was there for it.
-    LoginOver(Landing),
+    LoginOver(CallbackOutcome),
     /// Tell people.
-    Tell(Notice),
+    Tell(Notification),
     /// Take back what was told of the account: it is no longer true.
     WithdrawAccountNotices,
     /// Take back what was told of one server.
@@ -318,12 +318,12 @@ pub enum Answer {
     /// `StartLogin`'s.
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
-    Landing(Landing),
+    CallbackOutcome(CallbackOutcome),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Landing {
+pub enum CallbackOutcome {
     /// The token has come.
     Done,
     /// It has not, so far.
@@ -383,7 +383,7 @@ impl Default for Settings {
 
 /// One event on its way through the domain: the time, the settings, and what is to be done.
 #[derive(Debug)]
-pub struct Turn<'a> {
+pub struct Context<'a> {
     /// When it happens.
     pub now: Now,
     /// What to go by.
@@ -392,7 +392,7 @@ pub struct Turn<'a> {
     pub effects: &'a mut Vec<Effect>,
 }
 
-impl Turn<'_> {
+impl Context<'_> {
     /// Adds something to be done.
     pub fn push(&mut self, effect: Effect) {
         self.effects.push(effect);

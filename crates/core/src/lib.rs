@@ -1,5 +1,5 @@
 //! The domain of plex-accountd as a pure state machine: [`Event`](event::Event)s and the time go in,
-//! [`Effect`](event::Effect)s and a [`StateSnapshot`](state_snapshot::View) come out.
+//! [`Effect`](event::Effect)s and a [`StateSnapshot`](state_snapshot::StateSnapshot) come out.
 //!
 //! Nothing here has a clock, does I/O, waits, or knows D-Bus or HTTP, so that every history can be
 //! played in a test. The manifest and `clippy.toml` beside it hold that.

@@ -7,11 +7,11 @@
 use std::time::Duration;
 
 use crate::{
-    account::{KeptLogin, KeptPin, Pin, PinKind},
+    account::{Pin, PinKind, SavedLogin, SavedPin},
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Effect, Settings, Turn},
-    plextv_error::Failure,
+    event::{CallId, Context, Effect, Settings},
+    plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
     token::Token,
     verdict::{Means, Source, means},
@@ -19,7 +19,7 @@ use crate::{
 };
 
 /// After this long a request for a PIN is given up.
-const PIN_PATIENCE: Duration = Duration::from_secs(15);
+const PIN_TIMEOUT: Duration = Duration::from_secs(15);
 /// After this long without an approval polls become rarer.
 const EAGER: Duration = Duration::from_secs(60);
 /// The rarer poll interval, unless the configured one is longer.
@@ -27,7 +27,7 @@ const RELAXED_INTERVAL: Duration = Duration::from_secs(5);
 /// Between two polls out of turn, and the longest interval while a browser waits for the answer.
 const HURRY: Duration = Duration::from_secs(2);
 /// How long a browser that came back waits for the answer.
-pub(crate) const LANDING_PATIENCE: Duration = Duration::from_secs(3);
+pub(crate) const CALLBACK_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// No PIN lives longer.
 const LONGEST: Duration = Duration::from_secs(3600);
@@ -45,8 +45,8 @@ pub struct Login {
     began: u64,
     /// When the first PIN came; from then on the state word is `waiting`.
     waiting_since: Option<Boot>,
-    short: Slot,
-    strong: Slot,
+    short: PinState,
+    strong: PinState,
     /// The latest poll out of turn, or the next, where it has to wait.
     hurried: Option<Boot>,
     /// Its link is opened in the browser by the daemon.
@@ -55,9 +55,9 @@ pub struct Login {
 
 /// Where one of the two PINs stands.
 #[derive(Debug)]
-enum Slot {
+enum PinState {
     Asked,
-    NotGranted(Failure),
+    NotGranted(PlexTvError),
     Granted(Granted),
     Gone { refused: bool },
 }
@@ -95,16 +95,16 @@ pub enum Progress {
 
 impl Login {
     /// Begins a login: both PINs are asked for.
-    pub fn start(number: u64, call: CallId, turn: &mut Turn<'_>) -> Self {
-        turn.effects.extend(KINDS.map(|kind| Effect::AskPin { login: number, kind }));
+    pub fn start(number: u64, call: CallId, context: &mut Context<'_>) -> Self {
+        context.effects.extend(KINDS.map(|kind| Effect::AskPin { login: number, kind }));
         Self {
             number,
             callers: vec![call],
-            asked_at: turn.now.boot,
-            began: turn.now.unix,
+            asked_at: context.now.boot,
+            began: context.now.unix,
             waiting_since: None,
-            short: Slot::Asked,
-            strong: Slot::Asked,
+            short: PinState::Asked,
+            strong: PinState::Asked,
             hurried: None,
             opened: false,
         }
@@ -113,13 +113,13 @@ impl Login {
     /// Goes on with a login that waited when the daemon ended; `None` if it is over. What waited
     /// longest is asked at once.
     #[must_use]
-    pub fn resume(number: u64, kept: KeptLogin, now: Now) -> Option<Self> {
-        let slot = |pin: Option<KeptPin>| {
-            let Some(KeptPin { id, code, url, expires_at }) = pin else {
-                return Some(Slot::Gone { refused: true });
+    pub fn resume(number: u64, kept: SavedLogin, now: Now) -> Option<Self> {
+        let slot = |pin: Option<SavedPin>| {
+            let Some(SavedPin { id, code, url, expires_at }) = pin else {
+                return Some(PinState::Gone { refused: true });
             };
             let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
-            (!left.is_zero()).then_some(Slot::Granted(Granted {
+            (!left.is_zero()).then_some(PinState::Granted(Granted {
                 pin: Pin { id, code, url, expires_in: left },
                 expires: now.boot + left,
                 expires_unix: expires_at,
@@ -144,9 +144,9 @@ impl Login {
 
     /// What of it is kept for the time after a restart.
     #[must_use]
-    pub fn kept(&self, client_id: &str) -> KeptLogin {
-        let kept = |slot: &Slot| match slot {
-            Slot::Granted(Granted { pin, expires_unix, .. }) => Some(KeptPin {
+    pub fn kept(&self, client_id: &str) -> SavedLogin {
+        let kept = |slot: &PinState| match slot {
+            PinState::Granted(Granted { pin, expires_unix, .. }) => Some(SavedPin {
                 id: pin.id,
                 code: pin.code.clone(),
                 url: pin.url.clone(),
@@ -154,7 +154,7 @@ impl Login {
             }),
             _ => None,
         };
-        KeptLogin {
+        SavedLogin {
             client_id: client_id.to_owned(),
             began: self.began,
             short: kept(&self.short),
@@ -206,11 +206,11 @@ impl Login {
             expires_at: self.granted().map(|g| g.expires_unix).min().unwrap_or(0),
             ..LoginOffer::default()
         };
-        if let Slot::Granted(g) = &self.short {
+        if let PinState::Granted(g) = &self.short {
             offer.code.clone_from(&g.pin.code);
             offer.link_url.clone_from(&g.pin.url);
         }
-        if let Slot::Granted(g) = &self.strong {
+        if let PinState::Granted(g) = &self.strong {
             offer.auth_url.clone_from(&g.pin.url);
         }
         Some(offer)
@@ -234,27 +234,27 @@ impl Login {
     pub fn pin_answered(
         &mut self,
         kind: PinKind,
-        result: Result<Pin, Failure>,
-        turn: &Turn<'_>,
+        result: Result<Pin, PlexTvError>,
+        context: &Context<'_>,
     ) -> Progress {
-        let now = turn.now;
-        if !matches!(self.slot(kind), Slot::Asked) {
+        let now = context.now;
+        if !matches!(self.slot(kind), PinState::Asked) {
             return Progress::Open; // given up before the answer came
         }
         *self.slot(kind) = match result {
             Ok(pin) => {
                 self.waiting_since.get_or_insert(now.boot);
                 let expires = now.boot + pin.expires_in;
-                Slot::Granted(Granted {
+                PinState::Granted(Granted {
                     expires,
                     expires_unix: now.unix_at(expires),
                     pin,
-                    poll: Poll::Due(now.boot + turn.settings.poll_interval),
+                    poll: Poll::Due(now.boot + context.settings.poll_interval),
                     rest: now.boot,
                     word: PlexTv::Ok,
                 })
             }
-            Err(failure) => Slot::NotGranted(failure),
+            Err(failure) => PinState::NotGranted(failure),
         };
         self.progress()
     }
@@ -263,17 +263,17 @@ impl Login {
     pub fn pin_polled(
         &mut self,
         kind: PinKind,
-        result: Result<Option<Token>, Failure>,
-        turn: &Turn<'_>,
+        result: Result<Option<Token>, PlexTvError>,
+        context: &Context<'_>,
     ) -> (Progress, Option<PlexTv>) {
-        let (now, settings) = (turn.now, turn.settings);
+        let (now, settings) = (context.now, context.settings);
         let interval = self.interval(now, settings);
-        let Slot::Granted(granted) = self.slot(kind) else {
+        let PinState::Granted(granted) = self.slot(kind) else {
             return (Progress::Open, None);
         };
         let word = word_of(&result);
         granted.word = word;
-        if let Some(wait) = result.as_ref().err().and_then(Failure::retry_after) {
+        if let Some(wait) = result.as_ref().err().and_then(PlexTvError::retry_after) {
             granted.rest = now.boot + wait;
         }
         let mut again = |after: Duration| granted.poll = Poll::Due(now.boot + after);
@@ -287,8 +287,8 @@ impl Login {
             Err(failure) => failure,
         };
         match means(Source::PinPoll, &failure) {
-            Means::PinExpired => *self.slot(kind) = Slot::Gone { refused: false },
-            Means::PinRefused => *self.slot(kind) = Slot::Gone { refused: true },
+            Means::PinExpired => *self.slot(kind) = PinState::Gone { refused: false },
+            Means::PinRefused => *self.slot(kind) = PinState::Gone { refused: true },
             _ => again(slow.max(failure.retry_after().unwrap_or_default())),
         }
         (self.progress(), Some(self.best_word(word)))
@@ -298,7 +298,7 @@ impl Login {
     /// twice in 2 s, nor before plex.tv lets us. A poll under way may have been answered before
     /// the approval, so it does not count.
     pub fn hurry(&mut self, now: Boot) {
-        let Slot::Granted(granted) = &mut self.strong else { return };
+        let PinState::Granted(granted) = &mut self.strong else { return };
         let at = match self.hurried {
             Some(planned) if planned > now => planned,
             Some(last) => now.max(last + HURRY),
@@ -315,13 +315,15 @@ impl Login {
 
     /// Time has passed: gives up PINs that do not come, ends the login when its time is up, polls
     /// what is due.
-    pub fn tick(&mut self, turn: &mut Turn<'_>) -> Progress {
-        let now = turn.now;
-        if self.still_asking() && now.boot >= self.asked_at + PIN_PATIENCE {
+    pub fn tick(&mut self, context: &mut Context<'_>) -> Progress {
+        let now = context.now;
+        if self.still_asking() && now.boot >= self.asked_at + PIN_TIMEOUT {
             for kind in KINDS {
                 let slot = self.slot(kind);
-                if matches!(slot, Slot::Asked) {
-                    *slot = Slot::NotGranted(Failure::Unreachable("no answer within 15 s".into()));
+                if matches!(slot, PinState::Asked) {
+                    *slot = PinState::NotGranted(PlexTvError::Unreachable(
+                        "no answer within 15 s".into(),
+                    ));
                 }
             }
         }
@@ -334,12 +336,12 @@ impl Login {
         }
         let login = self.number;
         for kind in KINDS {
-            if let Slot::Granted(granted) = self.slot(kind)
+            if let PinState::Granted(granted) = self.slot(kind)
                 && let Poll::Due(at) = granted.poll
                 && at <= now.boot
             {
                 granted.poll = Poll::UnderWay;
-                turn.push(Effect::PollPin { login, kind, id: granted.pin.id });
+                context.push(Effect::PollPin { login, kind, id: granted.pin.id });
             }
         }
         Progress::Open
@@ -348,7 +350,7 @@ impl Login {
     /// The next moment at which [`tick`](Self::tick) has something to do.
     #[must_use]
     pub fn next_wakeup(&self) -> Option<Boot> {
-        let patience = self.still_asking().then(|| self.asked_at + PIN_PATIENCE);
+        let patience = self.still_asking().then(|| self.asked_at + PIN_TIMEOUT);
         let polls = self.granted().filter_map(|g| match g.poll {
             Poll::Due(at) => Some(at),
             Poll::UnderWay => None,
@@ -360,8 +362,8 @@ impl Login {
     /// are there.
     #[must_use]
     pub fn word_at_start(&self) -> Option<PlexTv> {
-        let word = |slot: &Slot| match slot {
-            Slot::NotGranted(failure) => PlexTv::of(failure),
+        let word = |slot: &PinState| match slot {
+            PinState::NotGranted(failure) => PlexTv::of(failure),
             _ => PlexTv::Ok,
         };
         (!self.still_asking()).then(|| best(word(&self.short), word(&self.strong)))
@@ -370,7 +372,7 @@ impl Login {
     /// Whether an answer to a request for a PIN is still out.
     #[must_use]
     pub fn still_asking(&self) -> bool {
-        matches!(self.short, Slot::Asked) || matches!(self.strong, Slot::Asked)
+        matches!(self.short, PinState::Asked) || matches!(self.strong, PinState::Asked)
     }
 
     /// How long plex.tv asked us not to ask for PINs.
@@ -379,7 +381,7 @@ impl Login {
         [&self.short, &self.strong]
             .into_iter()
             .filter_map(|slot| match slot {
-                Slot::NotGranted(failure) => failure.retry_after(),
+                PinState::NotGranted(failure) => failure.retry_after(),
                 _ => None,
             })
             .max()
@@ -387,11 +389,14 @@ impl Login {
 
     fn progress(&self) -> Progress {
         match (&self.short, &self.strong) {
-            (Slot::NotGranted(a), Slot::NotGranted(b)) => {
+            (PinState::NotGranted(a), PinState::NotGranted(b)) => {
                 Progress::NotStarted(not_started(if better(a, b) { a } else { b }))
             }
-            (Slot::Gone { .. } | Slot::NotGranted(_), Slot::Gone { .. } | Slot::NotGranted(_)) => {
-                let expired = |slot: &Slot| matches!(slot, Slot::Gone { refused: false });
+            (
+                PinState::Gone { .. } | PinState::NotGranted(_),
+                PinState::Gone { .. } | PinState::NotGranted(_),
+            ) => {
+                let expired = |slot: &PinState| matches!(slot, PinState::Gone { refused: false });
                 if expired(&self.short) || expired(&self.strong) {
                     Progress::Ended(Outcome::Expired, EXPIRED)
                 } else {
@@ -410,18 +415,18 @@ impl Login {
         let eager = self.waiting_since.is_none_or(|since| now.boot.since(since) < EAGER);
         let usual = if eager { Duration::ZERO } else { RELAXED_INTERVAL };
         let usual = usual.max(settings.poll_interval);
-        let awaited = self.hurried.is_some_and(|at| now.boot.since(at) < LANDING_PATIENCE);
+        let awaited = self.hurried.is_some_and(|at| now.boot.since(at) < CALLBACK_TIMEOUT);
         if awaited { usual.min(HURRY) } else { usual }
     }
 
     fn granted(&self) -> impl Iterator<Item = &Granted> {
         [&self.short, &self.strong].into_iter().filter_map(|slot| match slot {
-            Slot::Granted(granted) => Some(granted),
+            PinState::Granted(granted) => Some(granted),
             _ => None,
         })
     }
 
-    fn slot(&mut self, kind: PinKind) -> &mut Slot {
+    fn slot(&mut self, kind: PinKind) -> &mut PinState {
         match kind {
             PinKind::Short => &mut self.short,
             PinKind::Strong => &mut self.strong,
@@ -435,18 +440,18 @@ const FAILED: &str = "plex.tv refused the sign-in; start a new one.";
 impl PlexTv {
     /// What plex.tv is like, going by one failure: any answer that is its own is "ok".
     #[must_use]
-    pub fn of(failure: &Failure) -> Self {
+    pub fn of(failure: &PlexTvError) -> Self {
         match failure {
-            Failure::Refused { .. } | Failure::PinGone => Self::Ok,
-            Failure::RateLimited { .. } => Self::RateLimited,
-            Failure::Unreachable(_) | Failure::NotPlexTv(_) => Self::Unreachable,
+            PlexTvError::Refused { .. } | PlexTvError::PinGone => Self::Ok,
+            PlexTvError::RateLimited { .. } => Self::RateLimited,
+            PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => Self::Unreachable,
         }
     }
 }
 
 /// What plex.tv is like, going by one answer.
 #[must_use]
-pub fn word_of<T>(result: &Result<T, Failure>) -> PlexTv {
+pub fn word_of<T>(result: &Result<T, PlexTvError>) -> PlexTv {
     result.as_ref().err().map_or(PlexTv::Ok, PlexTv::of)
 }
 
@@ -463,22 +468,22 @@ pub fn best(a: PlexTv, b: PlexTv) -> PlexTv {
 }
 
 /// Whether `a` says more than `b` about why plex.tv gave no PIN.
-fn better(a: &Failure, b: &Failure) -> bool {
+fn better(a: &PlexTvError, b: &PlexTvError) -> bool {
     best(PlexTv::of(b), PlexTv::of(a)) == PlexTv::of(a)
 }
 
-fn not_started(failure: &Failure) -> CallError {
+fn not_started(failure: &PlexTvError) -> CallError {
     match failure {
-        Failure::Refused { .. } | Failure::PinGone => CallError::Account(
+        PlexTvError::Refused { .. } | PlexTvError::PinGone => CallError::Account(
             ErrorName::PlexTvRefused,
             format!("No sign-in could be started, since {failure}; try again later."),
         ),
-        Failure::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
-        Failure::RateLimited { retry_after: None } => CallError::Account(
+        PlexTvError::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
+        PlexTvError::RateLimited { retry_after: None } => CallError::Account(
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; try again in a minute.".into(),
         ),
-        Failure::Unreachable(_) | Failure::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!(
                 "No sign-in could be started, since {failure}; check the network and try again."

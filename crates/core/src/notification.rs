@@ -8,7 +8,7 @@ pub const TOGETHER: usize = 3;
 
 /// Something that people are told. No token is ever in it; names are foreign text as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Notice {
+pub enum Notification {
     /// A login was started, and its page opened in the browser: the code, for another browser.
     LoginWaiting(LoginOffer),
     /// A login brought a token.
@@ -93,7 +93,7 @@ pub enum Click {
     },
 }
 
-impl Notice {
+impl Notification {
     /// What to tell when these servers (id, name) went offline in one refresh.
     #[must_use]
     pub fn offline(servers: Vec<(String, String)>) -> Vec<Self> {
@@ -133,10 +133,16 @@ mod tests {
 
     #[test]
     fn three_in_one_refresh_are_one_notice() {
-        assert!(Notice::offline(servers(0)).is_empty());
-        assert_eq!(Notice::offline(servers(2)).len(), 2);
-        assert_eq!(Notice::offline(servers(3)), [Notice::ManyOffline { servers: servers(3) }]);
-        assert_eq!(Notice::back(servers(2)).len(), 2);
-        assert_eq!(Notice::back(servers(3)), [Notice::ManyBack { servers: servers(3) }]);
+        assert!(Notification::offline(servers(0)).is_empty());
+        assert_eq!(Notification::offline(servers(2)).len(), 2);
+        assert_eq!(
+            Notification::offline(servers(3)),
+            [Notification::ManyOffline { servers: servers(3) }]
+        );
+        assert_eq!(Notification::back(servers(2)).len(), 2);
+        assert_eq!(
+            Notification::back(servers(3)),
+            [Notification::ManyBack { servers: servers(3) }]
+        );
     }
 }

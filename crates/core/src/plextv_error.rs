@@ -7,7 +7,7 @@ use std::time::Duration;
 
 /// Why a request to plex.tv brought no answer of use. Carries no URL, token, PIN id or code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Failure {
+pub enum PlexTvError {
     /// plex.tv itself said no: a 4xx other than 429 (and other than 404 and 410 about a PIN).
     #[error("plex.tv refused the request with status {status}{}", code.map(|c| format!(" (code {c})")).unwrap_or_default())]
     Refused {
@@ -37,7 +37,7 @@ pub enum Failure {
     NotPlexTv(String),
 }
 
-impl Failure {
+impl PlexTvError {
     /// Whether this is plex.tv's way to say that the token is bad.
     #[must_use]
     pub fn says_bad_token(&self) -> bool {

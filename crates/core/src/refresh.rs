@@ -10,9 +10,9 @@ use std::time::Duration;
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Effect, Settings, Turn},
+    event::{CallId, Context, Effect, Settings},
     login::{best, word_of},
-    plextv_error::Failure,
+    plextv_error::PlexTvError,
     server::Lists,
     token::Token,
     verdict::{Source, says_bad},
@@ -22,7 +22,7 @@ use crate::{
 /// To a call this soon after an answer, that answer counts.
 const ANSWER_COUNTS: Duration = Duration::from_secs(5);
 /// After this long a caller is told that plex.tv is slow; the refresh goes on.
-const CALLER_PATIENCE: Duration = Duration::from_secs(18);
+const CALLER_TIMEOUT: Duration = Duration::from_secs(18);
 /// The first and the longest back-off, unless the interval is shorter or longer.
 const BACK_OFF: (Duration, Duration) = (Duration::from_secs(30), Duration::from_secs(1800));
 /// "The token is bad" is asked once more after this long, or after an interval.
@@ -123,19 +123,19 @@ impl Refresh {
 
     /// A token came into use: refresh at once. What an older token's refresh brings is dropped;
     /// its callers get the new one's answer, but do not wait longer for it.
-    pub fn begin(&mut self, rejected_since: Option<u64>, token: &Token, turn: &mut Turn<'_>) {
+    pub fn begin(&mut self, rejected_since: Option<u64>, token: &Token, context: &mut Context<'_>) {
         let older = self.running.take();
         self.suspect_since = None;
         self.failures = 0;
         if let Some(since) = rejected_since {
             for call in older.into_iter().flat_map(|older| older.callers) {
-                turn.push(Effect::Reply(call, Err(token_rejected())));
+                context.push(Effect::Reply(call, Err(token_rejected())));
             }
-            let gone = turn.now.unix.saturating_sub(since) % DAILY.as_secs();
-            self.plan(DAILY.saturating_sub(Duration::from_secs(gone)), turn.now);
-            self.show(turn.now);
+            let gone = context.now.unix.saturating_sub(since) % DAILY.as_secs();
+            self.plan(DAILY.saturating_sub(Duration::from_secs(gone)), context.now);
+            self.show(context.now);
         } else {
-            self.start(token, None, turn);
+            self.start(token, None, context);
             if let (Some(running), Some(older)) = (&mut self.running, older)
                 && !older.callers.is_empty()
             {
@@ -154,20 +154,20 @@ impl Refresh {
     }
 
     /// There is no token any more.
-    pub fn stop(&mut self, turn: &mut Turn<'_>) {
+    pub fn stop(&mut self, context: &mut Context<'_>) {
         let signed_out = CallError::Account(
             ErrorName::NotSignedIn,
             "The account was signed out meanwhile; sign in again.".into(),
         );
         for call in self.running.take().into_iter().flat_map(|r| r.callers) {
-            turn.push(Effect::Reply(call, Err(signed_out.clone())));
+            context.push(Effect::Reply(call, Err(signed_out.clone())));
         }
         *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
     }
 
     /// `Refresh`, with a token in hand.
-    pub fn call(&mut self, call: CallId, token: &Token, rejected: bool, turn: &mut Turn<'_>) {
-        let now = turn.now.boot;
+    pub fn call(&mut self, call: CallId, token: &Token, rejected: bool, context: &mut Context<'_>) {
+        let now = context.now.boot;
         let since_answer = self.last_answer.as_ref().map(|(at, _)| now.since(*at));
         if let Some(running) = &mut self.running {
             running.callers.push(call);
@@ -175,42 +175,47 @@ impl Refresh {
             && since_answer.is_some_and(|age| age < ANSWER_COUNTS)
         {
             let answer = answer.clone().map(|()| crate::event::Answer::Done);
-            turn.push(Effect::Reply(call, answer));
+            context.push(Effect::Reply(call, answer));
         } else if let Some(until) = self.wait_until.filter(|until| *until > now) {
-            turn.push(Effect::Reply(call, Err(CallError::rate_limited(until.since(now)))));
+            context.push(Effect::Reply(call, Err(CallError::rate_limited(until.since(now)))));
         } else if rejected && since_answer.is_some_and(|age| age < MINUTE) {
-            turn.push(Effect::Reply(call, Err(token_rejected())));
+            context.push(Effect::Reply(call, Err(token_rejected())));
         } else {
-            self.start(token, Some(call), turn);
+            self.start(token, Some(call), context);
         }
     }
 
     /// The network has come back or changed: begins anew, as soon as plex.tv takes requests.
-    pub fn begin_again(&mut self, rejected_since: Option<u64>, token: &Token, turn: &mut Turn<'_>) {
-        if self.may_ask(turn.now) {
-            self.begin(rejected_since, token, turn);
+    pub fn begin_again(
+        &mut self,
+        rejected_since: Option<u64>,
+        token: &Token,
+        context: &mut Context<'_>,
+    ) {
+        if self.may_ask(context.now) {
+            self.begin(rejected_since, token, context);
         } else {
-            self.plan(Duration::ZERO, turn.now);
-            self.show(turn.now);
+            self.plan(Duration::ZERO, context.now);
+            self.show(context.now);
         }
     }
 
     /// Makes a refresh now, unless one is running or plex.tv asked us to wait.
-    pub fn ask_now(&mut self, token: &Token, turn: &mut Turn<'_>) {
-        if self.running.is_none() && self.may_ask(turn.now) {
-            self.start(token, None, turn);
+    pub fn ask_now(&mut self, token: &Token, context: &mut Context<'_>) {
+        if self.running.is_none() && self.may_ask(context.now) {
+            self.start(token, None, context);
         }
     }
 
-    fn start(&mut self, token: &Token, call: Option<CallId>, turn: &mut Turn<'_>) {
+    fn start(&mut self, token: &Token, call: Option<CallId>, context: &mut Context<'_>) {
         self.counter += 1;
         self.running = Some(Running {
             number: self.counter,
-            started: turn.now.boot,
+            started: context.now.boot,
             callers: call.into_iter().collect(),
-            patience_ends: turn.now.boot + CALLER_PATIENCE,
+            patience_ends: context.now.boot + CALLER_TIMEOUT,
         });
-        turn.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
+        context.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
     }
 
     /// There is no network: nothing is planned until it is back.
@@ -221,13 +226,13 @@ impl Refresh {
 
     /// Time has passed: answers callers that have waited long enough, and refreshes if it is due
     /// and there is a `token` to ask with.
-    pub fn tick(&mut self, token: Option<&Token>, turn: &mut Turn<'_>) {
-        let now = turn.now.boot;
+    pub fn tick(&mut self, token: Option<&Token>, context: &mut Context<'_>) {
+        let now = context.now.boot;
         if let Some(running) = &mut self.running
             && now >= running.patience_ends
         {
             for call in std::mem::take(&mut running.callers) {
-                turn.fail(
+                context.fail(
                     call,
                     ErrorName::PlexTvUnreachable,
                     "plex.tv did not answer within 18 s; the refresh goes on, look again later.",
@@ -237,7 +242,7 @@ impl Refresh {
         if let (Some(token), None, Some(due)) = (token, &self.running, self.due)
             && due <= now
         {
-            self.start(token, None, turn);
+            self.start(token, None, context);
         }
     }
 
@@ -252,7 +257,12 @@ impl Refresh {
     }
 
     /// plex.tv answered. `None` if nobody asks any more.
-    pub fn answered(&mut self, number: u64, lists: Lists, turn: &Turn<'_>) -> Option<Finished> {
+    pub fn answered(
+        &mut self,
+        number: u64,
+        lists: Lists,
+        context: &Context<'_>,
+    ) -> Option<Finished> {
         let Running { started, callers, .. } =
             self.running.take_if(|running| running.number == number)?;
         let word = [word_of(&lists.v2), word_of(&lists.v1)]
@@ -260,18 +270,18 @@ impl Refresh {
             .chain(lists.addresses.as_ref().map(|_| PlexTv::Ok))
             .chain(lists.user.as_ref().map(word_of))
             .fold(PlexTv::Unknown, best);
-        let verdict = self.judge(&lists, turn);
+        let verdict = self.judge(&lists, context);
         self.wait_until = [lists.v2.as_ref().err(), lists.v1.as_ref().err()]
             .into_iter()
             .filter_map(|failure| failure?.retry_after())
             .max()
-            .map(|wait| turn.now.boot + wait);
+            .map(|wait| context.now.boot + wait);
         Some(Finished { started, lists, verdict, word, callers })
     }
 
     /// What an answer says of the token. It is dead if a list says so, the other was not read,
     /// `/api/v2/user` agrees, and all that again a minute (or an interval) later.
-    fn judge(&mut self, lists: &Lists, turn: &Turn<'_>) -> Verdict {
+    fn judge(&mut self, lists: &Lists, context: &Context<'_>) -> Verdict {
         if lists.v2.is_ok() || lists.v1.is_ok() {
             self.suspect_since = None;
             return Verdict::Accepted;
@@ -284,9 +294,9 @@ impl Refresh {
         if !(list_says && user_says) {
             return Verdict::Nothing;
         }
-        let since = *self.suspect_since.get_or_insert(turn.now.boot);
-        let again = SECOND_OPINION.min(turn.settings.refresh_interval);
-        if since < turn.now.boot && turn.now.boot.since(since) >= again {
+        let since = *self.suspect_since.get_or_insert(context.now.boot);
+        let again = SECOND_OPINION.min(context.settings.refresh_interval);
+        if since < context.now.boot && context.now.boot.since(since) >= again {
             Verdict::Rejected
         } else {
             Verdict::Nothing
@@ -299,9 +309,9 @@ impl Refresh {
         &mut self,
         finished: &Finished,
         rejected: bool,
-        turn: &Turn<'_>,
+        context: &Context<'_>,
     ) -> (Boot, Result<(), CallError>) {
-        let (now, settings) = (turn.now, turn.settings);
+        let (now, settings) = (context.now, context.settings);
         let good = finished.lists.v2.is_ok() || finished.lists.v1.is_ok();
         let wait = if good {
             self.failures = 0;
@@ -350,16 +360,16 @@ impl Refresh {
 
     /// The interval was changed: the next refresh is not later than it (or the back-off that
     /// follows from it) says, and not earlier than plex.tv asked for.
-    pub fn reconfigured(&mut self, rejected: bool, turn: &Turn<'_>) {
+    pub fn reconfigured(&mut self, rejected: bool, context: &Context<'_>) {
         if let (Some(due), false) = (self.due, rejected) {
             let wait = if self.failures > 0 {
-                self.back_off(turn.settings)
+                self.back_off(context.settings)
             } else {
-                turn.now.jittered(turn.settings.refresh_interval)
+                context.now.jittered(context.settings.refresh_interval)
             };
-            self.plan(wait, turn.now);
+            self.plan(wait, context.now);
             self.due = self.due.map(|latest| due.min(latest));
-            self.show(turn.now);
+            self.show(context.now);
         }
     }
 
@@ -376,18 +386,18 @@ fn token_rejected() -> CallError {
     )
 }
 
-fn refresh_failed(failure: &Failure) -> CallError {
+fn refresh_failed(failure: &PlexTvError) -> CallError {
     match failure {
-        Failure::Refused { .. } | Failure::PinGone => CallError::Account(
+        PlexTvError::Refused { .. } | PlexTvError::PinGone => CallError::Account(
             ErrorName::PlexTvRefused,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),
-        Failure::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
-        Failure::RateLimited { retry_after: None } => CallError::Account(
+        PlexTvError::RateLimited { retry_after: Some(wait) } => CallError::rate_limited(*wait),
+        PlexTvError::RateLimited { retry_after: None } => CallError::Account(
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; the list is renewed later.".into(),
         ),
-        Failure::Unreachable(_) | Failure::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),

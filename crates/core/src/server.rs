@@ -2,12 +2,12 @@
 //! offline) is `presence`'s business.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as Slot;
+use std::collections::hash_map::Entry as MapEntry;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::User;
-use crate::plextv_error::Failure;
+use crate::plextv_error::PlexTvError;
 
 /// Most characters of a name that are kept.
 pub const NAME_LIMIT: usize = 256;
@@ -114,7 +114,7 @@ pub struct List {
 
 /// A server in the union of the lists.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Entry {
+pub struct ListedServer {
     /// v2's attributes, v1's where v2 has none.
     pub server: Server,
     /// Present if either list says so; `None` where none says anything.
@@ -127,15 +127,15 @@ pub struct Entry {
 #[derive(Clone, Debug)]
 pub struct Lists {
     /// `/api/v2/resources`. The look was complete if this was read.
-    pub v2: Result<List, Failure>,
+    pub v2: Result<List, PlexTvError>,
     /// `/api/resources`.
-    pub v1: Result<List, Failure>,
+    pub v1: Result<List, PlexTvError>,
     /// The `servers.xml` fall-back, asked for only where neither list was read and neither was
     /// refused. It names servers and addresses and says nothing of presence.
     pub addresses: Option<List>,
     /// The account, asked for only where a list said "bad token" and the other was not answered
     /// with 200: whether plex.tv's own account page says the same.
-    pub user: Option<Result<User, Failure>>,
+    pub user: Option<Result<User, PlexTvError>>,
 }
 
 /// A foreign string as it may be shown and sent on: control characters (C0 with NUL, DEL, C1)
@@ -159,17 +159,17 @@ fn is_plain(text: &str) -> bool {
 /// server that v2 does not name; present if either says so. Where one list names an id twice the
 /// first row counts.
 #[must_use]
-pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<Entry> {
+pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<ListedServer> {
     let mut v2 = v2.map(|list| list.rows).unwrap_or_default();
     let v1 = v1.map(|list| list.rows).unwrap_or_default();
-    let (kept, places) = places(&v2, &v1);
+    let (kept, row_targets) = row_targets(&v2, &v1);
 
     let mut new = Vec::new();
-    for (row, place) in v1.into_iter().zip(places) {
+    for (row, place) in v1.into_iter().zip(row_targets) {
         match place {
-            Place::Into(index) => v2[index].complete_with(row),
-            Place::New => new.push(row.into_entry(false)),
-            Place::Repetition => {}
+            RowTarget::Into(index) => v2[index].complete_with(row),
+            RowTarget::New => new.push(row.into_entry(false)),
+            RowTarget::Repetition => {}
         }
     }
     let mut entries = Vec::with_capacity(v2.len() + new.len());
@@ -181,7 +181,7 @@ pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<Entry> {
 }
 
 /// Where a row of v1 goes.
-enum Place {
+enum RowTarget {
     /// Its id is that of v2's row of this index.
     Into(usize),
     /// v2 does not name it.
@@ -191,32 +191,32 @@ enum Place {
 }
 
 /// Which of v2's rows are the first of their id, and where each of v1's rows goes.
-fn places(v2: &[Row], v1: &[Row]) -> (Vec<bool>, Vec<Place>) {
+fn row_targets(v2: &[Row], v1: &[Row]) -> (Vec<bool>, Vec<RowTarget>) {
     let mut seen: HashMap<&str, Option<usize>> = HashMap::with_capacity(v2.len() + v1.len());
     let kept = v2
         .iter()
         .enumerate()
         .map(|(index, row)| match seen.entry(&row.id) {
-            Slot::Vacant(slot) => {
+            MapEntry::Vacant(slot) => {
                 slot.insert(Some(index));
                 true
             }
-            Slot::Occupied(_) => false,
+            MapEntry::Occupied(_) => false,
         })
         .collect();
-    let places = v1
+    let row_targets = v1
         .iter()
         .map(|row| match seen.entry(&row.id) {
-            Slot::Vacant(slot) => {
+            MapEntry::Vacant(slot) => {
                 slot.insert(None);
-                Place::New
+                RowTarget::New
             }
-            Slot::Occupied(mut slot) => {
-                slot.get_mut().take().map_or(Place::Repetition, Place::Into)
+            MapEntry::Occupied(mut slot) => {
+                slot.get_mut().take().map_or(RowTarget::Repetition, RowTarget::Into)
             }
         })
         .collect();
-    (kept, places)
+    (kept, row_targets)
 }
 
 impl Row {
@@ -242,9 +242,9 @@ impl Row {
         };
     }
 
-    fn into_entry(self, in_v2: bool) -> Entry {
+    fn into_entry(self, in_v2: bool) -> ListedServer {
         let owned = self.owned.unwrap_or(false);
-        Entry {
+        ListedServer {
             server: Server {
                 id: self.id,
                 name: self.name,
@@ -294,7 +294,7 @@ mod tests {
     }
 
     /// `merge` of two lists that were read.
-    fn both(v2: impl Into<Vec<Row>>, v1: impl Into<Vec<Row>>) -> Vec<Entry> {
+    fn both(v2: impl Into<Vec<Row>>, v1: impl Into<Vec<Row>>) -> Vec<ListedServer> {
         merge(Some(list(v2)), Some(list(v1)))
     }
 
@@ -302,7 +302,7 @@ mod tests {
         Connection { uri: uri.into(), ..Connection::default() }
     }
 
-    fn ids(entries: &[Entry]) -> Vec<(&str, bool)> {
+    fn ids(entries: &[ListedServer]) -> Vec<(&str, bool)> {
         entries.iter().map(|entry| (entry.server.id.as_str(), entry.in_v2)).collect()
     }
 

@@ -1,4 +1,4 @@
-//! What the outside may see, as plain data. The domain makes a new [`View`] after each event; the
+//! What the outside may see, as plain data. The domain makes a new [`StateSnapshot`] after each event; the
 //! D-Bus side compares it with the last one and tells what changed. No secret is ever in it.
 
 use std::sync::Arc;
@@ -10,16 +10,16 @@ use crate::{
 
 /// Everything that is published, at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct View {
+pub struct StateSnapshot {
     /// The account and plex.tv.
-    pub account: AccountView,
+    pub account: AccountSnapshot,
     /// All servers, owned and shared. Entries that did not change are the same `Arc` as before.
-    pub servers: Vec<Arc<ServerView>>,
+    pub servers: Vec<Arc<ServerSnapshot>>,
 }
 
 /// The properties of `Account1` and the answer of `LoginStatus`.
 #[derive(Clone, Debug, Default, PartialEq)]
-pub struct AccountView {
+pub struct AccountSnapshot {
     /// `LoginState`.
     pub login_state: LoginState,
     /// A token is held and not refused.
@@ -109,7 +109,7 @@ impl std::fmt::Debug for LoginOffer {
 /// A server with what is known of it: one `Server1` object.
 #[derive(Clone, Debug, PartialEq)]
 #[allow(missing_docs)] // the contract's names
-pub struct ServerView {
+pub struct ServerSnapshot {
     pub server: Arc<Server>,
     pub presence: bool,
     pub state: State,

@@ -6,7 +6,7 @@
 //! `/api/v2/user` say together, twice, ever makes a token count as refused (see
 //! [`Refresh`](crate::refresh::Refresh)); everything else is weather, or about a PIN.
 
-use crate::plextv_error::Failure;
+use crate::plextv_error::PlexTvError;
 
 /// What was asked of plex.tv.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ pub enum Source {
     Revocation,
 }
 
-/// The classes of [`Failure`], with the one that says something about the token on its own.
+/// The classes of [`PlexTvError`], with the one that says something about the token on its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Class {
     /// 401, or 422 "Invalid token".
@@ -110,21 +110,21 @@ pub const TABLE: [(Source, [(Class, Means); 6]); 5] = [
 impl Class {
     /// The class of a failure.
     #[must_use]
-    pub fn of(failure: &Failure) -> Self {
+    pub fn of(failure: &PlexTvError) -> Self {
         match failure {
             _ if failure.says_bad_token() => Self::BadToken,
-            Failure::Refused { .. } => Self::Refused,
-            Failure::PinGone => Self::PinGone,
-            Failure::RateLimited { .. } => Self::RateLimited,
-            Failure::Unreachable(_) => Self::Unreachable,
-            Failure::NotPlexTv(_) => Self::NotPlexTv,
+            PlexTvError::Refused { .. } => Self::Refused,
+            PlexTvError::PinGone => Self::PinGone,
+            PlexTvError::RateLimited { .. } => Self::RateLimited,
+            PlexTvError::Unreachable(_) => Self::Unreachable,
+            PlexTvError::NotPlexTv(_) => Self::NotPlexTv,
         }
     }
 }
 
 /// Looks it up.
 #[must_use]
-pub fn means(source: Source, failure: &Failure) -> Means {
+pub fn means(source: Source, failure: &PlexTvError) -> Means {
     let (_, row) = TABLE[source as usize];
     let (_, means) = row[Class::of(failure) as usize];
     means
@@ -132,7 +132,7 @@ pub fn means(source: Source, failure: &Failure) -> Means {
 
 /// Whether this answer is a witness that the token is bad.
 #[must_use]
-pub fn says_bad<T>(source: Source, result: &Result<T, Failure>) -> bool {
+pub fn says_bad<T>(source: Source, result: &Result<T, PlexTvError>) -> bool {
     result.as_ref().err().is_some_and(|failure| means(source, failure) == Means::BadToken)
 }
 

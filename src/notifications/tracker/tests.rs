@@ -4,7 +4,7 @@ use super::*;
 /// `3: Attic is offline` for a notification in the place 3, `close 3`, and `waits` for one that
 /// there is nobody to show.
 struct Desktop {
-    board: Board,
+    tracker: Tracker,
     nobody: bool,
     quiet: bool,
     last: u32,
@@ -12,7 +12,7 @@ struct Desktop {
 
 impl Desktop {
     fn new() -> Self {
-        Self { board: Board::default(), nobody: false, quiet: false, last: 0 }
+        Self { tracker: Tracker::default(), nobody: false, quiet: false, last: 0 }
     }
 
     fn does(&mut self, steps: Vec<Step>) -> Vec<String> {
@@ -21,7 +21,7 @@ impl Desktop {
             done.push(match step {
                 Step::Close(id) => format!("close {id}"),
                 Step::Show { about, .. } if self.nobody => {
-                    self.board.put_off(about);
+                    self.tracker.put_off(about);
                     "waits".to_owned()
                 }
                 Step::Show { about, replaces, softly } => {
@@ -32,7 +32,7 @@ impl Desktop {
                     let look = about.look();
                     let summary = look.text.summary.replace(['\u{2068}', '\u{2069}'], "");
                     let softly = if softly { " (softly)" } else { "" };
-                    self.board.put_up(about, id, Sequence::default());
+                    self.tracker.put_up(about, id, Sequence::default());
                     format!("{id}: {summary}{softly}")
                 }
             });
@@ -40,38 +40,38 @@ impl Desktop {
         done
     }
 
-    fn tell(&mut self, notice: Notice) -> Vec<String> {
-        let steps = self.board.plan(notice, self.quiet);
+    fn tell(&mut self, notice: Notification) -> Vec<String> {
+        let steps = self.tracker.plan(notice, self.quiet);
         self.does(steps)
     }
 
     fn offline(&mut self, names: &[&str]) -> Vec<String> {
-        Notice::offline(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+        Notification::offline(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
     }
 
     fn back(&mut self, names: &[&str]) -> Vec<String> {
-        Notice::back(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+        Notification::back(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
     }
 
     fn morning(&mut self) -> Vec<String> {
         self.quiet = false;
-        let steps = self.board.release();
+        let steps = self.tracker.release();
         self.does(steps)
     }
 
     fn vanishes(&mut self) {
         self.nobody = true;
-        self.board.clear(Sequence::default());
+        self.tracker.clear(Sequence::default());
     }
 
     fn appears(&mut self) -> Vec<String> {
         self.nobody = false;
-        let steps = self.board.appeared(self.quiet);
+        let steps = self.tracker.appeared(self.quiet);
         self.does(steps)
     }
 
     fn mutes(&mut self, name: &str) -> Vec<String> {
-        let steps = self.board.withdraw_server(name);
+        let steps = self.tracker.withdraw_server(name);
         self.does(steps)
     }
 }
@@ -84,22 +84,22 @@ const NOTHING: [&str; 0] = [];
 
 #[test]
 fn what_waits_or_is_held_back_is_unsaid_until_it_is_shown() {
-    let unsaid = |d: &Desktop| d.board.unsaid().into_iter().collect::<String>();
+    let undelivered = |d: &Desktop| d.tracker.undelivered().into_iter().collect::<String>();
     let mut d = Desktop::new();
     d.offline(&["A", "B"]);
-    assert_eq!(unsaid(&d), "");
+    assert_eq!(undelivered(&d), "");
     d.nobody = true;
     d.offline(&["C", "D", "E"]);
-    assert_eq!(unsaid(&d), "CDE");
+    assert_eq!(undelivered(&d), "CDE");
     d.back(&["D"]);
     d.quiet = true;
     d.back(&["A"]);
-    assert_eq!(unsaid(&d), "ACE");
+    assert_eq!(undelivered(&d), "ACE");
     d.mutes("C");
     d.appears();
-    assert_eq!(unsaid(&d), "AE", "held back");
+    assert_eq!(undelivered(&d), "AE", "held back");
     d.morning();
-    assert_eq!(unsaid(&d), "");
+    assert_eq!(undelivered(&d), "");
 }
 
 #[test]
@@ -112,9 +112,9 @@ fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
     // Gone, back and gone again.
     assert_eq!(d.back(&["D"]), NOTHING);
     assert_eq!(d.offline(&["D"]), NOTHING);
-    assert!(d.board.holds());
+    assert!(d.tracker.holds());
     assert_eq!(d.morning(), ["1: 3 Plex servers are offline"]);
-    assert!(!d.board.holds());
+    assert!(!d.tracker.holds());
     assert_eq!(d.back(&["B"]), ["1: B is back"]);
 
     // All came back: there is nothing to tell, and nothing to wait for.
@@ -122,7 +122,7 @@ fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
     d.quiet = true;
     d.offline(&["A", "B", "C"]);
     d.back(&["A", "B", "C"]);
-    assert!(d.board.is_empty());
+    assert!(d.tracker.is_empty());
 }
 
 #[test]
@@ -147,37 +147,37 @@ fn what_was_told_before_a_quiet_night_is_not_left_untrue_and_its_end_is_told() {
 fn accounts_are_told_in_quiet_hours_and_plex_tv_too() {
     let mut d = Desktop::new();
     d.quiet = true;
-    assert_eq!(d.tell(Notice::Rejected), ["1: Please sign in to Plex again"]);
-    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["2: Plex cannot be reached"]);
-    assert_eq!(d.tell(Notice::PlexTvBack), ["2: Plex can be reached again"]);
-    assert!(!d.board.holds());
+    assert_eq!(d.tell(Notification::Rejected), ["1: Please sign in to Plex again"]);
+    assert_eq!(d.tell(Notification::PlexTvUnreachable), ["2: Plex cannot be reached"]);
+    assert_eq!(d.tell(Notification::PlexTvBack), ["2: Plex can be reached again"]);
+    assert!(!d.tracker.holds());
 }
 
 #[test]
 fn plex_tv_has_one_notice_which_goes_with_the_account() {
     let mut d = Desktop::new();
-    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["1: Plex cannot be reached"]);
-    assert!(!About::PlexTv { back: false }.look().matters);
-    d.board.closed(1, Sequence::default());
-    assert_eq!(d.tell(Notice::PlexTvBack), ["2: Plex can be reached again"]);
-    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["2: Plex cannot be reached"]);
-    assert_eq!(d.board.withdraw_servers(), [Step::Close(2)]);
-    assert!(d.board.is_empty());
+    assert_eq!(d.tell(Notification::PlexTvUnreachable), ["1: Plex cannot be reached"]);
+    assert!(!Content::PlexTv { back: false }.look().matters);
+    d.tracker.closed(1, Sequence::default());
+    assert_eq!(d.tell(Notification::PlexTvBack), ["2: Plex can be reached again"]);
+    assert_eq!(d.tell(Notification::PlexTvUnreachable), ["2: Plex cannot be reached"]);
+    assert_eq!(d.tracker.withdraw_servers(), [Step::Close(2)]);
+    assert!(d.tracker.is_empty());
 }
 
 #[test]
 fn what_nobody_could_show_is_shown_when_somebody_comes_if_still_true() {
     let mut d = Desktop::new();
     d.nobody = true;
-    assert_eq!(d.tell(Notice::Rejected), ["waits"]);
+    assert_eq!(d.tell(Notification::Rejected), ["waits"]);
     assert_eq!(d.offline(&["A"]), ["waits"]);
     assert_eq!(d.offline(&["B"]), ["waits"]);
     assert_eq!(d.offline(&["C", "D", "E"]), ["waits"]);
-    assert_eq!(d.tell(Notice::PlexTvUnreachable), ["waits"]);
+    assert_eq!(d.tell(Notification::PlexTvUnreachable), ["waits"]);
     // Nobody heard of these.
     assert_eq!(d.back(&["A", "D"]), NOTHING);
-    assert_eq!(d.tell(Notice::PlexTvBack), NOTHING);
-    let login = Notice::LoginFailed { expired: true, message: String::new() };
+    assert_eq!(d.tell(Notification::PlexTvBack), NOTHING);
+    let login = Notification::LoginFailed { expired: true, message: String::new() };
     assert_eq!(d.tell(login), ["waits"]);
     assert_eq!(
         d.appears(),
@@ -195,13 +195,13 @@ fn what_nobody_could_show_is_shown_when_somebody_comes_if_still_true() {
 fn what_waits_is_withdrawn_like_what_is_shown() {
     let mut d = Desktop::new();
     d.nobody = true;
-    d.tell(Notice::Rejected);
+    d.tell(Notification::Rejected);
     d.offline(&["A", "B", "C"]);
     assert!(d.mutes("A").is_empty());
     assert!(d.mutes("B").is_empty());
     assert!(d.mutes("C").is_empty());
-    assert!(d.board.withdraw_account().is_empty());
-    assert!(d.board.is_empty());
+    assert!(d.tracker.withdraw_account().is_empty());
+    assert!(d.tracker.is_empty());
 }
 
 #[test]
@@ -210,7 +210,7 @@ fn a_notification_server_that_comes_at_night_shows_no_servers() {
     d.nobody = true;
     d.offline(&["A"]);
     d.offline(&["B"]);
-    d.tell(Notice::Rejected);
+    d.tell(Notification::Rejected);
     d.quiet = true;
     assert_eq!(d.appears(), ["1: Please sign in to Plex again"]);
     assert_eq!(d.back(&["A"]), NOTHING);
@@ -254,30 +254,30 @@ fn only_a_notice_of_one_server_mutes_it() {
     let mut d = Desktop::new();
     d.offline(&["A"]);
     d.offline(&["B", "C", "D"]);
-    d.tell(Notice::Rejected);
+    d.tell(Notification::Rejected);
     let id = || "A".to_owned();
-    assert_eq!(d.board.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.board.clicked(1, "default"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.board.clicked(1, "mute"), Some(Click::Mute { id: id() }));
-    assert_eq!(d.board.clicked(1, "never"), Some(Click::Never { id: id() }));
-    assert_eq!(d.board.clicked(2, "default"), Some(Click::Open { id: None }));
+    assert_eq!(d.tracker.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.tracker.clicked(1, "default"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.tracker.clicked(1, "mute"), Some(Click::Mute { id: id() }));
+    assert_eq!(d.tracker.clicked(1, "never"), Some(Click::Never { id: id() }));
+    assert_eq!(d.tracker.clicked(2, "default"), Some(Click::Open { id: None }));
     for (notification, key) in [(1, "signin"), (2, "mute"), (3, "default"), (4, "open"), (1, "")] {
-        assert_eq!(d.board.clicked(notification, key), None, "{notification} {key}");
+        assert_eq!(d.tracker.clicked(notification, key), None, "{notification} {key}");
     }
     d.back(&["A"]);
-    assert_eq!(d.board.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.board.clicked(1, "never"), None);
-    d.board.closed(1, Sequence::default());
-    assert_eq!(d.board.clicked(1, "open"), None);
+    assert_eq!(d.tracker.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.tracker.clicked(1, "never"), None);
+    d.tracker.closed(1, Sequence::default());
+    assert_eq!(d.tracker.clicked(1, "open"), None);
 }
 
 #[test]
 fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
-    let unsteady = |names: &[&str]| Notice::Unsteady { servers: servers(names) };
+    let unsteady = |names: &[&str]| Notification::Unsteady { servers: servers(names) };
     let mut d = Desktop::new();
     d.offline(&["A"]);
     assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
-    assert_eq!(d.board.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
+    assert_eq!(d.tracker.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
     assert_eq!(d.back(&["A"]), ["1: A is back"]);
     assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
     assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
@@ -289,7 +289,7 @@ fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
     d.tell(unsteady(&["B", "C"]));
     assert_eq!(d.back(&["C"]), NOTHING, "nobody heard of it");
     assert_eq!(d.morning(), ["2: A is offline"], "and B comes and goes");
-    let looks: Vec<_> = d.board.entries.iter().map(|entry| entry.about.look()).collect();
+    let looks: Vec<_> = d.tracker.entries.iter().map(|entry| entry.about.look()).collect();
     let body = looks[0].text.body.replace(['\u{2068}', '\u{2069}'], "");
     assert_eq!(body, "Plex has lost contact with this server. B keeps coming and going.");
 }

@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use zbus::{Connection, OwnedObjectPath, proxy};
 
 use super::{
-    ATTRIBUTES, Trouble,
+    ATTRIBUTES, KeyringError,
     proxies::{CollectionProxy, ServiceProxy},
 };
 
@@ -16,8 +16,8 @@ pub(super) fn some(path: OwnedObjectPath) -> Option<OwnedObjectPath> {
 
 pub(super) async fn default_collection(
     service: &ServiceProxy<'_>,
-) -> Result<OwnedObjectPath, Trouble> {
-    some(service.read_alias("default").await?).ok_or_else(Trouble::no_default)
+) -> Result<OwnedObjectPath, KeyringError> {
+    some(service.read_alias("default").await?).ok_or_else(KeyringError::no_default)
 }
 
 pub(super) async fn collection(
@@ -34,7 +34,7 @@ pub(super) async fn collection(
 pub(super) async fn is_locked(
     connection: &Connection,
     path: &OwnedObjectPath,
-) -> Result<bool, Trouble> {
+) -> Result<bool, KeyringError> {
     Ok(collection(connection, path).await?.locked().await?)
 }
 
@@ -45,7 +45,7 @@ pub(super) fn collection_of(item: &OwnedObjectPath) -> Option<String> {
 }
 
 /// Where our item is to be found, if it is not deleted.
-pub(super) struct Place {
+pub(super) struct ItemLookup {
     /// The collection that it was last seen in, else the default one; `None`: there is none.
     collection: Option<OwnedObjectPath>,
     is_locked: bool,
@@ -53,19 +53,19 @@ pub(super) struct Place {
     is_away: bool,
 }
 
-impl Place {
+impl ItemLookup {
     pub(super) async fn of(
         connection: &Connection,
         service: &ServiceProxy<'_>,
         seen_in: Option<String>,
-    ) -> Result<Self, Trouble> {
+    ) -> Result<Self, KeyringError> {
         let is_away = seen_in.is_some();
         if let Some(Ok(path)) = seen_in.map(OwnedObjectPath::try_from) {
             match is_locked(connection, &path).await {
                 Ok(is_locked) => {
                     return Ok(Self { collection: Some(path), is_locked, is_away: false });
                 }
-                Err(Trouble::Refused(_)) => {} // no such object
+                Err(KeyringError::Refused(_)) => {} // no such object
                 Err(trouble) => return Err(trouble),
             }
         }
@@ -78,11 +78,11 @@ impl Place {
     }
 
     /// No item was found: whether that is certain.
-    pub(super) fn has_nothing(&self) -> Result<(), Trouble> {
+    pub(super) fn has_nothing(&self) -> Result<(), KeyringError> {
         if self.is_away {
-            return Err(Trouble::elsewhere());
+            return Err(KeyringError::elsewhere());
         }
-        self.collection.as_ref().map(drop).ok_or_else(Trouble::no_default)
+        self.collection.as_ref().map(drop).ok_or_else(KeyringError::no_default)
     }
 
     /// Whether an item is in this collection.
@@ -97,9 +97,9 @@ impl Place {
     pub(super) async fn search(
         &self,
         service: &ServiceProxy<'_>,
-    ) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), Trouble> {
+    ) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), KeyringError> {
         if self.is_locked {
-            return Err(Trouble::Locked);
+            return Err(KeyringError::Locked);
         }
         Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
     }

@@ -9,7 +9,7 @@ use plex_account_core::event::StoreFault;
 
 /// Why the keyring did not do what it was asked for; each sentence says what to do.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Trouble {
+pub enum KeyringError {
     /// It is locked. Nothing was changed.
     #[error("The keyring is locked: unlock it")]
     Locked,
@@ -28,7 +28,7 @@ pub enum Trouble {
     Silent(String),
 }
 
-impl Trouble {
+impl KeyringError {
     pub(super) fn nobody() -> Self {
         Self::Absent(
             "There is no keyring (nobody serves org.freedesktop.secrets): start one, or set \
@@ -74,19 +74,19 @@ impl Trouble {
     }
 }
 
-impl From<Trouble> for StoreFault {
-    fn from(trouble: Trouble) -> Self {
+impl From<KeyringError> for StoreFault {
+    fn from(trouble: KeyringError) -> Self {
         match trouble {
-            Trouble::Locked => Self::locked(trouble.to_string()),
-            Trouble::Declined(why) => Self::declined(why),
-            Trouble::Absent(why) | Trouble::Refused(why) | Trouble::Silent(why) => {
+            KeyringError::Locked => Self::locked(trouble.to_string()),
+            KeyringError::Declined(why) => Self::declined(why),
+            KeyringError::Absent(why) | KeyringError::Refused(why) | KeyringError::Silent(why) => {
                 Self::keyring(why)
             }
         }
     }
 }
 
-impl From<Error> for Trouble {
+impl From<Error> for KeyringError {
     fn from(error: Error) -> Self {
         match error {
             Error::MethodError(name, ..) => match name.as_str() {
@@ -109,7 +109,7 @@ impl From<Error> for Trouble {
     }
 }
 
-impl From<fdo::Error> for Trouble {
+impl From<fdo::Error> for KeyringError {
     fn from(error: fdo::Error) -> Self {
         use zbus::DBusError;
 

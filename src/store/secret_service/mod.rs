@@ -41,13 +41,13 @@ use tokio::{
 use zbus::{Connection, ObjectPath, OwnedObjectPath, Variant, fdo::DBusProxy};
 
 use self::{
-    item_lookup::{Place, collection, collection_of, default_collection, is_locked, some},
+    item_lookup::{ItemLookup, collection, collection_of, default_collection, is_locked, some},
     prompt::Ended,
     proxies::{ItemProxy, ServiceProxy, SessionProxy},
     signal_listener::Ear,
 };
 use super::schema::{self, Bad};
-pub use keyring_error::Trouble;
+pub use keyring_error::KeyringError;
 use plex_account_core::account::Record;
 
 const NAME: &str = "org.freedesktop.secrets";
@@ -61,9 +61,9 @@ const ATTRIBUTES: [(&str, &str); 2] =
     [("xdg:schema", "org.plexaccountd.Account1"), ("application", "plex-accountd")];
 
 /// For all that an operation asks the keyring.
-pub const PATIENCE: Duration = Duration::from_secs(10);
+pub const TIMEOUT: Duration = Duration::from_secs(10);
 /// For a person to answer a prompt.
-pub const PROMPT_PATIENCE: Duration = Duration::from_secs(60);
+pub const PROMPT_TIMEOUT: Duration = Duration::from_secs(60);
 
 /// A person has this much less for a prompt than there is for the whole of a deletion, so that it
 /// is known whether they or the keyring did not answer.
@@ -74,7 +74,7 @@ const LARGEST: usize = 64 * 1024;
 
 /// Whether there is a keyring in the sense of `token.store`.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum There {
+pub enum Availability {
     /// There is one, and it has a default collection, locked or not.
     Yes,
     /// There is none to be had, or it has no default collection.
@@ -85,7 +85,7 @@ pub enum There {
 
 /// What the keyring says when it is asked for the account.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Looked {
+pub enum Lookup {
     /// It has none, and that is certain.
     Nothing,
     /// It has this.
@@ -107,10 +107,10 @@ pub enum Looked {
 pub enum Unlocked {
     /// What is ours is unlocked, or was.
     Done,
-    /// The person said no, or nothing within [`PROMPT_PATIENCE`].
+    /// The person said no, or nothing within [`PROMPT_TIMEOUT`].
     Dismissed,
     /// The keyring can't be asked; the sentence says what to do.
-    Failed(Trouble),
+    Failed(KeyringError),
 }
 
 /// The keyring, over a connection of our own that is opened when it is first needed.
@@ -167,30 +167,32 @@ impl SecretService {
     }
 
     /// Whether there is a keyring that could keep the token: the name is owned or activatable, and
-    /// the alias `default` names a collection. May start it; takes [`PATIENCE`] at most.
-    pub async fn there(&self) -> There {
-        let asked = within(PATIENCE, async {
+    /// the alias `default` names a collection. May start it; takes [`TIMEOUT`] at most.
+    pub async fn there(&self) -> Availability {
+        let asked = within(TIMEOUT, async {
             let connection = self.connection().await?;
             let bus = DBusProxy::new(&connection).await?;
             let known = bus.name_has_owner(NAME.try_into()?).await?
                 || bus.list_activatable_names().await?.iter().any(|name| name.as_str() == NAME);
             if !known {
-                return Err(Trouble::nobody());
+                return Err(KeyringError::nobody());
             }
             default_collection(&ServiceProxy::new(&connection).await?).await
         });
         match asked.await {
-            Ok(_) | Err(Trouble::Locked) => There::Yes,
-            Err(Trouble::Absent(_)) => There::No,
-            Err(Trouble::Declined(why) | Trouble::Refused(why) | Trouble::Silent(why)) => {
-                There::Silent(why)
-            }
+            Ok(_) | Err(KeyringError::Locked) => Availability::Yes,
+            Err(KeyringError::Absent(_)) => Availability::No,
+            Err(
+                KeyringError::Declined(why)
+                | KeyringError::Refused(why)
+                | KeyringError::Silent(why),
+            ) => Availability::Silent(why),
         }
     }
 
-    /// Looks for the account. Asks nobody anything; takes [`PATIENCE`] at most.
-    pub async fn look(&self) -> Looked {
-        let looked = within(PATIENCE, async {
+    /// Looks for the account. Asks nobody anything; takes [`TIMEOUT`] at most.
+    pub async fn look(&self) -> Lookup {
+        let looked = within(TIMEOUT, async {
             let connection = self.connection().await?;
             look(&connection, self.collection()).await
         });
@@ -201,24 +203,26 @@ impl SecretService {
                 }
                 looked
             }
-            Err(Trouble::Locked) => Looked::Locked,
-            Err(Trouble::Absent(why)) => Looked::Absent(why),
-            Err(Trouble::Declined(why) | Trouble::Refused(why) | Trouble::Silent(why)) => {
-                Looked::Silent(why)
-            }
+            Err(KeyringError::Locked) => Lookup::Locked,
+            Err(KeyringError::Absent(why)) => Lookup::Absent(why),
+            Err(
+                KeyringError::Declined(why)
+                | KeyringError::Refused(why)
+                | KeyringError::Silent(why),
+            ) => Lookup::Silent(why),
         }
     }
 
     /// Keeps an account in the default collection, in the place of any other, and reads it back
-    /// before it says so. Takes [`PATIENCE`] at most for each of writing, reading back and deleting
-    /// older items, and [`PROMPT_PATIENCE`] more where the keyring wants to ask the person first.
+    /// before it says so. Takes [`TIMEOUT`] at most for each of writing, reading back and deleting
+    /// older items, and [`PROMPT_TIMEOUT`] more where the keyring wants to ask the person first.
     ///
-    /// After [`Trouble::Silent`] the account may be kept or not; the one before may be, too.
-    pub async fn store(&self, record: &Record) -> Result<(), Trouble> {
-        let (connection, before, session, item, prompt) = within(PATIENCE, async {
+    /// After [`KeyringError::Silent`] the account may be kept or not; the one before may be, too.
+    pub async fn store(&self, record: &Record) -> Result<(), KeyringError> {
+        let (connection, before, session, item, prompt) = within(TIMEOUT, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let default = Place::of(&connection, &service, None).await?;
+            let default = ItemLookup::of(&connection, &service, None).await?;
             let (before, _) = default.search(&service).await?;
             let (session, item, prompt) = create(&connection, &service, record).await?;
             Ok((connection, before, session, item, prompt))
@@ -229,7 +233,7 @@ impl SecretService {
             Some(prompt) => match self.ask_wanted(&connection, prompt).await? {
                 Ended::Agreed(item) => item.try_into()?,
                 Ended::Dismissed => {
-                    return Err(Trouble::Declined(
+                    return Err(KeyringError::Declined(
                         "The keyring was not allowed to keep the Plex sign-in: answer its \
                          question with yes when it is next unlocked, or sign in again"
                             .into(),
@@ -239,19 +243,19 @@ impl SecretService {
         };
         drop(session);
         let is_new = !before.contains(&item);
-        let (is_right, is_there) = within(PATIENCE, read_back(&connection, &item, record)).await?;
+        let (is_right, is_there) = within(TIMEOUT, read_back(&connection, &item, record)).await?;
         if !is_right {
             // One that was there before may be the account's, and be read better another time.
             if is_new && is_there {
                 // It must not be found by the next start in the place of a good one elsewhere.
-                let latest = Instant::now() + PATIENCE - PROMPT_MARGIN;
-                within(PATIENCE, delete(&connection, item, latest)).await?;
+                let latest = Instant::now() + TIMEOUT - PROMPT_MARGIN;
+                within(TIMEOUT, delete(&connection, item, latest)).await?;
             }
-            return Err(Trouble::unlike());
+            return Err(KeyringError::unlike());
         }
         self.set_collection(collection_of(&item));
         // The others are older, so they do no harm for now.
-        if let Err(trouble) = within(PATIENCE, delete_others(&connection, &item)).await {
+        if let Err(trouble) = within(TIMEOUT, delete_others(&connection, &item)).await {
             tracing::debug!(%trouble, "an older item stays in the keyring");
         }
         Ok(())
@@ -261,9 +265,9 @@ impl SecretService {
         &self,
         connection: &Connection,
         prompt: OwnedObjectPath,
-    ) -> Result<Ended, Trouble> {
+    ) -> Result<Ended, KeyringError> {
         tokio::select! {
-            ended = prompt::answer(connection, prompt, PROMPT_PATIENCE) => ended,
+            ended = prompt::answer(connection, prompt, PROMPT_TIMEOUT) => ended,
             () = self.unwanted.notified() => Ok(Ended::Dismissed),
         }
     }
@@ -274,8 +278,8 @@ impl SecretService {
         self.unwanted.notify_waiters();
     }
 
-    /// Asks the person to unlock the default collection. Takes [`PATIENCE`] at most, and
-    /// [`PROMPT_PATIENCE`] more where there is a person to be asked.
+    /// Asks the person to unlock the default collection. Takes [`TIMEOUT`] at most, and
+    /// [`PROMPT_TIMEOUT`] more where there is a person to be asked.
     pub async fn unlock(&self) -> Unlocked {
         let shut = async |connection: &Connection, service: &ServiceProxy<'_>| {
             let collection = default_collection(service).await?;
@@ -285,11 +289,11 @@ impl SecretService {
         self.try_unlock(shut).await.unwrap_or_else(Unlocked::Failed)
     }
 
-    /// Asks the person to let us at our item, after [`Looked::ItemLocked`]; not where its
+    /// Asks the person to let us at our item, after [`Lookup::ItemLocked`]; not where its
     /// collection is locked by now. Takes as long as [`unlock`](Self::unlock).
     pub async fn unlock_item(&self) -> Unlocked {
         let shut = async |connection: &Connection, service: &ServiceProxy<'_>| {
-            let place = Place::of(connection, service, self.collection()).await?;
+            let place = ItemLookup::of(connection, service, self.collection()).await?;
             let (_, shut) = place.search(service).await?;
             Ok(shut.into_iter().filter(|item| place.is_of(item)).collect())
         };
@@ -302,9 +306,12 @@ impl SecretService {
 
     async fn try_unlock(
         &self,
-        shut: impl AsyncFnOnce(&Connection, &ServiceProxy<'_>) -> Result<Vec<OwnedObjectPath>, Trouble>,
-    ) -> Result<Unlocked, Trouble> {
-        let asked = within(PATIENCE, async {
+        shut: impl AsyncFnOnce(
+            &Connection,
+            &ServiceProxy<'_>,
+        ) -> Result<Vec<OwnedObjectPath>, KeyringError>,
+    ) -> Result<Unlocked, KeyringError> {
+        let asked = within(TIMEOUT, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
             let shut = shut(&connection, &service).await?;
@@ -317,7 +324,7 @@ impl SecretService {
         let Some((connection, prompt)) = asked.await? else {
             return Ok(Unlocked::Done);
         };
-        Ok(match prompt::answer(&connection, prompt, PROMPT_PATIENCE).await? {
+        Ok(match prompt::answer(&connection, prompt, PROMPT_TIMEOUT).await? {
             Ended::Agreed(_) => Unlocked::Done,
             Ended::Dismissed => Unlocked::Dismissed,
         })
@@ -326,17 +333,17 @@ impl SecretService {
     /// Deletes every item of ours; none is no error. Takes `patience` at most; a person who is asked
     /// and does not answer until then has declined.
     ///
-    /// Nothing was changed after [`Trouble::Locked`] and [`Trouble::Absent`]. After the others
+    /// Nothing was changed after [`KeyringError::Locked`] and [`KeyringError::Absent`]. After the others
     /// [`look`](Self::look) tells what is left.
-    pub async fn forget(&self, patience: Duration) -> Result<(), Trouble> {
+    pub async fn forget(&self, patience: Duration) -> Result<(), KeyringError> {
         let latest = Instant::now() + patience.saturating_sub(PROMPT_MARGIN);
         within(patience, async {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
-            let place = Place::of(&connection, &service, self.collection()).await?;
+            let place = ItemLookup::of(&connection, &service, self.collection()).await?;
             let (open, shut) = place.search(&service).await?;
             if !shut.is_empty() {
-                return Err(Trouble::Locked);
+                return Err(KeyringError::Locked);
             }
             if open.is_empty() {
                 place.has_nothing()?;
@@ -375,7 +382,7 @@ impl SecretService {
     }
 
     /// Our connection, opened if need be.
-    async fn connection(&self) -> Result<Connection, Trouble> {
+    async fn connection(&self) -> Result<Connection, KeyringError> {
         let mut link = self.link.lock().await;
         if let Some(link) = link.as_ref().filter(|link| !link.connection.is_closed()) {
             return Ok(link.connection.clone());
@@ -395,9 +402,9 @@ impl SecretService {
 /// Gives up in time.
 async fn within<T>(
     patience: Duration,
-    work: impl Future<Output = Result<T, Trouble>>,
-) -> Result<T, Trouble> {
-    timeout(patience, work).await.unwrap_or_else(|_| Err(Trouble::slow(patience)))
+    work: impl Future<Output = Result<T, KeyringError>>,
+) -> Result<T, KeyringError> {
+    timeout(patience, work).await.unwrap_or_else(|_| Err(KeyringError::slow(patience)))
 }
 
 /// For a last word to the keyring from a `drop`; there may be no runtime left to say it.
@@ -411,18 +418,18 @@ fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
 async fn look(
     connection: &Connection,
     seen_in: Option<String>,
-) -> Result<(Looked, Option<String>), Trouble> {
+) -> Result<(Lookup, Option<String>), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
-    let place = Place::of(connection, &service, seen_in).await?;
+    let place = ItemLookup::of(connection, &service, seen_in).await?;
     let (open, shut) = place.search(&service).await?;
     let only_item = shut.iter().any(|item| place.is_of(item));
-    let behind = if only_item { Looked::ItemLocked } else { Looked::Locked };
+    let behind = if only_item { Lookup::ItemLocked } else { Lookup::Locked };
     if open.is_empty() {
         if !shut.is_empty() {
             return Ok((behind, None));
         }
         place.has_nothing()?;
-        return Ok((Looked::Nothing, None));
+        return Ok((Lookup::Nothing, None));
     }
     let mut best: Option<(Record, Option<String>)> = None;
     let (mut damaged, mut newer) = (0, false);
@@ -439,16 +446,16 @@ async fn look(
     }
     let (best, collection) = best.unzip();
     let looked = match best {
-        Some(record) => Looked::Account(record),
-        None if newer => Looked::Silent(format!(
+        Some(record) => Lookup::Account(record),
+        None if newer => Lookup::Silent(format!(
             "The item \"{LABEL}\" in the keyring was written by a newer plex-accountd: use that \
              version"
         )),
-        None if damaged > 0 => Looked::Damaged(format!(
+        None if damaged > 0 => Lookup::Damaged(format!(
             "The item \"{LABEL}\" in the keyring is damaged: sign in again"
         )),
         // Locked or deleted since we searched; a signal of it is on its way.
-        None if shut.is_empty() => Looked::Silent(format!(
+        None if shut.is_empty() => Lookup::Silent(format!(
             "The keyring lists the item \"{LABEL}\", but does not give it out: look at it in your \
              password manager"
         )),
@@ -462,10 +469,10 @@ async fn secrets(
     connection: &Connection,
     service: &ServiceProxy<'_>,
     items: &[OwnedObjectPath],
-) -> Result<Vec<(OwnedObjectPath, Result<Record, Bad>)>, Trouble> {
+) -> Result<Vec<(OwnedObjectPath, Result<Record, Bad>)>, KeyringError> {
     type Secret<'a> = (ObjectPath<'a>, &'a [u8], &'a [u8], &'a str);
 
-    let session = Session::open(connection, service).await?;
+    let session = KeyringSession::open(connection, service).await?;
     let reply = service.inner().call_method("GetSecrets", &(items, &session.path)).await?;
     let body = reply.body();
     let secrets: HashMap<ObjectPath<'_>, Secret<'_>> = body.deserialize()?;
@@ -485,13 +492,13 @@ async fn create(
     connection: &Connection,
     service: &ServiceProxy<'_>,
     record: &Record,
-) -> Result<(Session, OwnedObjectPath, OwnedObjectPath), Trouble> {
+) -> Result<(KeyringSession, OwnedObjectPath, OwnedObjectPath), KeyringError> {
     let path = default_collection(service).await?;
     let collection = collection(connection, &path).await?;
     if collection.locked().await? {
-        return Err(Trouble::Locked);
+        return Err(KeyringError::Locked);
     }
-    let session = Session::open(connection, service).await?;
+    let session = KeyringSession::open(connection, service).await?;
     let properties = HashMap::from([
         ("org.freedesktop.Secret.Item.Label", Variant::from(LABEL)),
         ("org.freedesktop.Secret.Item.Attributes", Variant::from(HashMap::from(ATTRIBUTES))),
@@ -507,7 +514,7 @@ async fn read_back(
     connection: &Connection,
     item: &OwnedObjectPath,
     record: &Record,
-) -> Result<(bool, bool), Trouble> {
+) -> Result<(bool, bool), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
     let is_right = matches!(&read[..], [(_, Ok(read))] if read == record);
@@ -515,11 +522,14 @@ async fn read_back(
 }
 
 /// Makes an item the only one of ours.
-async fn delete_others(connection: &Connection, item: &OwnedObjectPath) -> Result<(), Trouble> {
+async fn delete_others(
+    connection: &Connection,
+    item: &OwnedObjectPath,
+) -> Result<(), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
     let (open, _) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
     for other in open.into_iter().filter(|other| other != item) {
-        delete(connection, other, Instant::now() + PATIENCE).await?;
+        delete(connection, other, Instant::now() + TIMEOUT).await?;
     }
     Ok(())
 }
@@ -528,7 +538,7 @@ async fn delete(
     connection: &Connection,
     item: OwnedObjectPath,
     latest: Instant,
-) -> Result<(), Trouble> {
+) -> Result<(), KeyringError> {
     let item = ItemProxy::builder(connection).path(item).build().await?;
     match some(item.delete().await?) {
         None => Ok(()),
@@ -540,7 +550,7 @@ async fn delete(
         .await?
         {
             Ended::Agreed(_) => Ok(()),
-            Ended::Dismissed => Err(Trouble::Declined(format!(
+            Ended::Dismissed => Err(KeyringError::Declined(format!(
                 "The keyring was not allowed to delete the item \"{LABEL}\": answer its question \
                  with yes, or delete it in your password manager"
             ))),
@@ -549,20 +559,23 @@ async fn delete(
 }
 
 /// A session of the keyring's, closed with this value.
-struct Session {
+struct KeyringSession {
     path: OwnedObjectPath,
     proxy: SessionProxy<'static>,
 }
 
-impl Session {
-    async fn open(connection: &Connection, service: &ServiceProxy<'_>) -> Result<Self, Trouble> {
+impl KeyringSession {
+    async fn open(
+        connection: &Connection,
+        service: &ServiceProxy<'_>,
+    ) -> Result<Self, KeyringError> {
         let (_, path) = service.open_session("plain", &Variant::from("")).await?;
         let proxy = SessionProxy::builder(connection).path(path.clone()).build().await?;
         Ok(Self { path, proxy })
     }
 }
 
-impl Drop for Session {
+impl Drop for KeyringSession {
     fn drop(&mut self) {
         let proxy = self.proxy.clone();
         afterwards(async move {

@@ -8,7 +8,9 @@ use zbus::{
     export::ordered_stream::OrderedStreamExt, message::Type,
 };
 
-use super::{NAME, keyring_error::Trouble, proxies::PromptProxy, signal_listener::owner_changed};
+use super::{
+    NAME, keyring_error::KeyringError, proxies::PromptProxy, signal_listener::owner_changed,
+};
 
 /// How a prompt ended.
 #[derive(Debug)]
@@ -25,7 +27,7 @@ pub(super) async fn answer(
     connection: &Connection,
     path: OwnedObjectPath,
     patience: Duration,
-) -> Result<Ended, Trouble> {
+) -> Result<Ended, KeyringError> {
     let completed = MatchRule::builder()
         .msg_type(Type::Signal)
         .sender(NAME)
@@ -36,13 +38,13 @@ pub(super) async fn answer(
     let mut completed = MessageStream::for_match_rule(completed, connection, None).await?;
     let mut owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
     let proxy = PromptProxy::builder(connection).path(path).build().await?;
-    let mut shown = Shown { proxy: proxy.clone(), over: false };
+    let mut shown = ShownPrompt { proxy: proxy.clone(), over: false };
     let ended = timeout(patience, async {
         // An unanswered prompt must not keep us, and some keyrings answer the call only then.
         let show = async {
             match proxy.show("").await {
                 Ok(()) => std::future::pending().await,
-                Err(error) => Trouble::from(error),
+                Err(error) => KeyringError::from(error),
             }
         };
         tokio::select! {
@@ -54,9 +56,9 @@ pub(super) async fn answer(
                     Err(error) => Err(error.into()),
                 },
                 Some(Err(error)) => Err(error.into()),
-                None => Err(Trouble::nobody()),
+                None => Err(KeyringError::nobody()),
             },
-            _ = owner.next() => Err(Trouble::Silent(
+            _ = owner.next() => Err(KeyringError::Silent(
                 "The keyring went away while it was asking you: try again".into(),
             )),
             trouble = show => Err(trouble),
@@ -73,12 +75,12 @@ pub(super) async fn answer(
 }
 
 /// A prompt on somebody's screen.
-struct Shown {
+struct ShownPrompt {
     proxy: PromptProxy<'static>,
     over: bool,
 }
 
-impl Drop for Shown {
+impl Drop for ShownPrompt {
     fn drop(&mut self) {
         if self.over {
             return;

@@ -100,7 +100,7 @@ async fn listen(
             changed = owner.next() => match changed {
                 Some(changed) => {
                     owners.fetch_add(1, Ordering::Relaxed);
-                    changed.is_ok().then_some(Change::Any)
+                    changed.is_ok().then_some(KeyringChange::Any)
                 }
                 None => return,
             },
@@ -117,8 +117,8 @@ async fn listen(
         let soon = now + SETTLE;
         let at = match change {
             _ if told < BUDGET => soon,
-            Change::Lock => last.map_or(soon, |last| soon.max(last + PAUSE)),
-            Change::Any => window + WINDOW,
+            KeyringChange::Lock => last.map_or(soon, |last| soon.max(last + PAUSE)),
+            KeyringChange::Any => window + WINDOW,
         };
         due = Some(due.map_or(at, |due| due.min(at)));
     }
@@ -126,19 +126,21 @@ async fn listen(
 
 /// Why the keyring would now answer something else.
 #[derive(Clone, Copy)]
-enum Change {
+enum KeyringChange {
     /// It may have been unlocked.
     Lock,
     Any,
 }
 
 /// What a signal may mean.
-fn change(signal: &Message) -> Option<Change> {
+fn change(signal: &Message) -> Option<KeyringChange> {
     let header = signal.header();
     let interface = header.interface().map(InterfaceName::as_str);
     let member = header.member().map(MemberName::as_str);
     match (interface, member) {
-        (Some("org.freedesktop.Secret.Service"), Some("CollectionChanged")) => Some(Change::Lock),
+        (Some("org.freedesktop.Secret.Service"), Some("CollectionChanged")) => {
+            Some(KeyringChange::Lock)
+        }
         (
             Some("org.freedesktop.Secret.Service"),
             Some("CollectionCreated" | "CollectionDeleted"),
@@ -146,7 +148,7 @@ fn change(signal: &Message) -> Option<Change> {
         | (
             Some("org.freedesktop.Secret.Collection"),
             Some("ItemCreated" | "ItemDeleted" | "ItemChanged"),
-        ) => Some(Change::Any),
+        ) => Some(KeyringChange::Any),
         (Some("org.freedesktop.DBus.Properties"), Some("PropertiesChanged")) => {
             type Changed<'a> =
                 (&'a str, std::collections::HashMap<&'a str, OwnedVariant>, Vec<&'a str>);
@@ -154,7 +156,7 @@ fn change(signal: &Message) -> Option<Change> {
             let (of, now, stale) = body.deserialize::<Changed<'_>>().ok()?;
             let of_these = ["org.freedesktop.Secret.Collection", "org.freedesktop.Secret.Item"];
             let lock = now.contains_key("Locked") || stale.contains(&"Locked");
-            (of_these.contains(&of) && lock).then_some(Change::Lock)
+            (of_these.contains(&of) && lock).then_some(KeyringChange::Lock)
         }
         _ => None,
     }

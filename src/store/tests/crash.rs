@@ -11,8 +11,8 @@ use super::{
 struct Scenario {
     name: &'static str,
     before: fn() -> Home,
-    act: fn(Opened),
-    check: fn(&Home, Opened),
+    act: fn(OpenedStore),
+    check: fn(&Home, OpenedStore),
 }
 
 fn old() -> Record {
@@ -40,19 +40,19 @@ fn leaving_home() -> Home {
     home
 }
 
-fn is_old(opened: &Opened) -> bool {
+fn is_old(opened: &OpenedStore) -> bool {
     let refused = Some(5);
     let kept = opened.remembered == Some(list("old"));
     account(&opened.found) == Some((&old(), refused)) && kept
 }
 
-fn is_new(opened: &Opened) -> bool {
+fn is_new(opened: &OpenedStore) -> bool {
     account(&opened.found) == Some((&new(), None))
 }
 
-fn is_nothing(home: &Home, opened: &Opened) -> bool {
+fn is_nothing(home: &Home, opened: &OpenedStore) -> bool {
     let traces = home.holds("token-of") || home.has("servers.json");
-    matches!(opened.found, Found::Nothing) && !traces && opened.remembered.is_none()
+    matches!(opened.found, StoredAccount::Nothing) && !traces && opened.remembered.is_none()
 }
 
 const SCENARIOS: &[Scenario] = &[
@@ -149,9 +149,9 @@ const SCENARIOS: &[Scenario] = &[
         },
         act: |_| {},
         check: |home, opened| {
-            assert!(matches!(opened.found, Found::Damaged(_) | Found::Nothing));
+            assert!(matches!(opened.found, StoredAccount::Damaged(_) | StoredAccount::Nothing));
             assert!(home.holds("\"tok"), "what was left is kept");
-            assert!(matches!(home.open_clean().found, Found::Nothing));
+            assert!(matches!(home.open_clean().found, StoredAccount::Nothing));
         },
     },
     Scenario {
@@ -255,9 +255,9 @@ fn an_error_at_any_step_leaves_the_account_or_cleanly_the_one_before() {
 /// What a call answered is what a restart finds.
 #[test]
 fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_nothing() {
-    let count = |act: fn(&mut Custody)| {
+    let count = |act: fn(&mut Store)| {
         let disk = Arc::new(FaultyDisk::new(Fault::None));
-        let shared: Arc<dyn Disk> = disk.clone();
+        let shared: Arc<dyn Fs> = disk.clone();
         act(&mut old_home().open_on(&shared).custody);
         disk.steps()
     };
@@ -266,7 +266,7 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
     for errno in [Errno::IO, Errno::NOSPC, Errno::ROFS] {
         for at in 0..=stored.max(forgotten) {
             for fault in [Fault::FailAt(at, errno), Fault::ChangesFailFrom(at, errno)] {
-                let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
+                let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(fault));
 
                 let home = old_home();
                 let mut opened = home.open_on(&disk);
@@ -276,7 +276,7 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
                 let undone = is_old(&again) || !matches!(fault, Fault::FailAt(..));
                 assert!(if lasting { is_new(&again) } else { undone }, "{fault:?}: {again:?}");
 
-                let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
+                let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(fault));
                 let home = old_home();
                 let mut opened = home.open_on(&disk);
                 let readable = account(&opened.found).is_some();
@@ -289,7 +289,10 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
                         assert!(why.contains(&*home.state().to_string_lossy()), "{why}");
                     }
                 }
-                assert!(readable || matches!(opened.found, Found::Unreadable(_)), "{fault:?}");
+                assert!(
+                    readable || matches!(opened.found, StoredAccount::Unreadable(_)),
+                    "{fault:?}"
+                );
             }
         }
     }
@@ -334,7 +337,7 @@ fn a_login_that_overtook_a_sign_out_is_kept_if_it_was_said_to_be() {
     for at in 0..100 {
         for fault in [Fault::FailAt(at, Errno::IO), Fault::ChangesFailFrom(at, Errno::NOSPC)] {
             let home = old_home();
-            let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
+            let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(fault));
             let mut custody = home.open_on(&disk).custody;
             if run(custody.forget()).is_ok() && run(custody.store(new())).is_ok() {
                 assert!(is_new(&home.open()), "{fault:?}");
@@ -347,7 +350,7 @@ fn a_login_that_overtook_a_sign_out_is_kept_if_it_was_said_to_be() {
 #[test]
 fn what_was_answered_with_success_outlives_a_power_cut() {
     /// What is done, and what must be found afterwards.
-    type Step = (fn(&mut Custody) -> Result<(), StoreFault>, fn(&Home, Opened));
+    type Step = (fn(&mut Store) -> Result<(), StoreFault>, fn(&Home, OpenedStore));
     let steps: [Step; 5] = [
         (|custody| run(custody.store(new())).map(drop), |_, opened| assert!(is_new(&opened))),
         (
@@ -374,7 +377,7 @@ fn what_was_answered_with_success_outlives_a_power_cut() {
                 fs::copy(&path, home.old_state().join(path.file_name().unwrap())).unwrap();
             }
             let disk = Arc::new(FaultyDisk::new(Fault::None));
-            let shared: Arc<dyn Disk> = disk.clone();
+            let shared: Arc<dyn Fs> = disk.clone();
             act(&mut home.open_on(&shared).custody).unwrap();
             if lost > disk.at_risk() {
                 break;
@@ -396,14 +399,14 @@ fn an_account_that_cannot_be_read_for_a_moment_is_unreadable_and_comes_back() {
         home
     }] {
         let disk = Arc::new(FaultyDisk::new(Fault::None));
-        let shared: Arc<dyn Disk> = disk.clone();
+        let shared: Arc<dyn Fs> = disk.clone();
         before().open_on(&shared);
         for at in 0..=disk.steps() {
             let home = before();
-            let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(Fault::FailAt(at, Errno::IO)));
+            let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(Fault::FailAt(at, Errno::IO)));
             let mut opened = home.open_on(&disk);
             let found = match opened.found {
-                Found::Unreadable(_) => run(opened.custody.read_again()),
+                StoredAccount::Unreadable(_) => run(opened.custody.read_again()),
                 found => found,
             };
             assert_eq!(account(&found), Some((&old(), Some(5))), "step {at}");

@@ -17,10 +17,10 @@ impl Unit {
         Self { home, credentials }
     }
 
-    fn open(&self) -> Opened {
+    fn open(&self) -> OpenedStore {
         let credentials = Some(self.credentials.path().to_owned());
         let directories = Directories { credentials, ..self.home.directories() };
-        let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(Fault::None));
+        let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(Fault::None));
         open_on(&directories, self.home.choice, &disk, self.home.vault.clone()).unwrap()
     }
 
@@ -34,9 +34,11 @@ impl Unit {
     }
 }
 
-fn given(found: &Found) -> &Record {
+fn given(found: &StoredAccount) -> &Record {
     match found {
-        Found::Account { record, storage: Storage::Credential, rejected_since: None } => record,
+        StoredAccount::Account { record, storage: Storage::Credential, rejected_since: None } => {
+            record
+        }
         found => panic!("{found:?}"),
     }
 }
@@ -61,7 +63,7 @@ fn it_goes_before_the_account_beneath_and_changes_nothing_of_it() {
     assert_eq!(refused.of, FaultOf::Disk);
     assert!(refused.message.contains("unit"), "{refused}");
     run(opened.custody.signed_out()).unwrap();
-    assert_eq!(run(opened.custody.settle()), Settled::AsItWas);
+    assert_eq!(run(opened.custody.settle()), Relocation::AsItWas);
     assert_eq!(unit.beneath(), before);
     assert!(!unit.home.holds("token-of-unit"));
 
@@ -100,7 +102,7 @@ fn one_that_makes_no_sense_is_said_and_costs_the_account_beneath_nothing() {
         let unit = Unit::new(Home::with_account(&record("anna", 7)), junk);
         let before = unit.beneath();
         let mut opened = unit.open();
-        let Found::Damaged(sentence) = &opened.found else { panic!("{:?}", opened.found) };
+        let StoredAccount::Damaged(sentence) = &opened.found else { panic!("{:?}", opened.found) };
         assert!(sentence.contains("plex-token"), "{sentence}");
         let stored = run(opened.custody.store(record("berta", 8)));
         assert_eq!(stored.unwrap_err().message, *sentence);
@@ -112,5 +114,5 @@ fn one_that_makes_no_sense_is_said_and_costs_the_account_beneath_nothing() {
     let path = unit.credentials.path().join("plex-token");
     fs::remove_file(&path).unwrap();
     fs::create_dir(&path).unwrap();
-    assert!(matches!(unit.open().found, Found::Unreadable(_)));
+    assert!(matches!(unit.open().found, StoredAccount::Unreadable(_)));
 }

@@ -13,7 +13,7 @@ use std::{
 
 use rustix::io::Errno;
 
-use super::super::fs::{Disk, Facts, RealDisk};
+use super::super::fs::{Facts, Fs, RealFs};
 
 /// What goes wrong, and at which step (from 0).
 #[derive(Clone, Copy, Debug)]
@@ -127,41 +127,41 @@ fn write(path: &Path, bytes: &[u8]) {
     super::set_mode(path, 0o600);
 }
 
-impl Disk for FaultyDisk {
+impl Fs for FaultyDisk {
     fn create_dir(&self, path: &Path) -> io::Result<()> {
         // One that is there is no change, even on a read-only disk.
         self.step(!path.is_dir())?;
-        RealDisk.create_dir(path)
+        RealFs.create_dir(path)
     }
 
     fn folder(&self, path: &Path) -> io::Result<Facts> {
         self.step(false)?;
-        RealDisk.folder(path)
+        RealFs.folder(path)
     }
 
     fn exists(&self, path: &Path) -> io::Result<bool> {
         self.step(false)?;
-        RealDisk.exists(path)
+        RealFs.exists(path)
     }
 
     fn set_mode(&self, path: &Path, mode: u32) -> io::Result<()> {
         self.step(true)?;
-        RealDisk.set_mode(path, mode)
+        RealFs.set_mode(path, mode)
     }
 
     fn list(&self, path: &Path) -> io::Result<Vec<OsString>> {
         self.step(false)?;
-        RealDisk.list(path)
+        RealFs.list(path)
     }
 
     fn read(&self, path: &Path, cap: u64) -> io::Result<(Vec<u8>, u32)> {
         self.step(false)?;
-        RealDisk.read(path, cap)
+        RealFs.read(path, cap)
     }
 
     fn create(&self, path: &Path) -> io::Result<File> {
         self.step(true)?;
-        let file = RealDisk.create(path)?;
+        let file = RealFs.create(path)?;
         self.changed(Change::Created(path.to_owned()));
         Ok(file)
     }
@@ -171,10 +171,10 @@ impl Disk for FaultyDisk {
         self.state.lock().unwrap().unsynced.insert(inode);
         if let Err(e) = self.step(true) {
             // A write that is cut short has written something.
-            RealDisk.write(file, &bytes[..bytes.len() / 2])?;
+            RealFs.write(file, &bytes[..bytes.len() / 2])?;
             return Err(e);
         }
-        RealDisk.write(file, bytes)
+        RealFs.write(file, bytes)
     }
 
     fn sync(&self, file: &File) -> io::Result<()> {
@@ -197,21 +197,21 @@ impl Disk for FaultyDisk {
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(true)?;
         let old = fs::read(to).ok();
-        RealDisk.rename(from, to)?;
+        RealFs.rename(from, to)?;
         self.changed(Change::Renamed(from.to_owned(), to.to_owned(), old));
         Ok(())
     }
 
     fn rename_new(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(true)?;
-        RealDisk.rename_new(from, to)?;
+        RealFs.rename_new(from, to)?;
         self.changed(Change::Renamed(from.to_owned(), to.to_owned(), None));
         Ok(())
     }
 
     fn link(&self, from: &Path, to: &Path) -> io::Result<()> {
         self.step(true)?;
-        RealDisk.link(from, to)?;
+        RealFs.link(from, to)?;
         self.changed(Change::Created(to.to_owned()));
         Ok(())
     }
@@ -219,7 +219,7 @@ impl Disk for FaultyDisk {
     fn remove_abandoned(&self, path: &Path) -> io::Result<()> {
         self.step_of_removal()?;
         let old = fs::read(path).unwrap_or_default();
-        RealDisk.remove_abandoned(path)?;
+        RealFs.remove_abandoned(path)?;
         self.changed(Change::Removed(path.to_owned(), old));
         Ok(())
     }
@@ -227,7 +227,7 @@ impl Disk for FaultyDisk {
     fn remove(&self, path: &Path) -> io::Result<()> {
         self.step_of_removal()?;
         let old = fs::read(path).unwrap_or_default();
-        RealDisk.remove(path)?;
+        RealFs.remove(path)?;
         self.changed(Change::Removed(path.to_owned(), old));
         Ok(())
     }

@@ -3,7 +3,7 @@
 use rustix::io::Errno;
 
 use super::{
-    super::fs::RealDisk,
+    super::fs::RealFs,
     faulty::{Fault, FaultyDisk},
     *,
 };
@@ -21,7 +21,7 @@ fn an_account_is_found_where_an_older_systemd_put_it_and_stays_there() {
     let home = old_home();
     let mut directories = home.directories();
     directories.state_directory = Some(home.dir.path().join("given"));
-    let mut opened = Custody::open(&directories, TokenStore::File).unwrap();
+    let mut opened = Store::open(&directories, TokenStore::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
     assert_eq!(opened.client_id, "client-1");
     assert_eq!(opened.remembered, Some(list("old")));
@@ -43,7 +43,10 @@ fn the_first_folder_that_holds_an_account_is_used_and_a_sign_out_clears_them_all
     run(opened.custody.forget()).unwrap();
     run(opened.custody.signed_out()).unwrap();
     assert!(!home.holds("token-of"));
-    assert!(matches!(home.open_clean().found, Found::Nothing), "nobody else is signed in now");
+    assert!(
+        matches!(home.open_clean().found, StoredAccount::Nothing),
+        "nobody else is signed in now"
+    );
 }
 
 #[test]
@@ -58,13 +61,13 @@ fn without_an_account_the_client_id_of_another_folder_is_taken_over() {
 
 #[test]
 fn what_a_folder_further_down_holds_is_not_known_while_it_is_closed() {
-    let disk = |fault| Arc::new(FaultyDisk::new(fault)) as Arc<dyn Disk>;
+    let disk = |fault| Arc::new(FaultyDisk::new(fault)) as Arc<dyn Fs>;
     for why in [Errno::ACCESS, Errno::IO] {
         // The third step looks for a token in the second folder.
         let home = Home::new();
         let mut opened = home.open_on(&disk(Fault::FailAt(2, why)));
         // Nothing is said, and nothing of ours is put there.
-        assert!(matches!(opened.found, Found::Unreadable(_)));
+        assert!(matches!(opened.found, StoredAccount::Unreadable(_)));
         assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
         let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
         run(opened.custody.store(record.clone())).unwrap();
@@ -76,7 +79,7 @@ fn what_a_folder_further_down_holds_is_not_known_while_it_is_closed() {
 #[test]
 fn a_read_only_folder_is_no_reason_not_to_start() {
     let read_only =
-        || -> Arc<dyn Disk> { Arc::new(FaultyDisk::new(Fault::ChangesFailFrom(0, Errno::ROFS))) };
+        || -> Arc<dyn Fs> { Arc::new(FaultyDisk::new(Fault::ChangesFailFrom(0, Errno::ROFS))) };
     let home = Home::with_account(&record("anna", 7));
     let opened = home.open_on(&read_only());
     assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
@@ -84,7 +87,7 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
 
     let home = Home::new();
     let mut opened = home.open_on(&read_only());
-    assert!(matches!(opened.found, Found::Nothing));
+    assert!(matches!(opened.found, StoredAccount::Nothing));
     assert_eq!(opened.client_id.len(), 36);
     assert!(opened.complaints.iter().all(|c| c.contains("read-only")), "{opened:?}");
     let refused = run(opened.custody.store(record("anna", 7))).unwrap_err().to_string();
@@ -97,7 +100,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
     let home = Home::new();
     let only = Directories { state_directory: Some(home.state()), ..Directories::default() };
     let open = |fault| {
-        let disk: Arc<dyn Disk> = Arc::new(FaultyDisk::new(fault));
+        let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(fault));
         open_on(&only, TokenStore::File, &disk, home.vault.clone()).unwrap()
     };
     open(Fault::None);
@@ -110,7 +113,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
         })
         .find_map(|(opened, written)| {
             // While nobody knows of an account none is made.
-            (!written && matches!(opened.found, Found::Nothing)).then_some(opened)
+            (!written && matches!(opened.found, StoredAccount::Nothing)).then_some(opened)
         })
         .unwrap();
     assert!(opened.complaints[0].contains("disk is full"), "{opened:?}");
@@ -121,7 +124,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
 
 #[test]
 fn no_place_at_all_is_said_in_a_sentence() {
-    let error = Custody::open(&Directories::default(), TokenStore::File).unwrap_err();
+    let error = Store::open(&Directories::default(), TokenStore::File).unwrap_err();
     assert!(error.contains("HOME"), "{error}");
 }
 
@@ -134,7 +137,7 @@ fn a_folder_that_belongs_to_somebody_else_is_refused() {
         eprintln!("skipped: only root can give a folder away");
         return;
     }
-    let error = Custody::open(&home.directories(), TokenStore::File).unwrap_err();
+    let error = Store::open(&home.directories(), TokenStore::File).unwrap_err();
     assert!(error.contains("belongs to user 54321"), "{error}");
 }
 
@@ -162,10 +165,10 @@ fn what_a_killed_write_left_behind_is_cleaned_up_and_nothing_else() {
 fn a_second_daemon_leaves_alone_what_the_first_is_writing() {
     let home = Home::with_account(&record("anna", 7));
     let path = home.file(".token.json.0123456789abcdef.tmp");
-    let file = RealDisk.create(&path).unwrap();
-    Custody::open(&home.directories(), TokenStore::File).unwrap();
+    let file = RealFs.create(&path).unwrap();
+    Store::open(&home.directories(), TokenStore::File).unwrap();
     assert!(path.exists());
     drop(file);
-    Custody::open(&home.directories(), TokenStore::File).unwrap();
+    Store::open(&home.directories(), TokenStore::File).unwrap();
     assert!(!path.exists());
 }

@@ -22,7 +22,7 @@ use self::{
     faulty::{Fault, FaultyDisk},
     ring::{Ring, Vault},
 };
-use super::{fs::Disk, *};
+use super::{fs::Fs, *};
 use plex_account_core::{
     account::User,
     presence::RememberedServer,
@@ -68,23 +68,23 @@ impl Home {
     }
 
     /// Opens on a disk without faults, which is not waited for.
-    fn open(&self) -> Opened {
+    fn open(&self) -> OpenedStore {
         self.open_faulty(&Arc::new(FaultyDisk::new(Fault::None))).unwrap()
     }
 
-    fn open_on(&self, disk: &Arc<dyn Disk>) -> Opened {
+    fn open_on(&self, disk: &Arc<dyn Fs>) -> OpenedStore {
         open_on(&self.directories(), self.choice, disk, self.vault.clone()).unwrap()
     }
 
     /// Opens where the keyring fails as the disk does.
-    fn open_faulty(&self, disk: &Arc<FaultyDisk>) -> Result<Opened, String> {
+    fn open_faulty(&self, disk: &Arc<FaultyDisk>) -> Result<OpenedStore, String> {
         let ring = Ring { vault: self.vault.clone(), steps: Some(disk.clone()) };
-        let shared: Arc<dyn Disk> = disk.clone();
+        let shared: Arc<dyn Fs> = disk.clone();
         open_on(&self.directories(), self.choice, &shared, ring)
     }
 
     /// Opens, and finds no reason to complain.
-    fn open_clean(&self) -> Opened {
+    fn open_clean(&self) -> OpenedStore {
         let opened = self.open();
         assert_eq!(opened.complaints, [""; 0]);
         opened
@@ -132,11 +132,11 @@ impl Home {
 fn open_on(
     directories: &Directories,
     choice: TokenStore,
-    disk: &Arc<dyn Disk>,
+    disk: &Arc<dyn Fs>,
     ring: impl Into<Ring>,
-) -> Result<Opened, String> {
+) -> Result<OpenedStore, String> {
     let secrets = Arc::new(SecretService::at("unix:path=/nonexistent"));
-    Custody::open_on(directories, choice, disk, Arc::new(ring.into()), secrets)
+    Store::open_on(directories, choice, disk, Arc::new(ring.into()), secrets)
 }
 
 fn run<T>(future: impl Future<Output = T>) -> T {
@@ -157,8 +157,8 @@ fn record(name: &str, id: u64) -> Record {
     }
 }
 
-fn list(name: &str) -> Remembered {
-    Remembered {
+fn list(name: &str) -> CachedServers {
+    CachedServers {
         last_refresh: 42,
         told_plex_tv_away: true,
         servers: vec![RememberedServer {
@@ -174,7 +174,7 @@ fn list(name: &str) -> Remembered {
             },
             in_v2: true,
             was_online: Some(false),
-            told_offline: true,
+            announced_offline: true,
             muted_until: u64::MAX,
             ..RememberedServer::default()
         }],
@@ -182,9 +182,9 @@ fn list(name: &str) -> Remembered {
 }
 
 /// The record, and since when it is refused.
-fn account(found: &Found) -> Option<(&Record, Option<u64>)> {
+fn account(found: &StoredAccount) -> Option<(&Record, Option<u64>)> {
     match found {
-        Found::Account { record, rejected_since, storage: Storage::File } => {
+        StoredAccount::Account { record, rejected_since, storage: Storage::File } => {
             Some((record, *rejected_since))
         }
         _ => None,

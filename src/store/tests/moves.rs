@@ -19,7 +19,7 @@ struct Scenario {
     name: &'static str,
     choice: TokenStore,
     before: fn() -> Home,
-    act: fn(Opened) -> Answered,
+    act: fn(OpenedStore) -> Answered,
     allowed: fn() -> Vec<Option<Record>>,
 }
 
@@ -49,7 +49,7 @@ fn in_file() -> Home {
 fn in_keyring() -> Home {
     let mut home = in_file();
     home.choice = TokenStore::Auto;
-    assert_eq!(run(home.open().custody.settle()), Settled::Moved(Storage::SecretService));
+    assert_eq!(run(home.open().custody.settle()), Relocation::Moved(Storage::SecretService));
     assert!(!home.has("token.json"));
     home
 }
@@ -65,19 +65,19 @@ fn in_both() -> Home {
 }
 
 /// As the daemon begins: what is in the keyring is read.
-fn begun(mut opened: Opened) -> Opened {
-    if opened.found == Found::InKeyring {
+fn begun(mut opened: OpenedStore) -> OpenedStore {
+    if opened.found == StoredAccount::InKeyring {
         opened.found = run(opened.custody.read_again());
     }
     opened
 }
 
-fn login(opened: Opened) -> Answered {
+fn login(opened: OpenedStore) -> Answered {
     let stored = run(begun(opened).custody.store(new()));
     stored.map_or(Nothing, |_| Promised(Some(new())))
 }
 
-fn sign_out(opened: Opened) -> Answered {
+fn sign_out(opened: OpenedStore) -> Answered {
     let mut custody = begun(opened).custody;
     let forgotten = run(custody.forget());
     if forgotten.is_ok() {
@@ -86,7 +86,7 @@ fn sign_out(opened: Opened) -> Answered {
     forgotten.map_or(Nothing, |()| Promised(None))
 }
 
-fn settle(opened: Opened) -> Answered {
+fn settle(opened: OpenedStore) -> Answered {
     run(begun(opened).custody.settle());
     Nothing
 }
@@ -195,9 +195,9 @@ fn perform(scenario: &Scenario, fault: Fault) -> (Home, Arc<FaultyDisk>, Answere
 
 /// What the next starts find. In the end there is one copy of it, or none of none.
 fn end(home: &Home) -> Option<Record> {
-    let record = |opened: &Opened| match &opened.found {
-        Found::Account { record, .. } => Some(record.clone()),
-        Found::Nothing | Found::Damaged(_) => None,
+    let record = |opened: &OpenedStore| match &opened.found {
+        StoredAccount::Account { record, .. } => Some(record.clone()),
+        StoredAccount::Nothing | StoredAccount::Damaged(_) => None,
         found => panic!("{found:?}"),
     };
     let mut opened = begun(home.open());
@@ -296,7 +296,7 @@ fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
     run(custody.forget()).unwrap();
     run(custody.signed_out()).unwrap();
     assert!(!home.holds("token-of"));
-    assert_eq!(home.open().found, Found::Nothing);
+    assert_eq!(home.open().found, StoredAccount::Nothing);
 }
 
 #[test]
@@ -304,7 +304,7 @@ fn who_said_no_is_asked_again_after_an_unlock_a_new_owner_or_a_new_login_only() 
     let home = Home { choice: TokenStore::Auto, ..Home::new() };
     let mut custody = home.open().custody;
     let mood = |mood| home.vault.lock().unwrap().mood = mood;
-    let asked = |custody: &mut Custody, record| {
+    let asked = |custody: &mut Store, record| {
         run(custody.settle()); // the keyring changed
         let before = home.vault.lock().unwrap().asked;
         assert_eq!(run(custody.store(record)).unwrap_err().of, FaultOf::Declined);
@@ -330,7 +330,7 @@ fn who_said_no_to_a_move_is_not_asked_about_it_at_each_change() {
     let mut custody = home.open().custody;
     home.vault.lock().unwrap().mood = Mood::Declines;
     for _ in 0..3 {
-        assert_eq!(run(custody.settle()), Settled::AsItWas);
+        assert_eq!(run(custody.settle()), Relocation::AsItWas);
     }
     assert_eq!(home.vault.lock().unwrap().asked, 1);
     assert!(home.has("token.json"));

@@ -5,7 +5,7 @@ use std::{future::ready, io, sync::Arc, sync::Mutex, time::Duration};
 use super::{
     super::{
         keyring::{Answer, Keyring},
-        secret_service::{Looked, There, Trouble},
+        secret_service::{Availability, KeyringError, Lookup},
     },
     faulty::FaultyDisk,
 };
@@ -46,24 +46,24 @@ impl From<Arc<Mutex<Vault>>> for Ring {
 }
 
 impl Ring {
-    fn step(&self, change: bool) -> Result<(), Trouble> {
+    fn step(&self, change: bool) -> Result<(), KeyringError> {
         let step = self.steps.as_ref().map_or(Ok(()), |disk| disk.step(change));
-        step.map_err(|_: io::Error| Trouble::Silent("no answer".into()))
+        step.map_err(|_: io::Error| KeyringError::Silent("no answer".into()))
     }
 
     /// May fail before the change, and after.
-    fn change(&self, change: impl FnOnce(&mut Vault)) -> Result<(), Trouble> {
+    fn change(&self, change: impl FnOnce(&mut Vault)) -> Result<(), KeyringError> {
         self.step(true)?;
         let mut vault = self.vault.lock().unwrap();
         match vault.mood {
             Mood::Open => change(&mut vault),
-            Mood::Absent => return Err(Trouble::Absent("none".into())),
-            Mood::Locked => return Err(Trouble::Locked),
-            Mood::Silent => return Err(Trouble::Silent("no answer".into())),
-            Mood::Refuses => return Err(Trouble::Refused("no".into())),
+            Mood::Absent => return Err(KeyringError::Absent("none".into())),
+            Mood::Locked => return Err(KeyringError::Locked),
+            Mood::Silent => return Err(KeyringError::Silent("no answer".into())),
+            Mood::Refuses => return Err(KeyringError::Refused("no".into())),
             Mood::Declines => {
                 vault.asked += 1;
-                return Err(Trouble::Declined("no".into()));
+                return Err(KeyringError::Declined("no".into()));
             }
         }
         drop(vault);
@@ -72,33 +72,33 @@ impl Ring {
 }
 
 impl Keyring for Ring {
-    fn there(&self) -> Answer<'_, There> {
+    fn there(&self) -> Answer<'_, Availability> {
         let there = match (self.step(false), self.vault.lock().unwrap().mood) {
-            (Err(_), _) | (_, Mood::Silent) => There::Silent("no answer".into()),
-            (_, Mood::Absent) => There::No,
-            _ => There::Yes,
+            (Err(_), _) | (_, Mood::Silent) => Availability::Silent("no answer".into()),
+            (_, Mood::Absent) => Availability::No,
+            _ => Availability::Yes,
         };
         Box::pin(ready(there))
     }
 
-    fn look(&self) -> Answer<'_, Looked> {
+    fn look(&self) -> Answer<'_, Lookup> {
         let stepped = self.step(false);
         let vault = self.vault.lock().unwrap();
         let looked = match (stepped, vault.mood, &vault.item) {
-            (Err(_), ..) | (_, Mood::Silent, _) => Looked::Silent("no answer".into()),
-            (_, Mood::Absent, _) => Looked::Absent("none".into()),
-            (_, Mood::Locked, _) => Looked::Locked,
-            (.., None) => Looked::Nothing,
-            (.., Some(record)) => Looked::Account(record.clone()),
+            (Err(_), ..) | (_, Mood::Silent, _) => Lookup::Silent("no answer".into()),
+            (_, Mood::Absent, _) => Lookup::Absent("none".into()),
+            (_, Mood::Locked, _) => Lookup::Locked,
+            (.., None) => Lookup::Nothing,
+            (.., Some(record)) => Lookup::Account(record.clone()),
         };
         Box::pin(ready(looked))
     }
 
-    fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), Trouble>> {
+    fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), KeyringError>> {
         Box::pin(ready(self.change(|vault| vault.item = Some(record.clone()))))
     }
 
-    fn forget(&self, _: Duration) -> Answer<'_, Result<(), Trouble>> {
+    fn forget(&self, _: Duration) -> Answer<'_, Result<(), KeyringError>> {
         Box::pin(ready(self.change(|vault| vault.item = None)))
     }
 

@@ -8,7 +8,7 @@ use std::{
     task::Poll,
 };
 
-use super::{super::fs::RealDisk, *};
+use super::{super::fs::RealFs, *};
 
 /// The home of an account whose files a test then spoils.
 fn home() -> Home {
@@ -29,14 +29,14 @@ fn unreadable(home: &Home) -> String {
     assert_eq!(home.files().len(), before.len());
     assert!(home.aside().is_empty());
     match opened.found {
-        Found::Unreadable(why) => why.message,
+        StoredAccount::Unreadable(why) => why.message,
         found => panic!("{found:?}"),
     }
 }
 
 fn damaged(home: &Home) -> String {
     match home.open().found {
-        Found::Damaged(sentence) => sentence,
+        StoredAccount::Damaged(sentence) => sentence,
         found => panic!("{found:?}"),
     }
 }
@@ -45,11 +45,11 @@ fn damaged(home: &Home) -> String {
 fn a_restart_finds_the_account_with_all_that_belongs_to_it() {
     let record = record("anna", 7);
     let home = Home::new();
-    let mut custody = Custody::open(&home.directories(), TokenStore::File).unwrap().custody;
+    let mut custody = Store::open(&home.directories(), TokenStore::File).unwrap().custody;
     run(custody.store(record.clone())).unwrap();
     run(custody.remember(list("old"), true)).unwrap();
     run(custody.set_rejected(Some(99))).unwrap();
-    let opened = Custody::open(&home.directories(), TokenStore::File).unwrap();
+    let opened = Store::open(&home.directories(), TokenStore::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record, Some(99))));
     assert_eq!(opened.client_id, record.client_id);
     assert_eq!(opened.remembered, Some(list("old")));
@@ -106,7 +106,7 @@ fn a_sign_out_leaves_no_trace_but_the_client_id_and_the_note_until_it_is_removed
     run(opened.custody.signed_out()).unwrap();
     assert!(!home.holds("\"signing_out\": true"));
     let again = home.open_clean();
-    assert!(matches!(again.found, Found::Nothing));
+    assert!(matches!(again.found, StoredAccount::Nothing));
     assert_eq!(again.client_id, "client-1");
 
     // Signed out already is no error.
@@ -128,7 +128,7 @@ fn a_token_file_cut_short_anywhere_is_put_aside_and_said_once() {
         assert!(aside.starts_with("token.json.damaged-"), "{aside}");
         assert_eq!(fs::read(home.file(aside)).unwrap(), &whole[..length]);
         assert_eq!(mode(&home.file(aside)), 0o600);
-        assert!(matches!(home.open_clean().found, Found::Nothing));
+        assert!(matches!(home.open_clean().found, StoredAccount::Nothing));
     }
 }
 
@@ -170,7 +170,7 @@ fn a_token_file_that_is_gone_is_told_from_no_account() {
     fs::remove_file(home.file("token.json")).unwrap();
     assert!(damaged(&home).contains("is gone"));
     let opened = home.open_clean();
-    assert!(matches!(opened.found, Found::Nothing));
+    assert!(matches!(opened.found, StoredAccount::Nothing));
     assert_eq!(opened.remembered, None);
 }
 
@@ -213,7 +213,7 @@ fn what_is_there_but_cannot_be_read_is_left_alone_and_tried_again() {
         assert_eq!(opened.remembered, Some(list("old")));
         let refused = run(opened.custody.forget()).unwrap_err().to_string();
         assert!(refused.contains(name), "{refused}");
-        assert!(matches!(run(opened.custody.read_again()), Found::Unreadable(_)));
+        assert!(matches!(run(opened.custody.read_again()), StoredAccount::Unreadable(_)));
         fs::rename(&away, &path).unwrap();
         let found = run(opened.custody.read_again());
         assert_eq!(account(&found), Some((&record("anna", 7), None)));
@@ -288,11 +288,11 @@ fn the_client_id_is_made_once_and_outlives_damage_to_the_file() {
 /// A disk that waits, whenever a file is to be made, until the test lets go.
 struct SlowDisk(Mutex<mpsc::Receiver<()>>);
 
-impl Disk for SlowDisk {
+impl Fs for SlowDisk {
     fn create(&self, path: &Path) -> io::Result<File> {
         // A sender that is gone lets everything go.
         let _ = self.0.lock().unwrap().recv();
-        RealDisk.create(path)
+        RealFs.create(path)
     }
 }
 
@@ -300,7 +300,7 @@ impl Disk for SlowDisk {
 fn a_sign_out_that_nobody_waits_for_any_longer_changes_nothing() {
     let home = home();
     let (let_go, wait) = mpsc::channel();
-    let disk: Arc<dyn Disk> = Arc::new(SlowDisk(Mutex::new(wait)));
+    let disk: Arc<dyn Fs> = Arc::new(SlowDisk(Mutex::new(wait)));
     let mut custody = home.open_on(&disk).custody;
     run(async {
         let mut forgetting = Box::pin(custody.forget());

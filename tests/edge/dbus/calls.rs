@@ -8,7 +8,7 @@ use plex_account_client::{
 use plex_account_core::{
     error::CallError,
     server::Connection,
-    state_snapshot::{LoginOffer, View},
+    state_snapshot::{LoginOffer, StateSnapshot},
     words::{ErrorName, LoginState, Outcome},
 };
 use plex_accountd::dbus::command::Command;
@@ -87,7 +87,7 @@ async fn list_servers_tells_all_of_the_owned_ones() {
 
 #[tokio::test]
 async fn nothing_known_is_an_empty_list() {
-    let bed = serve(View::default()).await;
+    let bed = serve(StateSnapshot::default()).await;
     assert!(bed.account.list_servers().await.unwrap().is_empty());
     assert!(bed.account.list_shared_servers().await.unwrap().is_empty());
     let (state, details) = bed.account.login_status().await.unwrap();
@@ -144,7 +144,7 @@ async fn details_of(bed: &Bed) -> BTreeMap<String, OwnedVariant> {
 
 #[tokio::test]
 async fn login_status_has_the_keys_of_each_state() {
-    let mut bed = serve(View::default()).await;
+    let mut bed = serve(StateSnapshot::default()).await;
     let mut account = signed_in();
     account.details.login = Some(offer());
     account.details.rejected_since = Some(1_700_000_050);
@@ -158,7 +158,7 @@ async fn login_status_has_the_keys_of_each_state() {
         (LoginState::Waiting, user),
     ] {
         account.login_state = state;
-        let view = View { account: account.clone(), servers: Vec::new() };
+        let view = StateSnapshot { account: account.clone(), servers: Vec::new() };
         bed.service.publish(view).await.unwrap();
         let more = if state == LoginState::Waiting {
             "auth_url code expires_at link_url"
@@ -180,7 +180,7 @@ async fn login_status_has_the_keys_of_each_state() {
     assert_eq!(waiting.account_id, Some(42));
     account.login_state = LoginState::SignedOut;
     account.details.account = None;
-    let view = View { account, servers: Vec::new() };
+    let view = StateSnapshot { account, servers: Vec::new() };
     bed.service.publish(view).await.unwrap();
     let (_, out) = bed.account.login_status().await.unwrap();
     assert_eq!(
@@ -253,7 +253,7 @@ async fn all_properties_at_once_are_the_single_ones() {
         .unwrap();
     let of = |interface: &'static str| interface.try_into().unwrap();
     let account = "org.plexaccountd.Account1";
-    for view in [view([]), View::default()] {
+    for view in [view([]), StateSnapshot::default()] {
         bed.service.publish(view).await.unwrap();
         let all = properties.get_all(of(account)).await.unwrap();
         assert_eq!(all.len(), 8);
@@ -269,7 +269,7 @@ async fn all_properties_at_once_are_the_single_ones() {
 
 #[tokio::test]
 async fn start_login_hands_over_the_offer() {
-    let mut bed = serve(View::default()).await;
+    let mut bed = serve(StateSnapshot::default()).await;
     let owner = async {
         let Some(Command::StartLogin(reply)) = bed.commands.recv().await else {
             panic!("not asked")
@@ -283,7 +283,7 @@ async fn start_login_hands_over_the_offer() {
 
 #[tokio::test]
 async fn calls_without_an_answer_return_when_the_owner_is_done() {
-    let mut bed = serve(View::default()).await;
+    let mut bed = serve(StateSnapshot::default()).await;
     let account = bed.account.clone();
     let owner = async {
         let Some(Command::CancelLogin(reply)) = bed.commands.recv().await else {
@@ -317,7 +317,7 @@ async fn calls_without_an_answer_return_when_the_owner_is_done() {
 
 #[tokio::test]
 async fn failures_have_the_names_of_the_contract() {
-    let mut bed = serve(View::default()).await;
+    let mut bed = serve(StateSnapshot::default()).await;
     let account = bed.account.clone();
     for name in ErrorName::ALL {
         let owner = async {
@@ -368,7 +368,7 @@ async fn a_mute_until_0_never_reaches_the_owner_as_an_unmute() {
 
 #[tokio::test]
 async fn a_dropped_command_is_told_to_its_caller() {
-    let mut bed = serve(View::default()).await;
+    let mut bed = serve(StateSnapshot::default()).await;
     let owner = async { drop(bed.commands.recv().await) };
     let (answer, ()) = tokio::join!(bed.account.start_login(), owner);
     let CallFailure::Account(ErrorName::Cancelled, message) = answer.unwrap_err().into() else {

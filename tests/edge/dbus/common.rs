@@ -5,7 +5,7 @@ use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
 use plex_account_client::AccountProxy;
 use plex_account_core::{
     server::{Connection, Server},
-    state_snapshot::{AccountDetails, AccountView, Details, ServerView, View},
+    state_snapshot::{AccountDetails, AccountSnapshot, Details, ServerSnapshot, StateSnapshot},
     words::{LoginState, PlexTv, Reason, Route, State, Storage},
 };
 use plex_accountd::dbus::{Service, command::Command};
@@ -25,7 +25,7 @@ pub(crate) struct Bed {
 }
 
 /// Serves `view` on a new socket pair.
-pub(crate) async fn serve(view: View) -> Bed {
+pub(crate) async fn serve(view: StateSnapshot) -> Bed {
     let (ours, theirs) = UnixStream::pair().unwrap();
     let server = (Builder::unix_stream(ours).p2p()).server(zbus::Guid::generate()).build();
     let client =
@@ -42,7 +42,7 @@ pub(crate) async fn serve(view: View) -> Bed {
 }
 
 /// A server with two connections.
-pub(crate) fn server(id: &str, name: &str) -> ServerView {
+pub(crate) fn server(id: &str, name: &str) -> ServerSnapshot {
     let connection = |uri: &str, local, relay| Connection {
         uri: uri.to_owned(),
         protocol: "https".to_owned(),
@@ -52,7 +52,7 @@ pub(crate) fn server(id: &str, name: &str) -> ServerView {
         relay,
         ipv6: false,
     };
-    ServerView {
+    ServerSnapshot {
         server: Arc::new(Server {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -80,7 +80,7 @@ pub(crate) fn server(id: &str, name: &str) -> ServerView {
 }
 
 /// The same server, shared by another account.
-pub(crate) fn shared(id: &str, name: &str, by: &str) -> ServerView {
+pub(crate) fn shared(id: &str, name: &str, by: &str) -> ServerSnapshot {
     let mut view = server(id, name);
     let server = Arc::make_mut(&mut view.server);
     server.owned = false;
@@ -88,8 +88,8 @@ pub(crate) fn shared(id: &str, name: &str, by: &str) -> ServerView {
     view
 }
 
-pub(crate) fn signed_in() -> AccountView {
-    AccountView {
+pub(crate) fn signed_in() -> AccountSnapshot {
+    AccountSnapshot {
         login_state: LoginState::SignedIn,
         signed_in: true,
         username: "ada".to_owned(),
@@ -114,6 +114,6 @@ pub(crate) fn signed_in() -> AccountView {
 }
 
 /// A view of an account that is signed in.
-pub(crate) fn view(servers: impl IntoIterator<Item = ServerView>) -> View {
-    View { account: signed_in(), servers: servers.into_iter().map(Arc::new).collect() }
+pub(crate) fn view(servers: impl IntoIterator<Item = ServerSnapshot>) -> StateSnapshot {
+    StateSnapshot { account: signed_in(), servers: servers.into_iter().map(Arc::new).collect() }
 }

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, collections::HashMap, sync::Arc};
 
 use plex_account_client::{ManagedServers, ServerProperties, next};
 use plex_account_core::{
-    state_snapshot::{ServerView, View},
+    state_snapshot::{ServerSnapshot, StateSnapshot},
     words::{LoginState, Outcome, Reason, State},
 };
 use zbus::{MessageStream, OwnedObjectPath, OwnedVariant, Variant, message::Type};
@@ -14,7 +14,7 @@ use super::common::{Bed, serve, server, shared, view};
 const SERVERS: &str = "/org/plexaccountd/Account1/servers/";
 
 /// Publishes and returns every signal that this led to, one line each.
-async fn publish(bed: &mut Bed, view: View) -> Vec<String> {
+async fn publish(bed: &mut Bed, view: StateSnapshot) -> Vec<String> {
     let messages = MessageStream::from(&bed.client);
     let tell = async {
         bed.service.publish(view).await.unwrap();
@@ -86,7 +86,7 @@ fn text(value: &Variant<'_>) -> String {
     }
 }
 
-fn offline(mut view: ServerView) -> ServerView {
+fn offline(mut view: ServerSnapshot) -> ServerSnapshot {
     view.state = State::Offline;
     view.reason = Reason::Absent;
     view.since = 1_700_000_500;
@@ -162,7 +162,7 @@ async fn servers_come_and_go_without_a_change_of_state() {
     );
     assert_eq!(managed(&bed).await.len(), 3);
     // Sign-out.
-    let mut gone = View::default();
+    let mut gone = StateSnapshot::default();
     gone.account.login_state = LoginState::SignedOut;
     assert_eq!(
         publish(&mut bed, gone).await,

@@ -5,7 +5,7 @@ use plex_accountd::config::{ConfigError, TokenStore};
 use zbus::{Connection, OwnedObjectPath};
 
 use super::{
-    Finding, Patient, property,
+    Context, Finding, property,
     service::{can_start, is_there, no_bus},
 };
 
@@ -16,13 +16,13 @@ pub(super) const USUAL_CONFIG: &str = ".config/plex-accountd/config.toml";
 
 /// What is wrong is said by its place: the words for it repeat what stands there, which may be
 /// anything, a mislaid token too.
-pub(super) fn config(patient: &Patient) -> Finding {
-    let file = if patient.usual_config {
+pub(super) fn config(context: &Context) -> Finding {
+    let file = if context.usual_config {
         format!("~/{USUAL_CONFIG}")
     } else {
         "the file of settings, which is not at the usual place".to_owned()
     };
-    let text = match &patient.config {
+    let text = match &context.config {
         Ok(_) => return Finding::good("The configuration is good."),
         Err(ConfigError::Place { line, column, .. }) => {
             format!("The configuration has an error: {file}, line {line}, column {column}.")
@@ -45,11 +45,11 @@ enum Keyring {
     Open,
 }
 
-pub(super) async fn keyring(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
+pub(super) async fn keyring(context: &Context) -> Finding {
+    let Some(bus) = &context.bus else { return no_bus() };
     let wanted =
-        matches!(&patient.config, Ok(config) if config.token.store == TokenStore::SecretService);
-    let daemon = patient.daemon.as_ref();
+        matches!(&context.config, Ok(config) if config.token.store == TokenStore::SecretService);
+    let daemon = context.daemon.as_ref();
     let locked = daemon.is_ok_and(|known| known.state == LoginState::Locked.word());
     let kept = Some(Storage::SecretService.word());
     let used = locked || daemon.is_ok_and(|known| known.details.storage.as_deref() == kept);
@@ -101,8 +101,8 @@ async fn look(bus: &Connection) -> zbus::Result<Keyring> {
     Ok(if locked { Keyring::Locked } else { Keyring::Open })
 }
 
-pub(super) fn token_store(patient: &Patient) -> Finding {
-    let Ok(known) = &patient.daemon else { return no_daemon() };
+pub(super) fn token_store(context: &Context) -> Finding {
+    let Ok(known) = &context.daemon else { return no_daemon() };
     let storage = known.details.storage.as_deref();
     match (known.details.error.as_deref(), storage.and_then(Storage::from_word)) {
         (Some(error), _) if error.ends_with(".StorageFailed") => Finding::wrong(
@@ -123,8 +123,8 @@ pub(super) fn token_store(patient: &Patient) -> Finding {
 }
 
 /// Whether plex.tv takes the token is asked of the daemon; nobody else reads it.
-pub(super) fn account(patient: &Patient) -> Finding {
-    let Ok(known) = &patient.daemon else { return no_daemon() };
+pub(super) fn account(context: &Context) -> Finding {
+    let Ok(known) = &context.daemon else { return no_daemon() };
     match LoginState::from_word(&known.state) {
         Some(LoginState::SignedIn) if known.properties.last_refresh.unwrap_or_default() == 0 => {
             Finding::note(

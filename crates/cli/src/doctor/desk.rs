@@ -3,7 +3,7 @@
 use zbus::Connection;
 
 use super::{
-    Finding, Patient, plain,
+    Context, Finding, plain,
     service::{can_start, is_there, no_bus},
 };
 
@@ -13,8 +13,8 @@ const NOTIFICATIONS: &str = "org.freedesktop.Notifications";
 const USED: &[(&str, &str)] =
     &[("actions", "buttons"), ("body", "text"), ("persistence", "a list of old notices")];
 
-pub(super) async fn notifications(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
+pub(super) async fn notifications(context: &Context) -> Finding {
+    let Some(bus) = &context.bus else { return no_bus() };
     let there = async {
         Ok::<_, zbus::Error>(
             is_there(bus, NOTIFICATIONS).await? || can_start(bus, NOTIFICATIONS).await?,

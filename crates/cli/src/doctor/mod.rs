@@ -26,7 +26,7 @@ use tokio::time::timeout;
 use zbus::{Connection, DBusError as _, proxy::CacheProperties};
 
 use crate::{
-    Exit, Outcome,
+    CommandResult, Exit,
     daemon::session_bus,
     output::{Output, Paint},
     progress::during,
@@ -34,28 +34,28 @@ use crate::{
 };
 
 /// How long one check may take.
-const PATIENCE: Duration = Duration::from_secs(12);
+const TIMEOUT: Duration = Duration::from_secs(12);
 
 type Answer<'a> = Pin<Box<dyn Future<Output = Finding> + 'a>>;
-type Check = for<'a> fn(&'a Patient) -> Answer<'a>;
+type Check = for<'a> fn(&'a Context) -> Answer<'a>;
 
 /// The checks, in an order in which one cause shows first.
 const CHECKS: &[(&str, Check)] = &[
-    ("bus", |patient| Box::pin(ready(service::bus(patient)))),
-    ("activation", |patient| Box::pin(service::activation(patient))),
-    ("daemon", |patient| Box::pin(ready(service::daemon(patient)))),
-    ("unit", |patient| Box::pin(service::unit(patient))),
-    ("sandbox", |patient| Box::pin(sandbox::sandbox(patient))),
-    ("config", |patient| Box::pin(ready(account::config(patient)))),
-    ("keyring", |patient| Box::pin(account::keyring(patient))),
-    ("token-store", |patient| Box::pin(ready(account::token_store(patient)))),
-    ("account", |patient| Box::pin(ready(account::account(patient)))),
+    ("bus", |context| Box::pin(ready(service::bus(context)))),
+    ("activation", |context| Box::pin(service::activation(context))),
+    ("daemon", |context| Box::pin(ready(service::daemon(context)))),
+    ("unit", |context| Box::pin(service::unit(context))),
+    ("sandbox", |context| Box::pin(sandbox::sandbox(context))),
+    ("config", |context| Box::pin(ready(account::config(context)))),
+    ("keyring", |context| Box::pin(account::keyring(context))),
+    ("token-store", |context| Box::pin(ready(account::token_store(context)))),
+    ("account", |context| Box::pin(ready(account::account(context)))),
     ("network", |_| Box::pin(network::network())),
-    ("dns", |patient| Box::pin(network::dns(patient))),
-    ("plex-tv", |patient| Box::pin(network::plex_tv(patient))),
-    ("clock", |patient| Box::pin(ready(network::clock(patient)))),
-    ("rebinding", |patient| Box::pin(network::rebinding(patient))),
-    ("notifications", |patient| Box::pin(desk::notifications(patient))),
+    ("dns", |context| Box::pin(network::dns(context))),
+    ("plex-tv", |context| Box::pin(network::plex_tv(context))),
+    ("clock", |context| Box::pin(ready(network::clock(context)))),
+    ("rebinding", |context| Box::pin(network::rebinding(context))),
+    ("notifications", |context| Box::pin(desk::notifications(context))),
 ];
 
 /// How a check went.
@@ -110,7 +110,7 @@ impl Finding {
 }
 
 /// What the checks look at.
-struct Patient {
+struct Context {
     /// `None`: it can't be reached.
     bus: Option<Connection>,
     /// What the daemon says; why it says nothing.
@@ -134,7 +134,7 @@ struct Known {
     servers: Vec<ServerInfo>,
 }
 
-impl Patient {
+impl Context {
     async fn meet(names: bool) -> Self {
         // (Its error may have a path in it.)
         let bus = session_bus().await.ok();
@@ -176,15 +176,15 @@ impl Known {
 }
 
 /// Looks at everything, and prints it.
-pub(crate) async fn doctor(names: bool, json: bool) -> Outcome {
-    let patient = Patient::meet(names).await;
+pub(crate) async fn doctor(names: bool, json: bool) -> CommandResult {
+    let context = Context::meet(names).await;
     let mut out = Output::new();
     let mut wrong = 0;
     let mut rows = Vec::new();
     for (name, check) in CHECKS {
-        let found = during(&format!("Checking {name}"), timeout(PATIENCE, check(&patient))).await;
+        let found = during(&format!("Checking {name}"), timeout(TIMEOUT, check(&context))).await;
         let finding = found.unwrap_or_else(|_| {
-            let text = format!("No answer came in {} s.", PATIENCE.as_secs());
+            let text = format!("No answer came in {} s.", TIMEOUT.as_secs());
             Finding::wrong(text, "Look whether what should answer hangs.")
         });
         wrong += usize::from(finding.verdict == Verdict::Wrong);

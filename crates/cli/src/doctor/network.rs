@@ -11,7 +11,7 @@ use tokio::{net::lookup_host, time::timeout};
 use url::Url;
 use zbus::Connection;
 
-use super::{Finding, Patient, property};
+use super::{Context, Finding, property};
 
 /// plex.tv's tokens and certificates live for days, so minutes matter little.
 const SKEW: Duration = Duration::from_secs(300);
@@ -41,18 +41,18 @@ pub(super) async fn network() -> Finding {
     }
 }
 
-fn config(patient: &Patient) -> Config {
-    patient.config.as_ref().cloned().unwrap_or_default()
+fn config(context: &Context) -> Config {
+    context.config.as_ref().cloned().unwrap_or_default()
 }
 
-pub(super) async fn dns(patient: &Patient) -> Finding {
-    let url = config(patient).plextv.base_url;
+pub(super) async fn dns(context: &Context) -> Finding {
+    let url = config(context).plextv.base_url;
     let port = url.port_or_known_default().unwrap_or(443);
     let found = timeout(LOOKUP, lookup_host((url.host_str().unwrap_or_default(), port))).await;
     let host = shown_host(&url);
     match found {
         Ok(Ok(_)) => {
-            patient.resolves.set(true);
+            context.resolves.set(true);
             Finding::good(format!("The name {host} is known."))
         }
         _ if proxied() => Finding::skipped(format!("{host} is not known here; a proxy is used.")),
@@ -80,11 +80,11 @@ fn proxied() -> bool {
         .any(|name| std::env::var_os(name).is_some_and(|value| !value.is_empty()))
 }
 
-pub(super) async fn plex_tv(patient: &Patient) -> Finding {
-    if !(patient.resolves.get() || proxied()) {
+pub(super) async fn plex_tv(context: &Context) -> Finding {
+    if !(context.resolves.get() || proxied()) {
         return Finding::skipped("Without its name plex.tv can't be asked.");
     }
-    let settings = config(patient).plextv;
+    let settings = config(context).plextv;
     let timeout = settings.timeout.min(Duration::from_secs(10));
     let client = plextv::builder().timeout(timeout).build();
     let Ok(client) = client else {
@@ -101,7 +101,7 @@ pub(super) async fn plex_tv(patient: &Patient) -> Finding {
         Ok(answer) => {
             let date = answer.headers().get("date").and_then(|date| date.to_str().ok());
             let date = date.and_then(|date| httpdate::parse_http_date(date).ok());
-            patient.clocks.set(date.map(|date| (date, SystemTime::now())));
+            context.clocks.set(date.map(|date| (date, SystemTime::now())));
             let status = answer.status();
             if status.is_redirection() {
                 Finding::wrong(
@@ -128,8 +128,8 @@ pub(super) async fn plex_tv(patient: &Patient) -> Finding {
     }
 }
 
-pub(super) fn clock(patient: &Patient) -> Finding {
-    let Some((theirs, ours)) = patient.clocks.get() else {
+pub(super) fn clock(context: &Context) -> Finding {
+    let Some((theirs, ours)) = context.clocks.get() else {
         return Finding::skipped("plex.tv has told no time.");
     };
     let skew = ours.duration_since(theirs).unwrap_or_else(|early| early.duration());
@@ -142,11 +142,11 @@ pub(super) fn clock(patient: &Patient) -> Finding {
 
 /// Routers that protect from DNS rebinding drop names that lead to private addresses, and with
 /// them those of servers at home.
-pub(super) async fn rebinding(patient: &Patient) -> Finding {
-    let Ok(known) = &patient.daemon else {
+pub(super) async fn rebinding(context: &Context) -> Finding {
+    let Ok(known) = &context.daemon else {
         return Finding::skipped("The daemon, which knows the servers, does not answer.");
     };
-    if !patient.resolves.get() {
+    if !context.resolves.get() {
         return Finding::skipped("Names can't be looked up here, so it can't be told.");
     }
     let look = async |host: &str, port| {
@@ -154,7 +154,7 @@ pub(super) async fn rebinding(patient: &Patient) -> Finding {
         Some(found.map(|found| found.map(|one| one.ip()).collect()).unwrap_or_default())
     };
     let servers = known.servers.iter().map(|one| (one.name.as_str(), one.connections.as_slice()));
-    rebound(servers, patient.names, look).await
+    rebound(servers, context.names, look).await
 }
 
 /// `look` is what looks up a name: its addresses, `None` if no answer came in time.

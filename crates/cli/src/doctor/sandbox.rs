@@ -9,7 +9,7 @@ use std::{env, fs, path::Path};
 use zbus::Connection;
 
 use super::{
-    Finding, Patient, property,
+    Context, Finding, property,
     service::{SYSTEMD, no_bus, process, unit_path},
 };
 
@@ -150,8 +150,8 @@ fn mount<'a>(mounts: &'a str, path: &Path) -> Option<Mount<'a>> {
     found
 }
 
-pub(super) async fn sandbox(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
+pub(super) async fn sandbox(context: &Context) -> Finding {
+    let Some(bus) = &context.bus else { return no_bus() };
     let Ok(pid) = process(bus).await else {
         return Finding::skipped("The daemon does not run.");
     };

@@ -14,13 +14,13 @@ use zbus::{
     names::{BusName, WellKnownName},
 };
 
-use super::{Finding, Patient, plain, property, reason};
+use super::{Context, Finding, plain, property, reason};
 
 pub(super) const SYSTEMD: &str = "org.freedesktop.systemd1";
 const UNIT: &str = "plex-accountd.service";
 
-pub(super) fn bus(patient: &Patient) -> Finding {
-    if patient.bus.is_some() {
+pub(super) fn bus(context: &Context) -> Finding {
+    if context.bus.is_some() {
         return Finding::good("The session bus answers.");
     }
     Finding::wrong(
@@ -30,8 +30,8 @@ pub(super) fn bus(patient: &Patient) -> Finding {
     )
 }
 
-pub(super) async fn activation(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
+pub(super) async fn activation(context: &Context) -> Finding {
+    let Some(bus) = &context.bus else { return no_bus() };
     match can_start(bus, BUS_NAME).await {
         Ok(true) => Finding::good("The bus can start plex-accountd."),
         Ok(false) => Finding::note(
@@ -57,12 +57,12 @@ pub(super) async fn is_there(bus: &Connection, name: &str) -> zbus::Result<bool>
     Ok(DBusProxy::new(bus).await?.name_has_owner(name).await?)
 }
 
-pub(super) fn daemon(patient: &Patient) -> Finding {
+pub(super) fn daemon(context: &Context) -> Finding {
     let own = env!("CARGO_PKG_VERSION");
-    if patient.bus.is_none() {
+    if context.bus.is_none() {
         return no_bus();
     }
-    match &patient.daemon {
+    match &context.daemon {
         Err(error) => Finding::wrong(
             format!("plex-accountd does not answer: {error}."),
             "See `systemctl --user status plex-accountd` and its journal.",
@@ -82,8 +82,8 @@ pub(super) fn daemon(patient: &Patient) -> Finding {
     }
 }
 
-pub(super) async fn unit(patient: &Patient) -> Finding {
-    let Some(bus) = &patient.bus else { return no_bus() };
+pub(super) async fn unit(context: &Context) -> Finding {
+    let Some(bus) = &context.bus else { return no_bus() };
     let Some(path) = unit_path(bus).await else {
         return Finding::skipped("This session has no systemd user manager.");
     };
@@ -108,7 +108,7 @@ pub(super) async fn unit(patient: &Patient) -> Finding {
             "The unit runs, but does not start at login.",
             "`systemctl --user enable plex-accountd` makes it, so that notices come by themselves.",
         ),
-        ("loaded", ..) if patient.daemon.is_ok() => Finding::note(
+        ("loaded", ..) if context.daemon.is_ok() => Finding::note(
             "The daemon runs, but not as the unit.",
             "`systemctl --user start plex-accountd`, once the other one is stopped.",
         ),

@@ -2,7 +2,7 @@
 
 use plex_account_core::{
     error::CallError,
-    state_snapshot::View,
+    state_snapshot::StateSnapshot,
     words::{ErrorName, LoginState},
 };
 use plex_accountd::dbus::{NameError, Service, command::Command as Asked};
@@ -55,7 +55,7 @@ async fn a_wrong_command_line_is_2() {
 #[tokio::test]
 async fn status_tells_scripts_by_its_exit_code() {
     let bus = Bus::start();
-    let (mut service, _commands) = bus.serve(View::default()).await;
+    let (mut service, _commands) = bus.serve(StateSnapshot::default()).await;
     for (state, signed_in, code) in [
         (LoginState::Unknown, false, 1),
         (LoginState::Locked, false, 1),
@@ -65,7 +65,7 @@ async fn status_tells_scripts_by_its_exit_code() {
         (LoginState::Waiting, true, 0),
         (LoginState::SignedIn, true, 0),
     ] {
-        let mut view = View::default();
+        let mut view = StateSnapshot::default();
         view.account.login_state = state;
         view.account.signed_in = signed_in;
         service.publish(view).await.unwrap();
@@ -136,8 +136,9 @@ async fn an_older_daemon_is_told_from_a_broken_one() {
 #[tokio::test]
 async fn a_second_service_does_not_get_the_name() {
     let bus = Bus::start();
-    let (_first, _commands) = bus.serve(View::default()).await;
+    let (_first, _commands) = bus.serve(StateSnapshot::default()).await;
     let (sender, _commands) = mpsc::channel(1);
-    let second = Service::serve(&bus.connect().await, sender, View::default()).await.unwrap();
+    let second =
+        Service::serve(&bus.connect().await, sender, StateSnapshot::default()).await.unwrap();
     assert!(matches!(second.own_name().await, Err(NameError::Taken)));
 }

@@ -7,7 +7,7 @@ use std::{
 
 use plex_account_core::{
     server::{Connection, Server},
-    state_snapshot::{AccountDetails, AccountView, ServerView, View},
+    state_snapshot::{AccountDetails, AccountSnapshot, ServerSnapshot, StateSnapshot},
     words::{LoginState, PlexTv, Reason, Route, State, Storage},
 };
 use plex_accountd::dbus::{Service, command::Command as Asked};
@@ -36,7 +36,7 @@ impl Bus {
         self.0.connect().await
     }
 
-    pub(crate) async fn serve(&self, view: View) -> (Service, mpsc::Receiver<Asked>) {
+    pub(crate) async fn serve(&self, view: StateSnapshot) -> (Service, mpsc::Receiver<Asked>) {
         let (sender, commands) = mpsc::channel(4);
         let service = Service::serve(&self.connect().await, sender, view).await.unwrap();
         service.own_name().await.unwrap();
@@ -174,15 +174,15 @@ pub(crate) fn seen(text: &str) -> String {
     seen
 }
 
-pub(crate) fn signed_in() -> AccountView {
-    let mut account = AccountView {
+pub(crate) fn signed_in() -> AccountSnapshot {
+    let mut account = AccountSnapshot {
         login_state: LoginState::SignedIn,
         signed_in: true,
         username: "ada".to_owned(),
         plex_tv: PlexTv::Ok,
         last_refresh: 1_700_000_100,
         next_refresh: 1_700_000_400,
-        ..AccountView::default()
+        ..AccountSnapshot::default()
     };
     account.details.account = Some(AccountDetails {
         username: "ada".to_owned(),
@@ -196,8 +196,8 @@ pub(crate) fn signed_in() -> AccountView {
     account
 }
 
-pub(crate) fn server(id: &str, name: &str, owned: bool) -> Arc<ServerView> {
-    Arc::new(ServerView {
+pub(crate) fn server(id: &str, name: &str, owned: bool) -> Arc<ServerSnapshot> {
+    Arc::new(ServerSnapshot {
         server: Arc::new(Server {
             id: id.to_owned(),
             name: name.to_owned(),
@@ -218,16 +218,16 @@ pub(crate) fn server(id: &str, name: &str, owned: bool) -> Arc<ServerView> {
 
 /// The same server, changed.
 pub(crate) fn but(
-    server: &Arc<ServerView>,
-    change: impl FnOnce(&mut ServerView),
-) -> Arc<ServerView> {
-    let mut changed = ServerView::clone(server);
+    server: &Arc<ServerSnapshot>,
+    change: impl FnOnce(&mut ServerSnapshot),
+) -> Arc<ServerSnapshot> {
+    let mut changed = ServerSnapshot::clone(server);
     change(&mut changed);
     Arc::new(changed)
 }
 
 /// The same server with addresses.
-pub(crate) fn at(server: &Arc<ServerView>, uris: &[(&str, bool)]) -> Arc<ServerView> {
+pub(crate) fn at(server: &Arc<ServerSnapshot>, uris: &[(&str, bool)]) -> Arc<ServerSnapshot> {
     but(server, |server| {
         let connections = uris.iter().map(|&(uri, relay)| Connection {
             uri: uri.to_owned(),
@@ -245,12 +245,12 @@ pub(crate) fn at(server: &Arc<ServerView>, uris: &[(&str, bool)]) -> Arc<ServerV
 }
 
 /// Somebody who is signed in and has these servers.
-pub(crate) fn having(servers: impl IntoIterator<Item = Arc<ServerView>>) -> View {
-    View { account: signed_in(), servers: servers.into_iter().collect() }
+pub(crate) fn having(servers: impl IntoIterator<Item = Arc<ServerSnapshot>>) -> StateSnapshot {
+    StateSnapshot { account: signed_in(), servers: servers.into_iter().collect() }
 }
 
-pub(crate) fn signed_out() -> View {
-    let mut view = View::default();
+pub(crate) fn signed_out() -> StateSnapshot {
+    let mut view = StateSnapshot::default();
     view.account.login_state = LoginState::SignedOut;
     view
 }

@@ -11,7 +11,7 @@ use zbus::OwnedObjectPath;
 
 use crate::{
     common::{Bus, at, but, having, json_lines, read, server, signed_out},
-    fixtures::{Answer, Stand},
+    fixtures::{Answer, FakeHttp},
 };
 
 /// A plex.tv that answers each request the same; its address.
@@ -249,7 +249,8 @@ async fn a_certificate_that_is_not_trusted_is_told_as_that() {
         .with_no_client_auth()
         .with_single_cert(vec![made.cert.der().clone()], key.into())
         .unwrap();
-    let stand = Stand::on("127.0.0.1:0", Some(Arc::new(config).into()), |_| Answer::Silence).await;
+    let stand =
+        FakeHttp::on("127.0.0.1:0", Some(Arc::new(config).into()), |_| Answer::Silence).await;
     let no_tls = plex_tv("HTTP/1.1 400 Bad Request\r\n\r\n").replace("http:", "https:");
     let address = stand.url.as_str().trim_end_matches('/');
     for (address, told) in [

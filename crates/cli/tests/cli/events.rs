@@ -1,7 +1,7 @@
 //! `watch` and `wait`: what happens while they run.
 
 use plex_account_core::{
-    state_snapshot::View,
+    state_snapshot::StateSnapshot,
     words::{Outcome, PlexTv, State},
 };
 use plex_accountd::dbus::Service;
@@ -18,7 +18,7 @@ fn timeless(mut event: Value) -> Value {
     event
 }
 
-fn offline() -> View {
+fn offline() -> StateSnapshot {
     let attic = but(&server("a", "Attic", true), |server| server.state = State::Offline);
     having([attic, server("b", "Barn", true)])
 }

@@ -4,7 +4,7 @@ use std::{os::unix::fs::PermissionsExt as _, process::Stdio, time::Duration};
 
 use plex_account_core::{
     error::CallError,
-    state_snapshot::{LoginOffer, View},
+    state_snapshot::{LoginOffer, StateSnapshot},
     words::{ErrorName, LoginState, Outcome},
 };
 use plex_accountd::dbus::{Service, command::Command as Asked};
@@ -281,7 +281,7 @@ async fn a_service_that_goes_away_ends_the_waiting_unless_it_comes_back_with_it(
     let bus = Bus::start();
     let connection = bus.connect().await;
     let (sender, mut commands) = mpsc::channel(4);
-    let service = Service::serve(&connection, sender, View::default()).await.unwrap();
+    let service = Service::serve(&connection, sender, StateSnapshot::default()).await.unwrap();
     service.own_name().await.unwrap();
     let mut following = Following::of(&mut bus.plex_account("login --json"));
     let Some(Asked::StartLogin(reply)) = commands.recv().await else { panic!("no login") };
@@ -402,7 +402,7 @@ async fn a_login_that_survived_the_services_restart_goes_on() {
     let bus = Bus::start();
     let connection = bus.connect().await;
     let (sender, mut commands) = mpsc::channel(4);
-    let mut view = View::default();
+    let mut view = StateSnapshot::default();
     view.account.login_state = LoginState::Waiting;
     let service = Service::serve(&connection, sender, view.clone()).await.unwrap();
     service.own_name().await.unwrap();

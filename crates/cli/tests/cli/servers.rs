@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use plex_account_core::{
-    state_snapshot::ServerView,
+    state_snapshot::ServerSnapshot,
     words::{Reason, State},
 };
 use serde_json::json;
 
 use crate::common::{Bus, but, having, json_lines, read, seen, server, signed_out};
 
-fn three() -> [Arc<ServerView>; 3] {
+fn three() -> [Arc<ServerSnapshot>; 3] {
     [
         server("abc", "Attic", true),
         but(&server("d", "A much longer name", true), |server| server.state = State::Offline),

@@ -36,38 +36,38 @@ pub(super) struct Wanted {
 
 /// The words of one server, and what was told of them.
 #[derive(Debug, Default)]
-pub(super) struct Telling {
+pub(super) struct Announcements {
     /// The last word that was known.
     pub(super) was_online: Option<bool>,
     /// People were told that it is offline, or comes and goes, and not yet that it is back.
-    pub(super) told_offline: bool,
+    pub(super) announced_offline: bool,
     /// It comes and goes, and that was told: until when it must not change to be steady again.
     steady_at: Option<Boot>,
     /// When its word changed, the latest last.
     changes: Vec<Boot>,
     /// What was told last has not been shown: it is held back, or nobody is there to show it.
-    pub(super) unsaid: bool,
+    pub(super) undelivered: bool,
     /// That was so when the daemon last ran: it is to be told anew, if it is still true.
     retell: bool,
 }
 
-impl Telling {
+impl Announcements {
     /// As it was when the daemon last ran.
     pub(super) fn new(kept: &RememberedServer, now: Boot) -> Self {
         Self {
             was_online: kept.was_online,
-            told_offline: kept.told_offline,
+            announced_offline: kept.announced_offline,
             steady_at: kept.unsteady.then(|| now + STEADY),
             changes: Vec::new(),
-            unsaid: kept.unsaid,
-            retell: kept.unsaid,
+            undelivered: kept.undelivered,
+            retell: kept.undelivered,
         }
     }
 
     /// What was told last has been shown, or has not. Returns whether that is news.
-    pub(super) fn note_unsaid(&mut self, unsaid: bool) -> bool {
-        let unsaid = unsaid || self.retell;
-        std::mem::replace(&mut self.unsaid, unsaid) != unsaid
+    pub(super) fn note_undelivered(&mut self, undelivered: bool) -> bool {
+        let undelivered = undelivered || self.retell;
+        std::mem::replace(&mut self.undelivered, undelivered) != undelivered
     }
 
     /// It comes and goes, and that was told.
@@ -100,13 +100,13 @@ impl Telling {
             self.changes.retain(|at| now.since(*at) <= STEADY);
             self.changes.push(now);
         }
-        let told = self.told_offline;
+        let told = self.announced_offline;
         if std::mem::take(&mut self.retell) {
             let tell = self.retold(is_online, wanted);
-            self.unsaid = tell.is_some(); // until we hear otherwise
+            self.undelivered = tell.is_some(); // until we hear otherwise
             if tell.is_some() || told && is_online {
                 self.steady_at = self.steady_at.map(|_| now + STEADY);
-                self.told_offline = told && !is_online || self.is_unsteady();
+                self.announced_offline = told && !is_online || self.is_unsteady();
                 return (tell, true);
             }
         }
@@ -120,7 +120,7 @@ impl Telling {
             }
             self.steady_at = None;
             self.changes.clear();
-            self.told_offline = !is_online;
+            self.announced_offline = !is_online;
             Some(match is_online {
                 true if wanted.online => Tell::Back,
                 false if wanted.offline => Tell::Offline,
@@ -128,13 +128,13 @@ impl Telling {
             })
         } else if self.changes.len() > CHANGES && changed && wanted.offline {
             self.steady_at = Some(now + STEADY);
-            self.told_offline = true;
+            self.announced_offline = true;
             Some(Tell::Unsteady)
         } else if is_online && told {
-            self.told_offline = false;
+            self.announced_offline = false;
             Some(if wanted.online { Tell::Back } else { Tell::Withdraw })
         } else if !is_online && was_online == Some(true) && wanted.offline {
-            self.told_offline = true;
+            self.announced_offline = true;
             Some(Tell::Offline)
         } else {
             None
@@ -147,7 +147,7 @@ impl Telling {
         if self.is_unsteady() {
             return wanted.offline.then_some(Tell::Unsteady);
         }
-        match (self.told_offline, is_online) {
+        match (self.announced_offline, is_online) {
             (true, false) => wanted.offline.then_some(Tell::Offline),
             (false, true) => wanted.online.then_some(Tell::Back),
             // Nobody heard that it went; or what is to be told is another matter.

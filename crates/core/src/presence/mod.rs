@@ -19,18 +19,18 @@ use std::{
 use serde::{Deserialize, Serialize};
 
 use self::{
-    announcements::{Tell, Telling},
+    announcements::{Announcements, Tell},
     probing::Probing,
-    tracked_server::{Absence, Known},
+    tracked_server::{Absence, TrackedServer},
 };
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{Effect, Settings, Turn},
-    notification::Notice,
+    event::{Context, Effect, Settings},
+    notification::Notification,
     probe::{ProbeRequest, Probed},
-    server::{Entry, Server},
-    state_snapshot::ServerView,
+    server::{ListedServer, Server},
+    state_snapshot::ServerSnapshot,
     words::{ErrorName, Reason, Route, State},
 };
 
@@ -38,11 +38,11 @@ use crate::{
 const PROBES: usize = 32;
 
 /// What one look finds is told together, unless it lasts longer than this.
-const LOOK: Duration = Duration::from_secs(30);
+const PROBE_ROUND: Duration = Duration::from_secs(30);
 
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Remembered {
+pub struct CachedServers {
     /// Unix seconds of the last good list, 0 = never.
     pub last_refresh: u64,
     /// People were told that plex.tv itself can't be reached, and not yet that it can.
@@ -52,7 +52,7 @@ pub struct Remembered {
     pub servers: Vec<RememberedServer>,
 }
 
-/// One server in [`Remembered`].
+/// One server in [`CachedServers`].
 #[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RememberedServer {
@@ -73,13 +73,15 @@ pub struct RememberedServer {
     pub was_online: Option<bool>,
     /// "Offline" was told, or that it comes and goes, and "back" was not.
     #[serde(default)]
-    pub told_offline: bool,
+    #[serde(alias = "told_offline")]
+    pub announced_offline: bool,
     /// That it comes and goes was the last thing told.
     #[serde(default)]
     pub unsteady: bool,
     /// Nobody has seen what was told last.
     #[serde(default)]
-    pub unsaid: bool,
+    #[serde(alias = "unsaid")]
+    pub undelivered: bool,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
@@ -88,7 +90,7 @@ pub struct RememberedServer {
 /// The servers' part of the domain.
 #[derive(Debug)]
 pub struct Presence {
-    servers: Vec<Known>,
+    servers: Vec<TrackedServer>,
     /// Why missing news is missing, going by the latest refresh.
     no_news: Reason,
     /// When the next regular refresh is due.
@@ -132,11 +134,11 @@ impl Listed {
 impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
-    pub fn new(remembered: Remembered, reason: Reason, now: Now) -> Self {
+    pub fn new(remembered: CachedServers, reason: Reason, now: Now) -> Self {
         let (now, now_unix) = (now.boot, now.unix);
-        let servers = remembered.servers.into_iter().map(|r| Known {
-            telling: Telling::new(&r, now),
-            view: Arc::new(ServerView {
+        let servers = remembered.servers.into_iter().map(|r| TrackedServer {
+            telling: Announcements::new(&r, now),
+            snapshot: Arc::new(ServerSnapshot {
                 server: Arc::new(r.server),
                 presence: r.presence,
                 state: State::Unknown,
@@ -167,34 +169,34 @@ impl Presence {
 
     /// What to keep on disk.
     #[must_use]
-    pub fn remembered(&self, last_refresh: u64, told_plex_tv_away: bool) -> Remembered {
+    pub fn remembered(&self, last_refresh: u64, told_plex_tv_away: bool) -> CachedServers {
         let servers = self.servers.iter().map(|known| RememberedServer {
-            server: (*known.view.server).clone(),
+            server: (*known.snapshot.server).clone(),
             in_v2: known.in_v2,
-            presence: known.view.presence,
+            presence: known.snapshot.presence,
             seen_at: known.seen_at,
             was_online: known.telling.was_online,
-            told_offline: known.telling.told_offline,
+            announced_offline: known.telling.announced_offline,
             unsteady: known.telling.is_unsteady(),
-            unsaid: known.telling.unsaid,
-            muted_until: known.view.muted_until,
+            undelivered: known.telling.undelivered,
+            muted_until: known.snapshot.muted_until,
         });
-        Remembered { last_refresh, told_plex_tv_away, servers: servers.collect() }
+        CachedServers { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
 
     /// The servers (ids) that people were told are offline, and not that they are back.
-    pub fn told_offline(&self) -> impl Iterator<Item = String> {
-        let told = self.servers.iter().filter(|known| known.telling.told_offline);
-        told.map(|known| known.view.server.id.clone())
+    pub fn announced_offline(&self) -> impl Iterator<Item = String> {
+        let told = self.servers.iter().filter(|known| known.telling.announced_offline);
+        told.map(|known| known.snapshot.server.id.clone())
     }
 
     /// What to show.
     #[must_use]
-    pub fn views(&self) -> Vec<Arc<ServerView>> {
-        self.servers.iter().map(|known| Arc::clone(&known.view)).collect()
+    pub fn snapshots(&self) -> Vec<Arc<ServerSnapshot>> {
+        self.servers.iter().map(|known| Arc::clone(&known.snapshot)).collect()
     }
 
-    /// Whether [`views`](Self::views) changed since this was last asked.
+    /// Whether [`snapshots`](Self::snapshots) changed since this was last asked.
     pub fn take_changed(&mut self) -> bool {
         std::mem::take(&mut self.changed)
     }
@@ -206,52 +208,52 @@ impl Presence {
     }
 
     /// Nothing can be known of any server, from now on and until new evidence comes.
-    pub fn lose_sight(&mut self, reason: Reason, turn: &Turn<'_>) {
+    pub fn invalidate(&mut self, reason: Reason, context: &Context<'_>) {
         for known in &mut self.servers {
             known.absence = None;
             known.good_until = None;
             known.expiring = false;
-            known.probing.forget(turn.now.boot);
+            known.probing.forget(context.now.boot);
             self.changed |= known.set_route(Route::NotTried, "");
-            self.changed |= known.set(State::Unknown, reason, turn.now.unix);
+            self.changed |= known.set(State::Unknown, reason, context.now.unix);
         }
     }
 
     /// A person wants to know: asks every server again. A probe under way still counts, or whoever
     /// wants to know all the time would keep us from ever knowing; its server is asked after it.
-    pub fn probe_too(&mut self, turn: &Turn<'_>) {
+    pub fn probe_all(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            known.probing.probe_now(turn.now.boot);
+            known.probing.probe_now(context.now.boot);
         }
     }
 
     /// Our network has changed: asks every server again. What a probe under way brings is about
     /// before.
-    pub fn probe_again(&mut self, turn: &Turn<'_>) {
+    pub fn probe_again(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
             known.probing.under_way = None;
-            known.probing.probe_now(turn.now.boot);
+            known.probing.probe_now(context.now.boot);
         }
     }
 
     /// The machine has slept: what was absent before may have come back meanwhile, or our network
     /// may have gone. It takes a list and the whole grace time again.
-    pub fn woke(&mut self, turn: &Turn<'_>) {
+    pub fn woke(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
             known.absence = None;
-            known.probing.probe_now(turn.now.boot);
+            known.probing.probe_now(context.now.boot);
         }
     }
 
     /// Asks the servers that are to be asked now.
-    pub fn probe(&mut self, on_link_only: bool, turn: &mut Turn<'_>) {
+    pub fn probe(&mut self, on_link_only: bool, context: &mut Context<'_>) {
         let under_way = self.under_way();
         if under_way == 0 {
-            self.look_began = turn.now.boot;
+            self.look_began = context.now.boot;
         }
         let free = PROBES.saturating_sub(under_way);
-        let due_at = |known: &Known| {
-            known.next_probe(turn.settings).filter(|at| free > 0 && *at <= turn.now.boot)
+        let due_at = |known: &TrackedServer| {
+            known.next_probe(context.settings).filter(|at| free > 0 && *at <= context.now.boot)
         };
         let mut due: Vec<_> = (self.servers.iter_mut())
             .filter_map(|known| due_at(known).map(|at| (at, known)))
@@ -260,10 +262,10 @@ impl Presence {
         due.sort_by_key(|(at, _)| *at);
         for (_, known) in due.into_iter().take(free) {
             self.probes += 1;
-            known.probing.under_way = Some((self.probes, turn.now.boot));
+            known.probing.under_way = Some((self.probes, context.now.boot));
             known.probing.due = None;
-            let request = ProbeRequest::new(&known.view.server, &known.probing.worked_last);
-            turn.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
+            let request = ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last);
+            context.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
         }
     }
 
@@ -271,7 +273,7 @@ impl Presence {
     /// told.
     #[must_use]
     pub fn is_looking(&self, now: Boot) -> bool {
-        self.under_way() > 0 && now.since(self.look_began) < LOOK
+        self.under_way() > 0 && now.since(self.look_began) < PROBE_ROUND
     }
 
     fn under_way(&self) -> usize {
@@ -288,44 +290,50 @@ impl Presence {
     }
 
     /// A server that was asked has answered, or has not.
-    pub fn probed(&mut self, id: &str, number: u64, probed: Probed, turn: &Turn<'_>) {
-        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
+    pub fn probed(&mut self, id: &str, number: u64, probed: Probed, context: &Context<'_>) {
+        let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
+        else {
             return;
         };
         if let Some((asked, began)) = known.probing.under_way
             && asked == number
         {
             known.probing.under_way = None;
-            let good_until = self.next_due.max(turn.now.boot) + turn.settings.grace;
-            self.changed |= known.probed(probed, began, good_until, self.no_news, turn);
+            let good_until = self.next_due.max(context.now.boot) + context.settings.grace;
+            self.changed |= known.probed(probed, began, good_until, self.no_news, context);
         }
     }
 
     /// The keyring does not stand between us and the servers any more.
-    pub fn keyring_answered(&mut self, turn: &Turn<'_>) {
+    pub fn keyring_answered(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            if known.view.reason == Reason::KeyringLocked {
-                self.changed |= known.set(State::Unknown, Reason::NotRefreshed, turn.now.unix);
+            if known.snapshot.reason == Reason::KeyringLocked {
+                self.changed |= known.set(State::Unknown, Reason::NotRefreshed, context.now.unix);
             }
         }
     }
 
     /// Takes in what a refresh brought: the union of the lists (empty if there was none), and how
     /// whole it was.
-    pub fn listed(&mut self, entries: Vec<Entry>, listed: Listed, turn: &mut Turn<'_>) {
+    pub fn listed(
+        &mut self,
+        entries: Vec<ListedServer>,
+        listed: Listed,
+        context: &mut Context<'_>,
+    ) {
         self.no_news = listed.no_news();
         self.next_due = listed.next_due;
         // Servers that went together are called offline together, by one list.
-        let may_confirm = !self.is_any_unasked(listed.started, turn.settings);
+        let may_confirm = !self.is_any_unasked(listed.started, context.settings);
         let mut index = None;
         let mut next = Vec::with_capacity(entries.len().max(self.servers.len()));
-        let mut old: Vec<Option<Known>> =
+        let mut old: Vec<Option<TrackedServer>> =
             std::mem::take(&mut self.servers).into_iter().map(Some).collect();
         for (position, entry) in entries.into_iter().enumerate() {
             let known = take_known(&mut old, position, &entry.server.id, &mut index);
             self.changed |= known.is_none();
-            let mut known = known.unwrap_or_else(|| Known::new(&entry, listed, turn));
-            self.changed |= known.describe(entry, listed, may_confirm, turn);
+            let mut known = known.unwrap_or_else(|| TrackedServer::new(&entry, listed, context));
+            self.changed |= known.describe(entry, listed, may_confirm, context);
             next.push(known);
         }
         for mut known in old.into_iter().flatten() {
@@ -335,15 +343,15 @@ impl Presence {
                 known.absence = None;
                 known.good_until = None;
                 known.expiring = false;
-                self.changed |= known.set(State::Unknown, Reason::NotListed, turn.now.unix);
+                self.changed |= known.set(State::Unknown, Reason::NotListed, context.now.unix);
             }
-            self.changed |= known.give_up_confirming(listed, turn);
+            self.changed |= known.give_up_confirming(listed, context);
             if known.missing < 2 {
                 next.push(known);
             } else {
-                if known.telling.told_offline {
-                    let id = known.view.server.id.clone();
-                    turn.push(Effect::WithdrawServerNotice(id));
+                if known.telling.announced_offline {
+                    let id = known.snapshot.server.id.clone();
+                    context.push(Effect::WithdrawServerNotice(id));
                 }
                 self.changed = true;
             }
@@ -353,26 +361,26 @@ impl Presence {
 
     /// Time has passed: evidence that is too old makes `unknown`, mutes end. Not to be called
     /// while an answer is on its way that may renew the evidence.
-    pub fn tick(&mut self, turn: &Turn<'_>) {
+    pub fn tick(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
             if known.absence.is_none()
-                && known.good_until.is_some_and(|until| until <= turn.now.boot)
+                && known.good_until.is_some_and(|until| until <= context.now.boot)
             {
                 known.good_until = None;
-                if known.is_probed(turn.settings) {
+                if known.is_probed(context.settings) {
                     known.expiring = true;
                 } else {
-                    self.changed |= known.set(State::Unknown, self.no_news, turn.now.unix);
+                    self.changed |= known.set(State::Unknown, self.no_news, context.now.unix);
                 }
             }
         }
-        self.end_mutes(turn.now.unix);
+        self.end_mutes(context.now.unix);
     }
 
     fn end_mutes(&mut self, now_unix: u64) {
         for known in &mut self.servers {
-            if known.view.muted_until != 0 && known.view.muted_until <= now_unix {
-                Arc::make_mut(&mut known.view).muted_until = 0;
+            if known.snapshot.muted_until != 0 && known.snapshot.muted_until <= now_unix {
+                Arc::make_mut(&mut known.snapshot).muted_until = 0;
                 self.changed = true;
             }
         }
@@ -381,10 +389,10 @@ impl Presence {
     /// Whether an absence waits for a list that was asked for now or later, and none whose grace
     /// time is over waits for a probe of its server: one list is to be asked for all of them.
     #[must_use]
-    pub fn wants_confirmation(&self, turn: &Turn<'_>) -> bool {
-        let over = |at: Boot| at <= turn.now.boot;
-        self.confirmations(turn.settings).any(|(at, probed)| over(at) && probed)
-            && !self.is_any_unasked(turn.now.boot, turn.settings)
+    pub fn wants_confirmation(&self, context: &Context<'_>) -> bool {
+        let over = |at: Boot| at <= context.now.boot;
+        self.confirmations(context.settings).any(|(at, probed)| over(at) && probed)
+            && !self.is_any_unasked(context.now.boot, context.settings)
     }
 
     /// Whether the grace time of an absence was over by then, and its server has not been asked
@@ -404,92 +412,93 @@ impl Presence {
     }
 
     /// No list can be had to confirm the absences whose grace time is over.
-    pub fn cannot_confirm(&mut self, turn: &Turn<'_>) {
+    pub fn cannot_confirm(&mut self, context: &Context<'_>) {
         let listed = Listed {
             good: false,
             complete: false,
             v1_whole: false,
-            started: turn.now.boot,
-            next_due: turn.now.boot,
+            started: context.now.boot,
+            next_due: context.now.boot,
             network_down: false,
         };
         for known in &mut self.servers {
-            self.changed |= known.give_up_confirming(listed, turn);
+            self.changed |= known.give_up_confirming(listed, context);
         }
     }
 
     /// When the next absence is to be confirmed.
     #[must_use]
-    pub fn next_confirmation(&self, turn: &Turn<'_>) -> Option<Boot> {
-        if self.wants_confirmation(turn) {
-            return Some(turn.now.boot);
+    pub fn next_confirmation(&self, context: &Context<'_>) -> Option<Boot> {
+        if self.wants_confirmation(context) {
+            return Some(context.now.boot);
         }
-        let later = |(at, _): &(Boot, bool)| *at > turn.now.boot;
-        self.confirmations(turn.settings).filter(later).map(|(at, _)| at).min()
+        let later = |(at, _): &(Boot, bool)| *at > context.now.boot;
+        self.confirmations(context.settings).filter(later).map(|(at, _)| at).min()
     }
 
     /// The next moment at which [`tick`](Self::tick) has something to do.
     #[must_use]
-    pub fn next_wakeup(&self, turn: &Turn<'_>) -> Option<Boot> {
+    pub fn next_wakeup(&self, context: &Context<'_>) -> Option<Boot> {
         let expiry = self
             .servers
             .iter()
             .filter(|known| known.absence.is_none())
             .filter_map(|known| known.good_until);
-        let mutes = self.servers.iter().filter_map(|known| match known.view.muted_until {
+        let mutes = self.servers.iter().filter_map(|known| match known.snapshot.muted_until {
             0 | u64::MAX => None,
             until => {
-                let ahead = Duration::from_secs(until.saturating_sub(turn.now.unix));
-                Some(turn.now.boot + ahead)
+                let ahead = Duration::from_secs(until.saturating_sub(context.now.unix));
+                Some(context.now.boot + ahead)
             }
         });
         let settled = self
             .servers
             .iter()
             .filter_map(|known| known.telling.steady_at())
-            .filter(|at| *at > turn.now.boot);
+            .filter(|at| *at > context.now.boot);
         expiry.chain(mutes).chain(settled).min()
     }
 
     /// What is to be told of the states as they are now, after what was told before.
-    pub fn news(&mut self, turn: &mut Turn<'_>) -> News {
+    pub fn news(&mut self, context: &mut Context<'_>) -> News {
         let (mut gone, mut back, mut unsteady) = (Vec::new(), Vec::new(), Vec::new());
         let mut learned = false;
         for known in &mut self.servers {
-            let wanted = known.wanted(turn);
-            let in_doubt = known.is_in_doubt(turn.now.boot);
-            let state = known.view.state;
-            let (tell, learned_now) = known.telling.follow(state, in_doubt, wanted, turn.now.boot);
+            let wanted = known.wanted(context);
+            let in_doubt = known.is_in_doubt(context.now.boot);
+            let state = known.snapshot.state;
+            let (tell, learned_now) =
+                known.telling.follow(state, in_doubt, wanted, context.now.boot);
             learned |= learned_now;
-            let Server { id, name, .. } = &*known.view.server;
+            let Server { id, name, .. } = &*known.snapshot.server;
             match tell {
                 None => {}
                 Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
                 Some(Tell::Back) => back.push((id.clone(), name.clone())),
                 Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
-                Some(Tell::Withdraw) => turn.push(Effect::WithdrawServerNotice(id.clone())),
+                Some(Tell::Withdraw) => context.push(Effect::WithdrawServerNotice(id.clone())),
             }
         }
-        let mut notices = Notice::offline(gone);
-        notices.extend(Notice::unsteady(unsteady));
-        notices.extend(Notice::back(back));
+        let mut notices = Notification::offline(gone);
+        notices.extend(Notification::unsteady(unsteady));
+        notices.extend(Notification::back(back));
         News { notices, learned }
     }
 
     /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
-    pub fn note_unsaid(&mut self, ids: &BTreeSet<String>) -> bool {
+    pub fn note_undelivered(&mut self, ids: &BTreeSet<String>) -> bool {
         let mut changed = false;
         for known in &mut self.servers {
-            changed |= known.telling.note_unsaid(ids.contains(&known.view.server.id));
+            changed |= known.telling.note_undelivered(ids.contains(&known.snapshot.server.id));
         }
         changed
     }
 
     /// The settings have changed: takes away what nobody wants to hear of any more.
-    pub fn reconfigured(&self, turn: &mut Turn<'_>) {
+    pub fn reconfigured(&self, context: &mut Context<'_>) {
         for known in &self.servers {
-            if known.telling.told_offline && !known.wanted(turn).offline {
-                turn.push(Effect::WithdrawServerNotice(known.view.server.id.clone()));
+            if known.telling.announced_offline && !known.wanted(context).offline {
+                context.push(Effect::WithdrawServerNotice(known.snapshot.server.id.clone()));
             }
         }
     }
@@ -502,20 +511,26 @@ impl Presence {
     }
 
     /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
-    pub fn mute(&mut self, id: &str, until: u64, turn: &mut Turn<'_>) -> Result<(), CallError> {
-        if until != 0 && until <= turn.now.unix {
+    pub fn mute(
+        &mut self,
+        id: &str,
+        until: u64,
+        context: &mut Context<'_>,
+    ) -> Result<(), CallError> {
+        if until != 0 && until <= context.now.unix {
             let message = "The time is past; give unix seconds in the future.";
             return Err(CallError::InvalidArgs(message.into()));
         }
-        let Some(known) = self.servers.iter_mut().find(|known| known.view.server.id == id) else {
+        let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
+        else {
             let message = "The account has no server with this id; ListServers names those it has.";
             return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
         };
         if until != 0 {
-            turn.push(Effect::WithdrawServerNotice(id.into()));
+            context.push(Effect::WithdrawServerNotice(id.into()));
         }
-        if known.view.muted_until != until {
-            Arc::make_mut(&mut known.view).muted_until = until;
+        if known.snapshot.muted_until != until {
+            Arc::make_mut(&mut known.snapshot).muted_until = until;
             self.changed = true;
         }
         Ok(())
@@ -526,7 +541,7 @@ impl Presence {
 #[derive(Debug, PartialEq, Eq)]
 pub struct News {
     /// To be told in this order.
-    pub notices: Vec<Notice>,
+    pub notices: Vec<Notification>,
     /// A word became known that must be on disk before anything is told.
     pub learned: bool,
 }
@@ -534,18 +549,19 @@ pub struct News {
 /// Finds the entry's server among the known ones. Lists mostly keep their order, so the same
 /// place is looked at first; the index by id is made only where that fails.
 fn take_known(
-    old: &mut [Option<Known>],
+    old: &mut [Option<TrackedServer>],
     position: usize,
     id: &str,
     index: &mut Option<HashMap<String, usize>>,
-) -> Option<Known> {
-    let is_it = |known: &Option<Known>| known.as_ref().is_some_and(|k| k.view.server.id == id);
+) -> Option<TrackedServer> {
+    let is_it =
+        |known: &Option<TrackedServer>| known.as_ref().is_some_and(|k| k.snapshot.server.id == id);
     if old.get(position).is_some_and(is_it) {
         return old[position].take();
     }
     let index = index.get_or_insert_with(|| {
         let ids = old.iter().enumerate();
-        ids.filter_map(|(i, known)| Some((known.as_ref()?.view.server.id.clone(), i))).collect()
+        ids.filter_map(|(i, known)| Some((known.as_ref()?.snapshot.server.id.clone(), i))).collect()
     });
     old.get_mut(*index.get(id)?)?.take()
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use crate::{
     clock::Boot,
-    event::{Settings, Turn},
+    event::{Context, Settings},
     server::Server,
 };
 
@@ -55,14 +55,14 @@ impl Probing {
     }
 
     /// Nothing answered; it is asked again, rarer each time, unless it is to be asked again anyway.
-    pub(super) fn probe_again(&mut self, turn: &Turn<'_>) {
+    pub(super) fn probe_again(&mut self, context: &Context<'_>) {
         if self.due.is_some() {
             return;
         }
-        let longest = turn.settings.refresh_interval;
+        let longest = context.settings.refresh_interval;
         let first = AGAIN.min(longest);
         self.wait = if self.wait.is_zero() { first } else { (self.wait * 2).min(longest) };
-        self.due = Some(turn.now.boot + self.wait);
+        self.due = Some(context.now.boot + self.wait);
     }
 
     /// It is known to be there: no need to probe.

@@ -4,22 +4,22 @@ use std::sync::Arc;
 
 use super::{
     Listed,
-    announcements::{Telling, Wanted},
+    announcements::{Announcements, Wanted},
     probing::Probing,
 };
 use crate::{
     clock::Boot,
-    event::{Settings, Turn},
+    event::{Context, Settings},
     probe::{ProbeRequest, Probed},
-    server::Entry,
-    state_snapshot::ServerView,
+    server::ListedServer,
+    state_snapshot::ServerSnapshot,
     words::{Reason, Route, State},
 };
 
 /// One server and the evidence of it.
 #[derive(Debug)]
-pub(super) struct Known {
-    pub(super) view: Arc<ServerView>,
+pub(super) struct TrackedServer {
+    pub(super) snapshot: Arc<ServerSnapshot>,
     pub(super) in_v2: bool,
     /// Unix seconds of the last look that found it online.
     pub(super) seen_at: u64,
@@ -31,7 +31,7 @@ pub(super) struct Known {
     pub(super) expiring: bool,
     /// Complete lists in a row that lacked it.
     pub(super) missing: u8,
-    pub(super) telling: Telling,
+    pub(super) telling: Announcements,
 }
 
 /// plex.tv said "not present" in a complete list.
@@ -43,19 +43,19 @@ pub(super) struct Absence {
     pub(super) overdue: bool,
 }
 
-impl Known {
-    pub(super) fn new(entry: &Entry, listed: Listed, turn: &Turn<'_>) -> Self {
+impl TrackedServer {
+    pub(super) fn new(entry: &ListedServer, listed: Listed, context: &Context<'_>) -> Self {
         let reason = match entry.presence {
             Some(false) if listed.complete => Reason::Absent,
             _ => Reason::IncompleteList,
         };
         Self {
-            view: Arc::new(ServerView {
+            snapshot: Arc::new(ServerSnapshot {
                 server: Arc::new(entry.server.clone()),
                 presence: false,
                 state: State::Unknown,
                 reason,
-                since: turn.now.unix,
+                since: context.now.unix,
                 last_seen: 0,
                 route: Route::NotTried,
                 best_uri: String::new(),
@@ -65,10 +65,10 @@ impl Known {
             seen_at: 0,
             good_until: None,
             absence: None,
-            probing: Probing::new(turn.now.boot),
+            probing: Probing::new(context.now.boot),
             expiring: false,
             missing: 0,
-            telling: Telling::default(),
+            telling: Announcements::default(),
         }
     }
 
@@ -76,64 +76,64 @@ impl Known {
     /// grace time is over. Returns whether anything to be seen changed.
     pub(super) fn describe(
         &mut self,
-        entry: Entry,
+        entry: ListedServer,
         listed: Listed,
         may_confirm: bool,
-        turn: &Turn<'_>,
+        context: &Context<'_>,
     ) -> bool {
         let mut changed = false;
         let server = if listed.good {
             entry.server
         } else {
-            self.view.server.with_addresses_of(entry.server)
+            self.snapshot.server.with_addresses_of(entry.server)
         };
-        if *self.view.server != server {
-            let was = ProbeRequest::new(&self.view.server, "");
+        if *self.snapshot.server != server {
+            let was = ProbeRequest::new(&self.snapshot.server, "");
             if was.addresses_differ(&ProbeRequest::new(&server, "")) {
-                self.probing.probe_now(turn.now.boot);
+                self.probing.probe_now(context.now.boot);
             }
-            Arc::make_mut(&mut self.view).server = Arc::new(server);
+            Arc::make_mut(&mut self.snapshot).server = Arc::new(server);
             changed = true;
         }
         if let Some(presence) = entry.presence
-            && self.view.presence != presence
+            && self.snapshot.presence != presence
         {
-            Arc::make_mut(&mut self.view).presence = presence;
+            Arc::make_mut(&mut self.snapshot).presence = presence;
             changed = true;
         }
         self.in_v2 |= entry.in_v2;
         self.missing = 0;
-        let grace = turn.settings.grace;
+        let grace = context.settings.grace;
         match entry.presence {
             Some(true) => {
                 self.absence = None;
                 self.expiring = false;
-                self.seen_at = turn.now.unix;
+                self.seen_at = context.now.unix;
                 self.good_until = Some(listed.next_due + grace);
-                changed |= self.set(State::Online, Reason::PlexTv, turn.now.unix);
+                changed |= self.set(State::Online, Reason::PlexTv, context.now.unix);
             }
             Some(false) if listed.complete => {
                 let confirmed = self.absence.is_some_and(|absence| {
                     (absence.overdue || may_confirm && listed.started >= absence.confirm_at)
-                        && self.was_probed_in_vain(absence.confirm_at, turn.settings)
+                        && self.was_probed_in_vain(absence.confirm_at, context.settings)
                 });
-                if confirmed || self.view.state == State::Offline {
+                if confirmed || self.snapshot.state == State::Offline {
                     self.absence = None;
                     self.expiring = false;
                     self.good_until = Some(listed.next_due + grace);
-                    changed |= self.set(State::Offline, Reason::Absent, turn.now.unix);
+                    changed |= self.set(State::Offline, Reason::Absent, context.now.unix);
                 } else if self.absence.is_none() {
-                    let confirm_at = turn.now.boot + grace;
+                    let confirm_at = context.now.boot + grace;
                     self.absence = Some(Absence { confirm_at, overdue: false });
-                    if self.view.state == State::Unknown {
-                        changed |= self.set(State::Unknown, Reason::Absent, turn.now.unix);
+                    if self.snapshot.state == State::Unknown {
+                        changed |= self.set(State::Unknown, Reason::Absent, context.now.unix);
                     }
                 }
             }
             Some(false) | None => {
-                changed |= self.give_up_confirming(listed, turn);
-                if self.view.state == State::Unknown && self.absence.is_none() {
-                    changed |= self.set(State::Unknown, Reason::IncompleteList, turn.now.unix);
+                changed |= self.give_up_confirming(listed, context);
+                if self.snapshot.state == State::Unknown && self.absence.is_none() {
+                    changed |= self.set(State::Unknown, Reason::IncompleteList, context.now.unix);
                 }
             }
         }
@@ -142,7 +142,7 @@ impl Known {
 
     /// The list that was to confirm an absence said neither that nor the contrary: it was not
     /// complete, or has no word of this server.
-    pub(super) fn give_up_confirming(&mut self, listed: Listed, turn: &Turn<'_>) -> bool {
+    pub(super) fn give_up_confirming(&mut self, listed: Listed, context: &Context<'_>) -> bool {
         let Some(absence) = &mut self.absence else {
             return false;
         };
@@ -151,11 +151,11 @@ impl Known {
         }
         absence.overdue = true;
         self.good_until = None;
-        self.set(State::Unknown, listed.no_news(), turn.now.unix)
+        self.set(State::Unknown, listed.no_news(), context.now.unix)
     }
 
     pub(super) fn is_probed(&self, settings: &Settings) -> bool {
-        self.missing == 0 && self.probing.applies(&self.view.server, settings)
+        self.missing == 0 && self.probing.applies(&self.snapshot.server, settings)
     }
 
     /// Whether the server itself was asked in vain since then, or is not asked at all.
@@ -184,9 +184,9 @@ impl Known {
         began: Boot,
         good_until: Boot,
         no_news: Reason,
-        turn: &Turn<'_>,
+        context: &Context<'_>,
     ) -> bool {
-        let now = turn.now;
+        let now = context.now;
         if self.missing > 0 {
             return false; // plex.tv does not list it any more, wherever it is
         }
@@ -197,8 +197,8 @@ impl Known {
                 self.probing.worked_last = uri;
                 self.probing.silent_since = None;
                 self.probing.rest();
-                let by_plex_tv = self.view.reason == Reason::PlexTv && !self.expiring;
-                if self.view.state != State::Online || self.absence.is_some() || !by_plex_tv {
+                let by_plex_tv = self.snapshot.reason == Reason::PlexTv && !self.expiring;
+                if self.snapshot.state != State::Online || self.absence.is_some() || !by_plex_tv {
                     self.absence = None;
                     self.seen_at = now.unix;
                     self.good_until = Some(good_until);
@@ -206,9 +206,9 @@ impl Known {
                 }
             }
             Probed::Maintenance => {
-                self.probing.probe_again(turn);
+                self.probing.probe_again(context);
                 if let Some(absence) = &mut self.absence {
-                    let over = now.boot + turn.settings.grace;
+                    let over = now.boot + context.settings.grace;
                     let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
                     *absence = Absence { confirm_at, overdue: false };
                 } else if self.expiring {
@@ -218,7 +218,7 @@ impl Known {
             Probed::Silent { .. } => {
                 changed |= self.set_route(Route::None, "");
                 self.probing.silent_since = Some(began);
-                self.probing.probe_again(turn);
+                self.probing.probe_again(context);
                 if self.expiring {
                     changed |= self.set(State::Unknown, no_news, now.unix);
                 }
@@ -237,11 +237,11 @@ impl Known {
     }
 
     /// What of its changes people want to hear.
-    pub(super) fn wanted(&self, turn: &Turn<'_>) -> Wanted {
-        let settings = turn.settings;
-        let wanted = (self.view.server.owned || settings.notify_shared)
-            && self.view.muted_until <= turn.now.unix
-            && !settings.silent_servers.contains(&self.view.server.id);
+    pub(super) fn wanted(&self, context: &Context<'_>) -> Wanted {
+        let settings = context.settings;
+        let wanted = (self.snapshot.server.owned || settings.notify_shared)
+            && self.snapshot.muted_until <= context.now.unix
+            && !settings.silent_servers.contains(&self.snapshot.server.id);
         Wanted {
             offline: wanted && settings.notify_offline,
             online: wanted && settings.notify_online,
@@ -255,33 +255,33 @@ impl Known {
 
     /// It came and went, and has become steady.
     pub(super) fn has_settled(&self, now: Boot) -> bool {
-        self.view.state != State::Unknown
+        self.snapshot.state != State::Unknown
             && self.telling.steady_at().is_some_and(|at| at <= now)
             && !self.is_in_doubt(now)
     }
 
     pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {
-        if self.view.route == route && self.view.best_uri == uri {
+        if self.snapshot.route == route && self.snapshot.best_uri == uri {
             return false;
         }
-        let view = Arc::make_mut(&mut self.view);
-        view.route = route;
-        uri.clone_into(&mut view.best_uri);
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.route = route;
+        uri.clone_into(&mut snapshot.best_uri);
         true
     }
 
     /// Sets state and reason. Returns whether either changed.
     pub(super) fn set(&mut self, state: State, reason: Reason, now_unix: u64) -> bool {
-        if self.view.state == state && self.view.reason == reason {
+        if self.snapshot.state == state && self.snapshot.reason == reason {
             return false;
         }
         let seen_at = self.seen_at;
-        let view = Arc::make_mut(&mut self.view);
-        view.reason = reason;
-        if view.state != state {
-            view.state = state;
-            view.since = view.since.max(now_unix);
-            view.last_seen = if state == State::Online { view.since } else { seen_at };
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.reason = reason;
+        if snapshot.state != state {
+            snapshot.state = state;
+            snapshot.since = snapshot.since.max(now_unix);
+            snapshot.last_seen = if state == State::Online { snapshot.since } else { seen_at };
         }
         true
     }

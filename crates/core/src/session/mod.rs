@@ -16,7 +16,7 @@ mod sign_out;
 use std::collections::VecDeque;
 
 use self::{
-    callback::Visit,
+    callback::PendingCallback,
     persistence::{Retry, Store},
     sign_in::{Arriving, NO_WORD_OF_STORE},
     sign_out::{STORE_SLOW, SigningOut, Stage},
@@ -25,10 +25,10 @@ use crate::{
     account::Record,
     clock::Boot,
     error::CallError,
-    event::{Effect, Found, StoreFault, Turn},
+    event::{Context, Effect, StoreFault, StoredAccount},
     login::Login,
-    notification::Notice,
-    plextv_error::Failure,
+    notification::Notification,
+    plextv_error::PlexTvError,
     state_snapshot::{AccountDetails, Details},
     token::Token,
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
@@ -38,12 +38,12 @@ use crate::{
 #[derive(Debug)]
 pub struct SignIn {
     client_id: String,
-    held: Held,
+    held: HeldToken,
     login: Option<Login>,
     arriving: Option<Arriving>,
     signing_out: Option<SigningOut>,
     /// Browsers that came back to the login's page.
-    visits: Vec<Visit>,
+    visits: Vec<PendingCallback>,
     /// Numbers logins and tokens, so that a late answer is known as such.
     counter: u64,
     /// The token is the unit's to give, even if what it gives is none.
@@ -70,7 +70,7 @@ pub struct SignIn {
 
 /// What is known of the token.
 #[derive(Debug)]
-enum Held {
+enum HeldToken {
     /// The keyring holds it, and has not been heard of so far.
     Pending,
     /// The store has not said.
@@ -103,10 +103,15 @@ pub enum Change {
 
 impl SignIn {
     /// Begins with what the store holds, and whose server list it kept (0 = not known).
-    pub fn new(client_id: String, found: Found, list_of: u64, turn: &mut Turn<'_>) -> Self {
+    pub fn new(
+        client_id: String,
+        found: StoredAccount,
+        list_of: u64,
+        context: &mut Context<'_>,
+    ) -> Self {
         let mut this = Self {
             client_id,
-            held: Held::Unknown,
+            held: HeldToken::Unknown,
             login: None,
             arriving: None,
             signing_out: None,
@@ -126,7 +131,7 @@ impl SignIn {
             plex_tv: PlexTv::Unknown,
             list_owner: (list_of != 0).then_some(list_of),
         };
-        this.store_read(found, turn);
+        this.store_read(found, context);
         this
     }
 
@@ -136,15 +141,17 @@ impl SignIn {
     }
 
     fn is_given(&self) -> bool {
-        self.given || matches!(self.held, Held::Token { storage: Storage::Credential, .. })
+        self.given || matches!(self.held, HeldToken::Token { storage: Storage::Credential, .. })
     }
 
     /// The token, while one is held.
     #[must_use]
     pub fn token(&self) -> Option<&Token> {
         match &self.held {
-            Held::Token { record, .. } => Some(&record.token),
-            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+            HeldToken::Token { record, .. } => Some(&record.token),
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
+                None
+            }
         }
     }
 
@@ -152,8 +159,10 @@ impl SignIn {
     #[must_use]
     pub fn rejected_since(&self) -> Option<u64> {
         match self.held {
-            Held::Token { rejected_since, .. } => rejected_since,
-            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+            HeldToken::Token { rejected_since, .. } => rejected_since,
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
+                None
+            }
         }
     }
 
@@ -173,12 +182,12 @@ impl SignIn {
     #[must_use]
     pub fn no_token(&self) -> Option<CallError> {
         match &self.held {
-            Held::Token { .. } => None,
-            Held::Nothing => Some(CallError::Account(
+            HeldToken::Token { .. } => None,
+            HeldToken::Nothing => Some(CallError::Account(
                 ErrorName::NotSignedIn,
                 "Nobody is signed in; start a login first.".into(),
             )),
-            Held::Pending | Held::Unknown | Held::Locked => {
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => {
                 Some(self.store_silent("There is nothing to refresh with"))
             }
         }
@@ -190,38 +199,38 @@ impl SignIn {
     }
 
     /// plex.tv refuses the token, on evidence.
-    pub fn reject(&mut self, turn: &mut Turn<'_>) {
-        if let Held::Token { rejected_since: since @ None, .. } = &mut self.held {
-            *since = Some(turn.now.unix);
+    pub fn reject(&mut self, context: &mut Context<'_>) {
+        if let HeldToken::Token { rejected_since: since @ None, .. } = &mut self.held {
+            *since = Some(context.now.unix);
             // The store may hold a newer token already, of which this would be kept.
             if self.arriving.is_none() {
-                turn.push(Effect::KeepRejected(*since));
-                turn.push(Effect::Tell(Notice::Rejected));
+                context.push(Effect::SaveRejected(*since));
+                context.push(Effect::Tell(Notification::Rejected));
             }
         }
     }
 
     /// plex.tv takes the token (again).
-    pub fn accept(&mut self, turn: &mut Turn<'_>) {
-        if let Held::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
+    pub fn accept(&mut self, context: &mut Context<'_>) {
+        if let HeldToken::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
             *since = None;
-            turn.push(Effect::KeepRejected(None));
-            turn.push(Effect::WithdrawAccountNotices);
+            context.push(Effect::SaveRejected(None));
+            context.push(Effect::WithdrawAccountNotices);
         }
     }
 
     /// Time has passed.
-    pub fn tick(&mut self, turn: &mut Turn<'_>) -> Change {
-        self.advance(None, turn, Login::tick);
-        self.tick_visits(turn);
-        let now = turn.now.boot;
+    pub fn tick(&mut self, context: &mut Context<'_>) -> Change {
+        self.advance(None, context, Login::tick);
+        self.tick_visits(context);
+        let now = context.now.boot;
         if let Some(Retry { at, .. }) = self.store.retry
             && at <= now
         {
-            self.retry_store(turn);
+            self.retry_store(context);
         }
         if self.store.move_at.take_if(|at| *at <= now).is_some() {
-            turn.push(Effect::Move);
+            context.push(Effect::Move);
         }
         if let Some(signing_out) = &mut self.signing_out
             && signing_out.until <= now
@@ -230,13 +239,13 @@ impl SignIn {
                 Stage::Forgetting => {
                     signing_out.stage = Stage::GivenUp;
                     for call in std::mem::take(&mut signing_out.callers) {
-                        turn.fail(call, ErrorName::StorageFailed, STORE_SLOW);
+                        context.fail(call, ErrorName::StorageFailed, STORE_SLOW);
                     }
-                    self.store_what_waited(turn);
+                    self.store_what_waited(context);
                 }
                 Stage::Revoking => {
-                    let silence = Failure::Unreachable("no answer within 5 s".into());
-                    self.signed_out(Some(Err(silence)), turn);
+                    let silence = PlexTvError::Unreachable("no answer within 5 s".into());
+                    self.signed_out(Some(Err(silence)), context);
                 }
                 Stage::GivenUp => {}
             }
@@ -244,10 +253,10 @@ impl SignIn {
         match &self.arriving {
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
-                    self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), turn);
-                    self.ask_name(Storage::Memory, turn)
+                    self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), context);
+                    self.ask_name(Storage::Memory, context)
                 }
-                Some(_) => self.arrive(None, turn),
+                Some(_) => self.arrive(None, context),
             },
             _ => Change::None,
         }
@@ -278,11 +287,11 @@ impl SignIn {
             return LoginState::Waiting;
         }
         match self.held {
-            Held::Pending | Held::Unknown => LoginState::Unknown,
-            Held::Locked => LoginState::Locked,
-            Held::Nothing => LoginState::SignedOut,
-            Held::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
-            Held::Token { .. } => LoginState::SignedIn,
+            HeldToken::Pending | HeldToken::Unknown => LoginState::Unknown,
+            HeldToken::Locked => LoginState::Locked,
+            HeldToken::Nothing => LoginState::SignedOut,
+            HeldToken::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
+            HeldToken::Token { .. } => LoginState::SignedIn,
         }
     }
 
@@ -296,7 +305,7 @@ impl SignIn {
     #[must_use]
     pub fn details(&self) -> Details {
         let account = match &self.held {
-            Held::Token { record, storage, .. } => {
+            HeldToken::Token { record, storage, .. } => {
                 let user = record.user.clone().unwrap_or_default();
                 Some(AccountDetails {
                     username: user.username,
@@ -308,7 +317,9 @@ impl SignIn {
                     storage: *storage,
                 })
             }
-            Held::Pending | Held::Unknown | Held::Locked | Held::Nothing => None,
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
+                None
+            }
         };
         if self.state() == LoginState::Waiting {
             let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());

@@ -3,13 +3,13 @@
 
 use std::time::Duration;
 
-use super::{Arriving, Change, Held, SignIn};
+use super::{Arriving, Change, HeldToken, SignIn};
 use crate::{
     account::Record,
     clock::Boot,
     error::CallError,
-    event::{Effect, FaultOf, Found, StoreFault, Turn},
-    notification::Notice,
+    event::{Context, Effect, FaultOf, StoreFault, StoredAccount},
+    notification::Notification,
     words::{ErrorName, Storage},
 };
 
@@ -42,19 +42,20 @@ pub(super) struct Retry {
 
 impl SignIn {
     /// The store said what it holds.
-    pub fn store_read(&mut self, found: Found, turn: &mut Turn<'_>) -> Change {
+    pub fn store_read(&mut self, found: StoredAccount, context: &mut Context<'_>) -> Change {
         self.store.reading = false;
-        let is_open = matches!(self.held, Held::Pending | Held::Unknown | Held::Locked);
+        let is_open =
+            matches!(self.held, HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked);
         if !is_open || self.arriving.is_some() {
             return Change::None; // a login has brought a token meanwhile
         }
         match found {
-            Found::Nothing => {
-                self.held = Held::Nothing;
+            StoredAccount::Nothing => {
+                self.held = HeldToken::Nothing;
                 self.store_works();
                 Change::SignedOut
             }
-            Found::Account { record, storage, rejected_since } => {
+            StoredAccount::Account { record, storage, rejected_since } => {
                 self.session = self.next_number();
                 if let Some(user) = &record.user {
                     self.list_owner.get_or_insert(user.id);
@@ -62,71 +63,75 @@ impl SignIn {
                 if self.login.is_none() {
                     self.client_id.clone_from(&record.client_id);
                 }
-                self.held = Held::Token { record, storage, rejected_since };
+                self.held = HeldToken::Token { record, storage, rejected_since };
                 self.store_works();
                 if self.login.as_ref().is_some_and(|login| self.has_brought(login.began())) {
-                    self.had_arrived(turn);
+                    self.had_arrived(context);
                 }
                 Change::SignedIn { other_account: self.is_another_account() }
             }
-            Found::Damaged(message) => {
-                self.held = Held::Nothing;
+            StoredAccount::Damaged(message) => {
+                self.held = HeldToken::Nothing;
                 self.store_works();
-                turn.push(Effect::Tell(Notice::AccountDamaged { message: message.clone() }));
+                context
+                    .push(Effect::Tell(Notification::AccountDamaged { message: message.clone() }));
                 self.store.fault = Some(StoreFault::disk(message));
                 Change::SignedOut
             }
-            Found::Unreadable(fault) => {
-                self.held = Held::Unknown;
+            StoredAccount::Unreadable(fault) => {
+                self.held = HeldToken::Unknown;
                 let keyring = fault.of != FaultOf::Disk;
-                self.store_fails(fault, turn);
+                self.store_fails(fault, context);
                 if keyring { Change::KeyringSilent } else { Change::None }
             }
-            Found::Locked | Found::ItemLocked { .. } => {
+            StoredAccount::Locked | StoredAccount::ItemLocked { .. } => {
                 // Who has just opened the keyring is there to be asked. At a start nobody may be.
-                let is_start = matches!(self.held, Held::Pending);
-                if found == (Found::ItemLocked { opened: true }) && !is_start {
-                    turn.push(Effect::UnlockItem);
+                let is_start = matches!(self.held, HeldToken::Pending);
+                if found == (StoredAccount::ItemLocked { opened: true }) && !is_start {
+                    context.push(Effect::UnlockItem);
                 }
-                self.held = Held::Locked;
+                self.held = HeldToken::Locked;
                 self.store_works();
                 Change::KeyringSilent
             }
-            Found::InKeyring => {
-                self.held = Held::Pending;
-                self.read_store(turn);
+            StoredAccount::InKeyring => {
+                self.held = HeldToken::Pending;
+                self.read_store(context);
                 Change::None
             }
         }
     }
 
-    fn read_store(&mut self, turn: &mut Turn<'_>) {
+    fn read_store(&mut self, context: &mut Context<'_>) {
         if !std::mem::replace(&mut self.store.reading, true) {
-            turn.push(Effect::ReadStore);
+            context.push(Effect::ReadStore);
         }
     }
 
     /// Whether the keyring that holds the account has not answered for the first time.
     #[must_use]
     pub fn is_first_answer_pending(&self) -> bool {
-        matches!(self.held, Held::Pending)
+        matches!(self.held, HeldToken::Pending)
     }
 
     /// The keyring was unlocked or locked, came or went: what waited for it is tried again.
-    pub fn keyring_changed(&mut self, turn: &mut Turn<'_>) {
+    pub fn keyring_changed(&mut self, context: &mut Context<'_>) {
         let by_keyring = self.store.fault.as_ref().is_none_or(|fault| fault.of != FaultOf::Disk);
         if self.is_in_memory() {
             self.store.again = self.is_storing();
             if !self.store.again {
-                self.store_from_memory(turn);
+                self.store_from_memory(context);
             }
             return;
         }
         match &self.held {
-            Held::Locked => self.read_store(turn),
-            Held::Unknown if by_keyring => self.read_store(turn),
-            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
-            Held::Pending | Held::Unknown | Held::Nothing | Held::Token { .. } => {}
+            HeldToken::Locked => self.read_store(context),
+            HeldToken::Unknown if by_keyring => self.read_store(context),
+            HeldToken::Nothing if self.residue => context.push(Effect::ForgetAgain),
+            HeldToken::Pending
+            | HeldToken::Unknown
+            | HeldToken::Nothing
+            | HeldToken::Token { .. } => {}
         }
     }
 
@@ -135,7 +140,7 @@ impl SignIn {
         match (&self.arriving, &self.held) {
             // The prompt may be answered before plex.tv has told the name.
             (Some(arriving), _) => arriving.stored == Some(Storage::Memory),
-            (None, Held::Token { storage: Storage::Memory, .. }) => {
+            (None, HeldToken::Token { storage: Storage::Memory, .. }) => {
                 !self.store.removed && self.signing_out.is_none()
             }
             _ => false,
@@ -148,32 +153,32 @@ impl SignIn {
         self.storing.contains(&self.newest)
     }
 
-    fn store_from_memory(&mut self, turn: &mut Turn<'_>) {
+    fn store_from_memory(&mut self, context: &mut Context<'_>) {
         match &self.arriving {
-            Some(arriving) => self.hand_over(arriving.record.clone(), turn),
-            None => self.store_held(turn),
+            Some(arriving) => self.hand_over(arriving.record.clone(), context),
+            None => self.store_held(context),
         }
     }
 
     /// Hands the newest token to the store.
-    pub(super) fn hand_over(&mut self, record: Record, turn: &mut Turn<'_>) {
+    pub(super) fn hand_over(&mut self, record: Record, context: &mut Context<'_>) {
         self.storing.push_back(self.newest);
-        turn.push(Effect::Store(record));
+        context.push(Effect::Store(record));
     }
 
     /// The account was to be moved to another store, and the disk did not take that.
-    pub fn not_moved(&mut self, turn: &Turn<'_>) {
+    pub fn not_moved(&mut self, context: &Context<'_>) {
         let (first, longest) = STORE_RETRY;
         let delay = self.store.move_delay.map_or(first, |delay| (delay * 2).min(longest));
         self.store.move_delay = Some(delay);
-        self.store.move_at = Some(turn.now.boot + delay);
+        self.store.move_at = Some(context.now.boot + delay);
     }
 
     /// The account that is held was moved to another store.
     pub fn moved(&mut self, to: Storage) {
         (self.store.move_at, self.store.move_delay) = (None, None);
         if let (Some(Arriving { stored: Some(storage), .. }), _)
-        | (_, Held::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
+        | (_, HeldToken::Token { storage, .. }) = (&mut self.arriving, &mut self.held)
             // What no store has was not moved: that was the account before it.
             && *storage != Storage::Memory
         {
@@ -183,9 +188,9 @@ impl SignIn {
 
     /// Somebody removed the account from the store that keeps it. It may have been on purpose: it
     /// stays in use, but is not written back.
-    pub fn removed(&mut self, message: String, turn: &mut Turn<'_>) {
+    pub fn removed(&mut self, message: String, context: &mut Context<'_>) {
         let ((Some(Arriving { stored: Some(storage), .. }), _)
-        | (None, Held::Token { storage, .. })) = (&mut self.arriving, &mut self.held)
+        | (None, HeldToken::Token { storage, .. })) = (&mut self.arriving, &mut self.held)
         else {
             return;
         };
@@ -193,42 +198,46 @@ impl SignIn {
             *storage = Storage::Memory;
             self.store.removed = true;
             self.store.fault = Some(StoreFault::disk(message.clone()));
-            turn.push(Effect::Tell(Notice::AccountDamaged { message }));
+            context.push(Effect::Tell(Notification::AccountDamaged { message }));
         }
     }
 
     /// Hands the record held to the store. Not while the store is to forget it, or a token that a
     /// sign-out took away would come back; and not while a new one is on its way there, or the
     /// old one would be written over it. Nor against somebody who removed it.
-    pub(super) fn store_held(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn store_held(&mut self, context: &mut Context<'_>) {
         if self.arriving.is_some() || self.store.removed {
             return;
         }
         self.unsaved = self.is_forgetting();
-        if let (Held::Token { record, .. }, false) = (&self.held, self.unsaved) {
+        if let (HeldToken::Token { record, .. }, false) = (&self.held, self.unsaved) {
             let record = record.clone();
-            self.hand_over(record, turn);
+            self.hand_over(record, context);
         }
     }
 
     /// The store has forgotten what it was not to forget.
-    pub(super) fn store_again(&mut self, turn: &mut Turn<'_>) {
-        if let Held::Token { storage, .. } = &mut self.held {
+    pub(super) fn store_again(&mut self, context: &mut Context<'_>) {
+        if let HeldToken::Token { storage, .. } = &mut self.held {
             *storage = Storage::Memory;
         }
-        self.store_held(turn);
+        self.store_held(context);
     }
 
     /// The store did not forget after all: what waited for that is stored now.
-    pub(super) fn store_what_waited(&mut self, turn: &mut Turn<'_>) {
-        self.store_arriving(turn);
+    pub(super) fn store_what_waited(&mut self, context: &mut Context<'_>) {
+        self.store_arriving(context);
         if std::mem::take(&mut self.unsaved) {
-            self.store_held(turn);
+            self.store_held(context);
         }
     }
 
     /// The store has taken a record, or has not.
-    pub fn stored(&mut self, result: Result<Storage, StoreFault>, turn: &mut Turn<'_>) -> Change {
+    pub fn stored(
+        &mut self,
+        result: Result<Storage, StoreFault>,
+        context: &mut Context<'_>,
+    ) -> Change {
         let about_earlier = self.storing.pop_front().is_some_and(|token| token != self.newest);
         let again = std::mem::take(&mut self.store.again);
         let storage = match result {
@@ -240,62 +249,62 @@ impl SignIn {
                 // Once for a login: not again for what waits for its name.
                 let is_first = matches!(self.arriving, Some(Arriving { stored: None, .. }));
                 if fault.of == FaultOf::LockedKeyring && !about_earlier && is_first {
-                    turn.push(Effect::Unlock);
+                    context.push(Effect::Unlock);
                 }
-                self.store_fails(fault, turn);
+                self.store_fails(fault, context);
                 None
             }
         };
         if !about_earlier && matches!(self.arriving, Some(Arriving { stored: None, .. })) {
-            return self.ask_name(storage.unwrap_or(Storage::Memory), turn);
+            return self.ask_name(storage.unwrap_or(Storage::Memory), context);
         }
         if about_earlier {
             self.store.again = again;
         } else if again && storage.is_none() && self.is_in_memory() {
-            self.store_from_memory(turn);
+            self.store_from_memory(context);
         }
         match (&mut self.arriving, &mut self.held, storage) {
             // Later than we waited for.
             (Some(arriving), _, Some(storage)) if !about_earlier => arriving.stored = Some(storage),
             // A late answer, one more try, or the name added: what failed leaves the old copy.
-            (_, Held::Token { storage: held, rejected_since, .. }, Some(storage))
+            (_, HeldToken::Token { storage: held, rejected_since, .. }, Some(storage))
                 if !about_earlier =>
             {
                 if *held == Storage::Memory && rejected_since.is_none() {
                     // That it would not outlive a restart.
-                    turn.push(Effect::WithdrawAccountNotices);
+                    context.push(Effect::WithdrawAccountNotices);
                 }
                 *held = storage;
             }
             // The sign-out overtook a record that was waiting for a slow store.
-            (None, Held::Nothing, Some(_)) => {
+            (None, HeldToken::Nothing, Some(_)) => {
                 self.residue = true;
-                turn.push(Effect::Forget);
+                context.push(Effect::Forget);
             }
             _ => {}
         }
         Change::None
     }
 
-    pub(super) fn retry_store(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn retry_store(&mut self, context: &mut Context<'_>) {
         let (_, longest) = STORE_RETRY;
         if let Some(retry) = &mut self.store.retry {
             retry.delay = (retry.delay * 2).min(longest);
-            retry.at = turn.now.boot + retry.delay;
+            retry.at = context.now.boot + retry.delay;
         }
         match &self.held {
             _ if self.arriving.is_some() => {} // it takes the place of what is held
-            Held::Pending | Held::Unknown | Held::Locked => self.read_store(turn),
-            Held::Token { .. } if self.signing_out.is_none() && !self.is_storing() => {
-                self.store_held(turn);
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => self.read_store(context),
+            HeldToken::Token { .. } if self.signing_out.is_none() && !self.is_storing() => {
+                self.store_held(context);
             }
-            Held::Token { .. } => {}
-            Held::Nothing if self.residue => turn.push(Effect::ForgetAgain),
-            Held::Nothing => self.store.retry = None,
+            HeldToken::Token { .. } => {}
+            HeldToken::Nothing if self.residue => context.push(Effect::ForgetAgain),
+            HeldToken::Nothing => self.store.retry = None,
         }
     }
 
-    pub(super) fn store_fails(&mut self, fault: StoreFault, turn: &Turn<'_>) {
+    pub(super) fn store_fails(&mut self, fault: StoreFault, context: &Context<'_>) {
         let told = matches!(fault.of, FaultOf::LockedKeyring | FaultOf::Declined);
         self.store.fault = Some(fault);
         if told {
@@ -303,7 +312,7 @@ impl SignIn {
             return;
         }
         let (first, _) = STORE_RETRY;
-        self.store.retry.get_or_insert(Retry { at: turn.now.boot + first, delay: first });
+        self.store.retry.get_or_insert(Retry { at: context.now.boot + first, delay: first });
     }
 
     pub(super) fn store_works(&mut self) {
@@ -312,7 +321,7 @@ impl SignIn {
     }
 
     pub(super) fn store_silent(&self, consequence: &str) -> CallError {
-        if matches!(self.held, Held::Locked) {
+        if matches!(self.held, HeldToken::Locked) {
             let message = format!("{consequence}: the keyring is locked; unlock it.");
             return CallError::Account(ErrorName::KeyringLocked, message);
         }

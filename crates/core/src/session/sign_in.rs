@@ -2,15 +2,15 @@
 
 use std::time::Duration;
 
-use super::{Change, Held, SignIn, sign_out::Stage};
+use super::{Change, HeldToken, SignIn, sign_out::Stage};
 use crate::{
-    account::{KeptLogin, Pin, PinKind, Record, User},
+    account::{Pin, PinKind, Record, SavedLogin, User},
     clock::Boot,
     error::CallError,
-    event::{Answer, CallId, Effect, Landing, StoreFault, Turn},
+    event::{Answer, CallId, CallbackOutcome, Context, Effect, StoreFault},
     login::{EXPIRED, Login, Progress},
-    notification::Notice,
-    plextv_error::Failure,
+    notification::Notification,
+    plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
     token::Token,
     words::{ErrorName, Outcome, Storage},
@@ -19,10 +19,10 @@ use crate::{
 /// So many logins that end without a token within this time, and no more are begun.
 const FRUITLESS: (usize, Duration) = (6, Duration::from_secs(600));
 /// How long a login waits for the store, and then for the account's name.
-pub(super) const STORE_PATIENCE: Duration = Duration::from_secs(3);
+pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const NO_WORD_OF_STORE: &str = "The token's store has not answered within 3 s and is \
                                            asked again: look whether the keyring is waiting for you";
-const NAME_PATIENCE: Duration = Duration::from_secs(3);
+const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) const CANCELLED: &str =
     "The login was cancelled; start a new one when you want to sign in.";
@@ -43,68 +43,68 @@ pub(super) struct Arriving {
 
 impl SignIn {
     /// `StartLogin`
-    pub fn start_login(&mut self, call: CallId, turn: &mut Turn<'_>) {
+    pub fn start_login(&mut self, call: CallId, context: &mut Context<'_>) {
         if let Some(arriving) = &self.arriving {
-            turn.push(Effect::Reply(call, Ok(Answer::Offer(arriving.offer.clone()))));
+            context.push(Effect::Reply(call, Ok(Answer::Offer(arriving.offer.clone()))));
         } else if let Some(login) = &mut self.login {
             if let Some(offer) = login.join(call) {
-                turn.push(Effect::Reply(call, Ok(Answer::Offer(offer))));
+                context.push(Effect::Reply(call, Ok(Answer::Offer(offer))));
             }
-        } else if let Some(error) = self.no_login_now(turn) {
-            turn.push(Effect::Reply(call, Err(error)));
+        } else if let Some(error) = self.no_login_now(context) {
+            context.push(Effect::Reply(call, Err(error)));
         } else {
-            self.login = Some(Login::start(self.next_number(), call, turn));
+            self.login = Some(Login::start(self.next_number(), call, context));
         }
     }
 
     /// A login was waiting when the daemon ended: it goes on, or has expired meanwhile.
-    pub fn resume(&mut self, kept: KeptLogin, turn: &mut Turn<'_>) {
+    pub fn resume(&mut self, kept: SavedLogin, context: &mut Context<'_>) {
         let ours = kept.client_id == self.client_id
-            && !matches!(self.held, Held::Token { storage: Storage::Credential, .. });
+            && !matches!(self.held, HeldToken::Token { storage: Storage::Credential, .. });
         let arrived = ours && self.has_brought(kept.began);
         let number = self.next_number();
-        self.login = Login::resume(number, kept, turn.now).filter(|_| ours);
+        self.login = Login::resume(number, kept, context.now).filter(|_| ours);
         if arrived {
-            self.had_arrived(turn);
+            self.had_arrived(context);
         } else if self.login.is_none() {
             self.last_login = Some((Outcome::Expired, EXPIRED.into()));
-            self.login_over(Landing::Over, turn);
-        } else if turn.settings.open_browser
+            self.login_over(CallbackOutcome::Over, context);
+        } else if context.settings.open_browser
             && let Some(offer) = self.login.as_ref().and_then(Login::offer)
         {
             // The browser has its page from before; the notice went with the daemon.
-            turn.push(Effect::ShowCode(offer));
+            context.push(Effect::ShowCode(offer));
         }
     }
 
     /// Whether the token held came after this (unix seconds).
     pub(super) fn has_brought(&self, began: u64) -> bool {
-        matches!(&self.held, Held::Token { record, .. } if record.signed_in_at >= began)
+        matches!(&self.held, HeldToken::Token { record, .. } if record.signed_in_at >= began)
     }
 
     /// The login had brought its token before the restart, which came before its end. plex.tv may
     /// not know its PINs any more.
-    pub(super) fn had_arrived(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn had_arrived(&mut self, context: &mut Context<'_>) {
         for call in self.login.take().map(|mut login| login.take_callers()).unwrap_or_default() {
-            turn.fail(call, ErrorName::Cancelled, CANCELLED);
+            context.fail(call, ErrorName::Cancelled, CANCELLED);
         }
         self.last_login = Some((Outcome::Succeeded, String::new()));
-        self.login_over(Landing::Done, turn);
+        self.login_over(CallbackOutcome::Done, context);
     }
 
-    fn no_login_now(&mut self, turn: &Turn<'_>) -> Option<CallError> {
+    fn no_login_now(&mut self, context: &Context<'_>) -> Option<CallError> {
         if self.is_given() {
             return Some(given_by_unit());
         }
         let (most, span) = FRUITLESS;
-        self.fruitless.retain(|at| turn.now.boot.since(*at) < span);
+        self.fruitless.retain(|at| context.now.boot.since(*at) < span);
         if let Some(until) = self.pins_wait_until
-            && until > turn.now.boot
+            && until > context.now.boot
         {
-            return Some(CallError::rate_limited(until.since(turn.now.boot)));
+            return Some(CallError::rate_limited(until.since(context.now.boot)));
         }
         (self.fruitless.len() >= most).then(|| {
-            let wait = (self.fruitless[0] + span).since(turn.now.boot);
+            let wait = (self.fruitless[0] + span).since(context.now.boot);
             let seconds = wait.as_secs() + u64::from(wait.subsec_nanos() > 0);
             CallError::Account(
                 ErrorName::RateLimited,
@@ -118,13 +118,13 @@ impl SignIn {
 
     /// `CancelLogin`. A token that has come already is not thrown away: the login then ends at
     /// once, in success.
-    pub fn cancel_login(&mut self, call: CallId, turn: &mut Turn<'_>) -> Change {
-        self.end_login(Outcome::Cancelled, CANCELLED, turn);
+    pub fn cancel_login(&mut self, call: CallId, context: &mut Context<'_>) -> Change {
+        self.end_login(Outcome::Cancelled, CANCELLED, context);
         let change = match self.arriving {
-            Some(Arriving { stored: Some(_), .. }) => self.arrive(None, turn),
+            Some(Arriving { stored: Some(_), .. }) => self.arrive(None, context),
             _ => Change::None,
         };
-        turn.done(call);
+        context.done(call);
         change
     }
 
@@ -133,10 +133,12 @@ impl SignIn {
         &mut self,
         number: u64,
         kind: PinKind,
-        result: Result<Pin, Failure>,
-        turn: &mut Turn<'_>,
+        result: Result<Pin, PlexTvError>,
+        context: &mut Context<'_>,
     ) {
-        self.advance(Some(number), turn, |login, turn| login.pin_answered(kind, result, turn));
+        self.advance(Some(number), context, |login, context| {
+            login.pin_answered(kind, result, context)
+        });
     }
 
     /// plex.tv told of a PIN.
@@ -144,12 +146,12 @@ impl SignIn {
         &mut self,
         number: u64,
         kind: PinKind,
-        result: Result<Option<Token>, Failure>,
-        turn: &mut Turn<'_>,
+        result: Result<Option<Token>, PlexTvError>,
+        context: &mut Context<'_>,
     ) {
         let mut word = None;
-        self.advance(Some(number), turn, |login, turn| {
-            let (progress, heard) = login.pin_polled(kind, result, turn);
+        self.advance(Some(number), context, |login, context| {
+            let (progress, heard) = login.pin_polled(kind, result, context);
             word = heard;
             progress
         });
@@ -161,8 +163,8 @@ impl SignIn {
     pub(super) fn advance(
         &mut self,
         number: Option<u64>,
-        turn: &mut Turn<'_>,
-        step: impl FnOnce(&mut Login, &mut Turn<'_>) -> Progress,
+        context: &mut Context<'_>,
+        step: impl FnOnce(&mut Login, &mut Context<'_>) -> Progress,
     ) {
         let Some(login) = &mut self.login else { return };
         if number.is_some_and(|number| number != login.number()) {
@@ -170,11 +172,11 @@ impl SignIn {
         }
         let was_asking = login.still_asking();
         let pins_before = login.pins();
-        let progress = step(login, turn);
+        let progress = step(login, context);
         if was_asking && let Some(word) = login.word_at_start() {
             self.plex_tv = word;
             if let Some(wait) = login.asked_to_wait() {
-                self.pins_wait_until = Some(turn.now.boot + wait);
+                self.pins_wait_until = Some(context.now.boot + wait);
             }
         }
         if progress == Progress::Open
@@ -182,151 +184,151 @@ impl SignIn {
             && let Some(offer) = login.offer()
         {
             if was_asking || pins_before != login.pins() {
-                turn.push(Effect::KeepLogin(login.kept(&self.client_id)));
+                context.push(Effect::SaveLogin(login.kept(&self.client_id)));
             }
             for call in login.take_callers() {
-                turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
+                context.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
-            if was_asking && turn.settings.open_browser {
+            if was_asking && context.settings.open_browser {
                 login.set_opened();
-                turn.push(Effect::ShowCode(offer.clone()));
-                turn.push(Effect::Browse(offer));
+                context.push(Effect::ShowCode(offer.clone()));
+                context.push(Effect::Browse(offer));
             }
         }
         match progress {
             Progress::Open => {}
             Progress::NotStarted(error) => {
                 for call in login.take_callers() {
-                    turn.push(Effect::Reply(call, Err(error.clone())));
+                    context.push(Effect::Reply(call, Err(error.clone())));
                 }
                 self.login = None;
                 self.adopt_client_id();
-                self.login_over(Landing::Over, turn);
+                self.login_over(CallbackOutcome::Over, context);
             }
-            Progress::Claimed(token) => self.claimed(token, turn),
+            Progress::Claimed(token) => self.claimed(token, context),
             Progress::Ended(outcome, message) => {
                 for call in login.take_callers() {
-                    turn.fail(call, ErrorName::PlexTvRefused, TAKEN_BACK);
+                    context.fail(call, ErrorName::PlexTvRefused, TAKEN_BACK);
                 }
-                if turn.settings.notify_login {
-                    turn.push(Effect::Tell(Notice::LoginFailed {
+                if context.settings.notify_login {
+                    context.push(Effect::Tell(Notification::LoginFailed {
                         expired: outcome == Outcome::Expired,
                         message: String::new(),
                     }));
                 }
-                self.end_login(outcome, message, turn);
+                self.end_login(outcome, message, context);
             }
         }
     }
 
     /// A PIN brought a token: store it, before anybody hears of it.
-    fn claimed(&mut self, token: Token, turn: &mut Turn<'_>) {
+    fn claimed(&mut self, token: Token, context: &mut Context<'_>) {
         let Some(mut login) = self.login.take() else {
             return;
         };
         let offer = login.offer().unwrap_or_default();
         for call in login.take_callers() {
-            turn.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
+            context.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
         }
         let record = Record {
             token,
             client_id: self.client_id.clone(),
             user: None,
-            signed_in_at: turn.now.unix,
+            signed_in_at: context.now.unix,
         };
         self.newest = self.next_number();
         self.arriving =
             Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
         if !self.is_forgetting() {
-            self.store_arriving(turn);
+            self.store_arriving(context);
         }
     }
 
     /// Hands the new token to the store. Not while the store is forgetting the old one: the
     /// sign-out that asked for it ends this login as well, unless it fails.
-    pub(super) fn store_arriving(&mut self, turn: &mut Turn<'_>) {
+    pub(super) fn store_arriving(&mut self, context: &mut Context<'_>) {
         if let Some(arriving) = &mut self.arriving {
-            arriving.until = Some(turn.now.boot + STORE_PATIENCE);
+            arriving.until = Some(context.now.boot + STORE_TIMEOUT);
             let record = arriving.record.clone();
             self.residue = false;
             self.store.removed = false;
-            self.hand_over(record, turn);
+            self.hand_over(record, context);
         }
     }
 
     /// Ends a login without a token.
-    pub(super) fn end_login(&mut self, outcome: Outcome, message: &str, turn: &mut Turn<'_>) {
+    pub(super) fn end_login(&mut self, outcome: Outcome, message: &str, context: &mut Context<'_>) {
         let Some(mut login) = self.login.take() else {
             return;
         };
         for call in login.take_callers() {
-            turn.fail(call, ErrorName::Cancelled, CANCELLED);
+            context.fail(call, ErrorName::Cancelled, CANCELLED);
         }
-        self.fruitless.push(turn.now.boot);
+        self.fruitless.push(context.now.boot);
         if login.is_waiting() {
             self.last_login = Some((outcome, message.into()));
-            turn.push(Effect::LoginFinished(outcome, message.into()));
+            context.push(Effect::LoginFinished(outcome, message.into()));
         }
         self.adopt_client_id();
-        self.login_over(Landing::Over, turn);
+        self.login_over(CallbackOutcome::Over, context);
     }
 
     /// The token held may have been found while the login's PINs were out, which are bound to the
     /// identifier that they were asked for with.
     fn adopt_client_id(&mut self) {
-        if let Held::Token { record, .. } = &self.held {
+        if let HeldToken::Token { record, .. } = &self.held {
             self.client_id.clone_from(&record.client_id);
         }
     }
 
     /// The token is stored, or nothing would store it: ask whose it is.
-    pub(super) fn ask_name(&mut self, storage: Storage, turn: &mut Turn<'_>) -> Change {
+    pub(super) fn ask_name(&mut self, storage: Storage, context: &mut Context<'_>) -> Change {
         self.session = self.next_number();
         let Some(arriving) = &mut self.arriving else {
             return Change::None;
         };
         arriving.stored = Some(storage);
-        arriving.until = Some(turn.now.boot + NAME_PATIENCE);
+        arriving.until = Some(context.now.boot + NAME_TIMEOUT);
         let token = arriving.record.token.clone();
-        turn.push(Effect::AskUser { session: self.session, token });
-        if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, turn) }
+        context.push(Effect::AskUser { session: self.session, token });
+        if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, context) }
     }
 
     /// plex.tv told whose token it is, or did not.
     pub fn user_answered(
         &mut self,
         session: u64,
-        result: Result<User, Failure>,
-        turn: &mut Turn<'_>,
+        result: Result<User, PlexTvError>,
+        context: &mut Context<'_>,
     ) -> Change {
         if session != self.session {
             return Change::None;
         }
         if matches!(self.arriving, Some(Arriving { stored: Some(_), .. })) {
-            return self.arrive(result.ok(), turn);
+            return self.arrive(result.ok(), context);
         }
-        let (Held::Token { record, .. }, Ok(user)) = (&mut self.held, result) else {
+        let (HeldToken::Token { record, .. }, Ok(user)) = (&mut self.held, result) else {
             return Change::None;
         };
         if record.user.as_ref() == Some(&user) {
             return Change::None;
         }
         record.user = Some(user);
-        self.store_held(turn);
+        self.store_held(context);
         if self.is_another_account() { Change::OtherAccount } else { Change::None }
     }
 
     /// Asks for the account's name once more, where it is not known yet.
-    pub fn ask_missing_name(&self, turn: &mut Turn<'_>) {
-        if let Held::Token { record: record @ Record { user: None, .. }, .. } = &self.held
+    pub fn ask_missing_name(&self, context: &mut Context<'_>) {
+        if let HeldToken::Token { record: record @ Record { user: None, .. }, .. } = &self.held
             && self.arriving.is_none()
         {
-            turn.push(Effect::AskUser { session: self.session, token: record.token.clone() });
+            context.push(Effect::AskUser { session: self.session, token: record.token.clone() });
         }
     }
 
     /// The login ends in success: the new token takes the place of any other.
-    pub(super) fn arrive(&mut self, user: Option<User>, turn: &mut Turn<'_>) -> Change {
+    pub(super) fn arrive(&mut self, user: Option<User>, context: &mut Context<'_>) -> Change {
         let Some(Arriving { mut record, stored, sign_outs, .. }) = self.arriving.take() else {
             return Change::None;
         };
@@ -335,14 +337,14 @@ impl SignIn {
         record.user = user;
         let name_to_store = record.user.is_some() && kept;
         let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
-        self.held = Held::Token { record, storage, rejected_since: None };
+        self.held = HeldToken::Token { record, storage, rejected_since: None };
         if name_to_store {
-            self.store_held(turn);
+            self.store_held(context);
         }
         if let Some(earlier) = self.signing_out.take_if(|s| s.stage == Stage::Revoking) {
             // Its token is forgotten here, and this is about another one.
-            turn.push(Effect::EndSignOut);
-            earlier.callers.into_iter().for_each(|call| turn.done(call));
+            context.push(Effect::EndSignOut);
+            earlier.callers.into_iter().for_each(|call| context.done(call));
         }
         self.fruitless.clear();
         self.revoked = None;
@@ -356,22 +358,22 @@ impl SignIn {
         });
         let message = message.unwrap_or_default();
         self.last_login = Some((Outcome::Succeeded, message.clone()));
-        turn.push(Effect::LoginFinished(Outcome::Succeeded, message));
-        self.login_over(Landing::Done, turn);
-        turn.push(Effect::WithdrawAccountNotices);
-        if turn.settings.notify_login {
-            turn.push(Effect::Tell(Notice::LoginSucceeded { name, unsaved }));
+        context.push(Effect::LoginFinished(Outcome::Succeeded, message));
+        self.login_over(CallbackOutcome::Done, context);
+        context.push(Effect::WithdrawAccountNotices);
+        if context.settings.notify_login {
+            context.push(Effect::Tell(Notification::LoginSucceeded { name, unsaved }));
         }
         let change = Change::SignedIn { other_account: self.is_another_account() };
         for call in sign_outs {
-            self.sign_out(call, turn);
+            self.sign_out(call, context);
         }
         change
     }
 
     /// Whether the servers known so far belong to another account than the token's.
     pub(super) fn is_another_account(&mut self) -> bool {
-        let Held::Token { record: Record { user: Some(user), .. }, .. } = &self.held else {
+        let HeldToken::Token { record: Record { user: Some(user), .. }, .. } = &self.held else {
             return false;
         };
         self.list_owner.replace(user.id).is_some_and(|owner| owner != user.id)

@@ -3,20 +3,20 @@
 use std::time::Duration;
 
 use super::{
-    Change, Held, SignIn,
-    sign_in::{CANCELLED, STORE_PATIENCE, given_by_unit},
+    Change, HeldToken, SignIn,
+    sign_in::{CANCELLED, STORE_TIMEOUT, given_by_unit},
 };
 use crate::{
     clock::Boot,
-    event::{CallId, Effect, Landing, StoreFault, Turn},
+    event::{CallId, CallbackOutcome, Context, Effect, StoreFault},
     login::word_of,
-    plextv_error::Failure,
+    plextv_error::PlexTvError,
     verdict::{Means, Source, means},
     words::Outcome,
 };
 
 /// How long a sign-out waits for plex.tv.
-pub(super) const REVOKE_PATIENCE: Duration = Duration::from_secs(5);
+pub(super) const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
 /// Where a person removes a device by hand.
 const AUTHORIZED_DEVICES: &str = "https://app.plex.tv/desktop/#!/settings/devices/all";
 pub(super) const STORE_SLOW: &str =
@@ -46,37 +46,37 @@ impl SignIn {
     }
 
     /// `SignOut`
-    pub fn sign_out(&mut self, call: CallId, turn: &mut Turn<'_>) -> Change {
+    pub fn sign_out(&mut self, call: CallId, context: &mut Context<'_>) -> Change {
         if let Some(arriving) = &mut self.arriving {
             arriving.sign_outs.push(call);
             let named = arriving.stored.is_some();
-            return if named { self.arrive(None, turn) } else { Change::None };
+            return if named { self.arrive(None, context) } else { Change::None };
         }
         if let Some(SigningOut { callers, stage, .. }) = &mut self.signing_out
             && *stage != Stage::GivenUp
         {
             callers.push(call);
             if *stage == Stage::Revoking {
-                self.end_login(Outcome::Cancelled, CANCELLED, turn);
+                self.end_login(Outcome::Cancelled, CANCELLED, context);
             }
             return Change::None;
         }
         if self.is_given() {
-            turn.push(Effect::Reply(call, Err(given_by_unit())));
+            context.push(Effect::Reply(call, Err(given_by_unit())));
             return Change::None;
         }
         match self.held {
-            Held::Pending | Held::Unknown | Held::Locked => {
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => {
                 let error = self.store_silent("Nothing was changed");
-                turn.push(Effect::Reply(call, Err(error)));
+                context.push(Effect::Reply(call, Err(error)));
             }
-            Held::Nothing => {
-                self.end_login(Outcome::Cancelled, CANCELLED, turn);
-                turn.done(call);
+            HeldToken::Nothing => {
+                self.end_login(Outcome::Cancelled, CANCELLED, context);
+                context.done(call);
             }
-            Held::Token { .. } => {
-                turn.push(Effect::Forget);
-                let until = turn.now.boot + STORE_PATIENCE;
+            HeldToken::Token { .. } => {
+                context.push(Effect::Forget);
+                let until = context.now.boot + STORE_TIMEOUT;
                 self.signing_out =
                     Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
             }
@@ -85,28 +85,32 @@ impl SignIn {
     }
 
     /// The store has forgotten the account, or has not.
-    pub fn forgotten(&mut self, result: Result<(), StoreFault>, turn: &mut Turn<'_>) -> Change {
-        if self.residue && matches!(self.held, Held::Nothing) {
+    pub fn forgotten(
+        &mut self,
+        result: Result<(), StoreFault>,
+        context: &mut Context<'_>,
+    ) -> Change {
+        if self.residue && matches!(self.held, HeldToken::Nothing) {
             match result {
                 Ok(()) => {
                     self.residue = false;
                     self.store_works();
-                    turn.push(Effect::EndSignOut);
+                    context.push(Effect::EndSignOut);
                 }
-                Err(fault) => self.store_fails(fault, turn),
+                Err(fault) => self.store_fails(fault, context),
             }
             return Change::None;
         }
         let Some(signing_out) = &mut self.signing_out else {
             if result.is_ok() {
-                self.store_again(turn); // forgotten after all, when that was told to have failed
+                self.store_again(context); // forgotten after all, when that was told to have failed
             }
             return Change::None;
         };
         match (signing_out.stage, result) {
             (Stage::Forgetting, Ok(())) => {
-                let Held::Token { record, rejected_since, .. } =
-                    std::mem::replace(&mut self.held, Held::Nothing)
+                let HeldToken::Token { record, rejected_since, .. } =
+                    std::mem::replace(&mut self.held, HeldToken::Nothing)
                 else {
                     return Change::None;
                 };
@@ -117,29 +121,29 @@ impl SignIn {
                 self.session = self.counter;
                 if rejected_since.is_none() {
                     signing_out.stage = Stage::Revoking;
-                    signing_out.until = turn.now.boot + REVOKE_PATIENCE;
-                    turn.push(Effect::Revoke(record.token));
+                    signing_out.until = context.now.boot + REVOKE_TIMEOUT;
+                    context.push(Effect::Revoke(record.token));
                 }
-                self.drop_login(turn);
+                self.drop_login(context);
                 self.store_works();
-                turn.push(Effect::WithdrawAccountNotices);
+                context.push(Effect::WithdrawAccountNotices);
                 if rejected_since.is_some() {
-                    self.signed_out(None, turn);
+                    self.signed_out(None, context);
                 }
                 Change::SignedOut
             }
             (Stage::Forgetting, Err(fault)) => {
                 for call in std::mem::take(&mut signing_out.callers) {
-                    turn.fail(call, fault.error_name(), fault.message.clone());
+                    context.fail(call, fault.error_name(), fault.message.clone());
                 }
                 self.signing_out = None;
-                self.store_what_waited(turn);
+                self.store_what_waited(context);
                 Change::None
             }
             (Stage::GivenUp, result) => {
                 self.signing_out = None;
                 if result.is_ok() {
-                    self.store_again(turn);
+                    self.store_again(context);
                 }
                 Change::None
             }
@@ -148,12 +152,12 @@ impl SignIn {
     }
 
     /// A sign-out ends whatever login there is, even one whose token has come.
-    pub(super) fn drop_login(&mut self, turn: &mut Turn<'_>) {
-        self.end_login(Outcome::Cancelled, CANCELLED, turn);
+    pub(super) fn drop_login(&mut self, context: &mut Context<'_>) {
+        self.end_login(Outcome::Cancelled, CANCELLED, context);
         if let Some(arriving) = self.arriving.take() {
             self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
-            turn.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
-            self.login_over(Landing::Over, turn);
+            context.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
+            self.login_over(CallbackOutcome::Over, context);
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
             }
@@ -161,18 +165,18 @@ impl SignIn {
     }
 
     /// plex.tv has revoked the token, or has not.
-    pub fn revoke_answered(&mut self, result: Result<(), Failure>, turn: &mut Turn<'_>) {
+    pub fn revoke_answered(&mut self, result: Result<(), PlexTvError>, context: &mut Context<'_>) {
         if matches!(self.signing_out, Some(SigningOut { stage: Stage::Revoking, .. })) {
             self.plex_tv = word_of(&result);
-            self.signed_out(Some(result), turn);
+            self.signed_out(Some(result), context);
         }
     }
 
     /// The sign-out is over.
     pub(super) fn signed_out(
         &mut self,
-        revocation: Option<Result<(), Failure>>,
-        turn: &mut Turn<'_>,
+        revocation: Option<Result<(), PlexTvError>>,
+        context: &mut Context<'_>,
     ) {
         self.revoked = revocation.map(|result| match result {
             Ok(()) => (true, "Signed out here and at plex.tv.".into()),
@@ -187,9 +191,9 @@ impl SignIn {
                 ),
             ),
         });
-        turn.push(Effect::EndSignOut);
+        context.push(Effect::EndSignOut);
         for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
-            turn.done(call);
+            context.done(call);
         }
     }
 }

@@ -11,9 +11,9 @@ use plex_account_core::{
     clock::Boot,
     event::{Effect, Event, Settings},
     network::Connectivity,
-    notification::Notice,
+    notification::Notification,
     server::{Lists, Row},
-    state_snapshot::ServerView,
+    state_snapshot::ServerSnapshot,
     words::State,
 };
 use proptest::{
@@ -79,7 +79,7 @@ struct World {
     /// A complete list must have been asked for, and the grace time be over, since then.
     woke: Boot,
     asked: Vec<(Boot, Asked)>,
-    shown: Vec<Arc<ServerView>>,
+    shown: Vec<Arc<ServerSnapshot>>,
     alarms: u32,
     false_alarms: u32,
 }
@@ -202,7 +202,7 @@ impl World {
     fn happens(&mut self, event: Event) {
         self.p.happens(event);
         let now = self.p.now.boot;
-        let before = std::mem::replace(&mut self.shown, self.p.view().servers);
+        let before = std::mem::replace(&mut self.shown, self.p.snapshot().servers);
         for (index, server) in self.shown.clone().into_iter().enumerate() {
             let id = &server.server.id;
             if before.get(index).is_some_and(|was| Arc::ptr_eq(was, &server)) {
@@ -219,8 +219,10 @@ impl World {
         }
         for notice in self.p.notices() {
             let told = match notice {
-                Notice::ServerOffline { id, .. } => vec![id],
-                Notice::ManyOffline { servers } => servers.into_iter().map(|(id, _)| id).collect(),
+                Notification::ServerOffline { id, .. } => vec![id],
+                Notification::ManyOffline { servers } => {
+                    servers.into_iter().map(|(id, _)| id).collect()
+                }
                 _ => continue,
             };
             for id in told {

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::PinKind,
-    event::{Answer, CallId, Effect, Event, Landing},
+    event::{Answer, CallId, CallbackOutcome, Effect, Event},
     words::Outcome,
 };
 
@@ -12,12 +12,12 @@ use crate::player::*;
 
 impl Player {
     fn landed(&mut self, login: u64, call: CallId) {
-        self.happens(Event::Landed { login, call });
+        self.happens(Event::CallbackArrived { login, call });
     }
 
-    fn told(&self, call: CallId) -> Option<Landing> {
+    fn told(&self, call: CallId) -> Option<CallbackOutcome> {
         self.answer(call).map(|answer| match answer {
-            Ok(Answer::Landing(landing)) => landing,
+            Ok(Answer::CallbackOutcome(landing)) => landing,
             other => panic!("not for a browser: {other:?}"),
         })
     }
@@ -54,9 +54,12 @@ fn a_browser_that_comes_back_has_plex_tv_asked_at_once_and_hears_the_end() {
     p.store_takes();
     p.landed(login, SECOND);
     p.named(p.session().unwrap(), 1);
-    assert_eq!((p.told(FIRST), p.told(SECOND)), (Some(Landing::Done), Some(Landing::Done)));
+    assert_eq!(
+        (p.told(FIRST), p.told(SECOND)),
+        (Some(CallbackOutcome::Done), Some(CallbackOutcome::Done))
+    );
     assert_eq!(p.finished(), [Outcome::Succeeded]);
-    let over = p.place(|e| *e == Effect::LoginOver(Landing::Done)).unwrap();
+    let over = p.place(|e| *e == Effect::LoginOver(CallbackOutcome::Done)).unwrap();
     assert!(p.place(|e| matches!(e, Effect::Store(_))).unwrap() < over);
 }
 
@@ -73,14 +76,14 @@ fn it_waits_3_s_while_plex_tv_is_looked_at_once_more() {
     assert_eq!(p.count(polls_strong), 2, "not as rarely as after a minute");
     assert_eq!(p.told(FIRST), None);
     p.wait_for(Duration::from_millis(1));
-    assert_eq!(p.told(FIRST), Some(Landing::NotYet));
+    assert_eq!(p.told(FIRST), Some(CallbackOutcome::NotYet));
 
     // The token has come, and only its store is slow.
     p.take();
     p.landed(login, FIRST);
     p.claimed(login, "new");
     p.wait(3);
-    assert_eq!(p.told(FIRST), Some(Landing::Done));
+    assert_eq!(p.told(FIRST), Some(CallbackOutcome::Done));
 }
 
 #[test]
@@ -114,7 +117,7 @@ fn a_browser_does_not_overrule_plex_tv() {
     p.landed(login, FIRST);
     p.wait(59);
     assert_eq!(p.count(polls_strong), 0);
-    assert_eq!(p.told(FIRST), Some(Landing::NotYet));
+    assert_eq!(p.told(FIRST), Some(CallbackOutcome::NotYet));
     p.wait(1);
     assert_eq!(p.count(polls_strong), 1);
 }
@@ -125,12 +128,12 @@ fn the_page_of_a_login_that_is_over_says_so_and_asks_nobody() {
     let first = p.login_polled();
     p.landed(first, FIRST);
     p.cancel_login();
-    assert_eq!(p.told(FIRST), Some(Landing::Over));
-    assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Over)), 1);
+    assert_eq!(p.told(FIRST), Some(CallbackOutcome::Over));
+    assert_eq!(p.count(|e| *e == Effect::LoginOver(CallbackOutcome::Over)), 1);
     p.take();
     let second = p.login_polled();
     p.landed(first, SECOND);
-    assert_eq!(p.told(SECOND), Some(Landing::Over));
+    assert_eq!(p.told(SECOND), Some(CallbackOutcome::Over));
     assert_eq!(p.count(polls), 0);
     p.landed(second, FIRST);
     assert_eq!(p.count(polls), 1);

@@ -5,22 +5,22 @@ use std::time::Duration;
 
 use plex_account_core::{
     event::{Event, Settings},
-    notification::Notice,
+    notification::Notification,
     words::State,
 };
 
 use crate::player::*;
 
-fn offline() -> Notice {
-    Notice::ServerOffline { id: "a".into(), name: "Name of a".into() }
+fn offline() -> Notification {
+    Notification::ServerOffline { id: "a".into(), name: "Name of a".into() }
 }
 
-fn back() -> Notice {
-    Notice::ServerBack { id: "a".into(), name: "Name of a".into() }
+fn back() -> Notification {
+    Notification::ServerBack { id: "a".into(), name: "Name of a".into() }
 }
 
-fn unsteady() -> Notice {
-    Notice::Unsteady { servers: vec![("a".into(), "Name of a".into())] }
+fn unsteady() -> Notification {
+    Notification::Unsteady { servers: vec![("a".into(), "Name of a".into())] }
 }
 
 /// A server that has been online.
@@ -33,7 +33,7 @@ fn online() -> Player {
 
 impl Player {
     /// Six seconds later it is so. What was told.
-    fn turns(&mut self, there: bool) -> Vec<Notice> {
+    fn turns(&mut self, there: bool) -> Vec<Notification> {
         self.refresh_with(complete(&[row("a", there)]));
         if !there {
             self.lists(complete(&[row("a", there)])); // the confirmation
@@ -43,7 +43,7 @@ impl Player {
     }
 
     /// So much time passes in which each list says the same. What was told, and when.
-    fn stays(&mut self, there: bool, seconds: u64) -> Vec<(u64, Notice)> {
+    fn stays(&mut self, there: bool, seconds: u64) -> Vec<(u64, Notification)> {
         self.take();
         let begin = self.now.unix;
         let mut told = Vec::new();
@@ -158,11 +158,11 @@ fn many_at_once_are_one_notice() {
             p.lists(complete(&rows(there)));
         }
     }
-    assert!(matches!(&*p.notices(), [Notice::Unsteady { servers }] if servers.len() == 3));
+    assert!(matches!(&*p.notices(), [Notification::Unsteady { servers }] if servers.len() == 3));
 }
 
 impl Player {
-    fn refresh_and_keep(&mut self) -> plex_account_core::presence::Remembered {
+    fn refresh_and_keep(&mut self) -> plex_account_core::presence::CachedServers {
         self.refresh_with(complete(&[row("a", true)]));
         self.remembered().unwrap().0
     }

@@ -9,13 +9,13 @@ use std::{
 use plex_account_core::{
     account::{PinKind, Record},
     clock::Boot,
-    event::{CallId, Effect, Event, Found, Settings, StoreFault},
+    event::{CallId, Effect, Event, Settings, StoreFault, StoredAccount},
     network::Connectivity,
-    notification::Notice,
-    plextv_error::Failure,
+    notification::Notification,
+    plextv_error::PlexTvError,
     probe::Probed,
     server::{Lists, Row},
-    state_snapshot::View,
+    state_snapshot::StateSnapshot,
     words::{LoginState, Outcome, Reason, Route, State, Storage},
 };
 use proptest::{prelude::*, test_runner::FileFailurePersistence};
@@ -146,13 +146,13 @@ struct World {
 const SERVERS: [&str; 4] = ["a", "b", "c", "d"];
 
 impl World {
-    fn new(found: Found) -> Self {
+    fn new(found: StoredAccount) -> Self {
         let disk = match &found {
-            Found::Account { record, .. } => Some(record.clone()),
-            Found::InKeyring => Some(record("old")),
+            StoredAccount::Account { record, .. } => Some(record.clone()),
+            StoredAccount::InKeyring => Some(record("old")),
             _ => None,
         };
-        let keyring = matches!(found, Found::InKeyring);
+        let keyring = matches!(found, StoredAccount::InKeyring);
         let held = disk.as_ref().map(|record| record.token.expose().to_owned());
         let held = held.filter(|_| !keyring);
         let mut world = Self {
@@ -193,7 +193,7 @@ impl World {
             Step::Land(older) => {
                 let latest = self.pins.keys().max().copied().unwrap_or(0);
                 let login = latest.saturating_sub(u64::from(older % 4));
-                self.call(|call| Event::Landed { login, call });
+                self.call(|call| Event::CallbackArrived { login, call });
             }
             Step::Mute(id, until) => {
                 let until = match until % 3 {
@@ -309,13 +309,13 @@ impl World {
             }
             (Some(Job::Forget), false) => Event::Forgotten(Err(fault)),
             (Some(Job::Read), true) => Event::StoreRead(match &self.disk {
-                None => Found::Nothing,
+                None => StoredAccount::Nothing,
                 Some(record) => {
-                    Found::Account { record: record.clone(), storage, rejected_since: None }
+                    StoredAccount::Account { record: record.clone(), storage, rejected_since: None }
                 }
             }),
-            (Some(Job::Read), false) if self.locked => Event::StoreRead(Found::Locked),
-            (Some(Job::Read), false) => Event::StoreRead(Found::Unreadable(fault)),
+            (Some(Job::Read), false) if self.locked => Event::StoreRead(StoredAccount::Locked),
+            (Some(Job::Read), false) => Event::StoreRead(StoredAccount::Unreadable(fault)),
         };
         self.happens(event);
     }
@@ -379,12 +379,12 @@ impl World {
     }
 
     fn happens(&mut self, event: Event) {
-        let before = self.p.view();
+        let before = self.p.snapshot();
         let due_then =
             self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
         let is_tick = matches!(event, Event::Tick);
         self.p.happens(event);
-        let after = self.p.view();
+        let after = self.p.snapshot();
 
         let still_due =
             self.p.domain.next_wakeup(self.p.now).is_some_and(|at| at <= self.p.now.boot);
@@ -420,7 +420,7 @@ impl World {
     }
 
     /// States against what the lists said.
-    fn check_servers(&mut self, before: &View, after: &View) {
+    fn check_servers(&mut self, before: &StateSnapshot, after: &StateSnapshot) {
         let now = self.p.now.boot;
         for server in &after.servers {
             let id = &server.server.id;
@@ -518,9 +518,9 @@ impl World {
         self.questions.push(question);
     }
 
-    fn told(&mut self, notice: Notice) {
+    fn told(&mut self, notice: Notification) {
         let (gone, back) = match notice {
-            Notice::Unsteady { servers } => {
+            Notification::Unsteady { servers } => {
                 for id in ids(servers) {
                     self.told.insert(id.clone());
                     let anew = self.withdrawn.remove(&id);
@@ -528,10 +528,10 @@ impl World {
                 }
                 return;
             }
-            Notice::ServerOffline { id, .. } => (vec![id], vec![]),
-            Notice::ManyOffline { servers } => (ids(servers), vec![]),
-            Notice::ServerBack { id, .. } => (vec![], vec![id]),
-            Notice::ManyBack { servers } => (vec![], ids(servers)),
+            Notification::ServerOffline { id, .. } => (vec![id], vec![]),
+            Notification::ManyOffline { servers } => (ids(servers), vec![]),
+            Notification::ServerBack { id, .. } => (vec![], vec![id]),
+            Notification::ManyBack { servers } => (vec![], ids(servers)),
             _ => return,
         };
         for id in gone {
@@ -563,7 +563,7 @@ impl World {
             self.disk_works(true);
         }
         assert!(self.open.is_empty(), "calls without an answer: {:?}", self.open);
-        let account = self.p.view().account;
+        let account = self.p.snapshot().account;
         let on_disk = self.disk.as_ref().map(|record| record.token.expose());
         match account.login_state {
             LoginState::SignedIn | LoginState::Rejected => {
@@ -583,14 +583,14 @@ fn ids(servers: Vec<(String, String)>) -> Vec<String> {
     servers.into_iter().map(|(id, _)| id).collect()
 }
 
-fn some_failure(how: u8) -> Failure {
+fn some_failure(how: u8) -> PlexTvError {
     match how % 8 {
         0 => limited(u64::from(how)),
         1 => limited(None),
-        2 => Failure::PinGone,
+        2 => PlexTvError::PinGone,
         3 => forbidden(),
         4 | 5 => refused(),
-        6 => Failure::NotPlexTv("portal".into()),
+        6 => PlexTvError::NotPlexTv("portal".into()),
         _ => down(),
     }
 }
@@ -633,13 +633,13 @@ fn presences(lists: &Lists) -> HashMap<String, Option<bool>> {
     all
 }
 
-fn found() -> impl Strategy<Value = Found> {
+fn found() -> impl Strategy<Value = StoredAccount> {
     (0..6_u8).prop_map(|n| match n {
-        0 => Found::Nothing,
+        0 => StoredAccount::Nothing,
         1 => account("old"),
         2 => nameless("old"),
-        3 | 4 => Found::InKeyring,
-        _ => Found::Unreadable(StoreFault::disk("no")),
+        3 | 4 => StoredAccount::InKeyring,
+        _ => StoredAccount::Unreadable(StoreFault::disk("no")),
     })
 }
 

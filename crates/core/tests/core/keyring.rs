@@ -1,16 +1,18 @@
 //! The keyring that holds the account: not asked yet, locked, silent, back; and what waits for it.
 
 use plex_account_core::{
-    event::{Effect, Event, Found, StoreFault},
-    notification::Notice,
+    event::{Effect, Event, StoreFault, StoredAccount},
+    notification::Notification,
     words::{ErrorName, LoginState, Outcome, Reason, State, Storage},
 };
 
 use crate::player::*;
 
-fn in_keyring(text: &str) -> Found {
-    let Found::Account { record, rejected_since, .. } = account(text) else { unreachable!() };
-    Found::Account { record, storage: Storage::SecretService, rejected_since }
+fn in_keyring(text: &str) -> StoredAccount {
+    let StoredAccount::Account { record, rejected_since, .. } = account(text) else {
+        unreachable!()
+    };
+    StoredAccount::Account { record, storage: Storage::SecretService, rejected_since }
 }
 
 fn reads(effect: &Effect) -> bool {
@@ -22,22 +24,22 @@ fn locked() -> StoreFault {
 }
 
 fn storage(player: &Player) -> Storage {
-    player.view().account.details.account.unwrap().storage
+    player.snapshot().account.details.account.unwrap().storage
 }
 
 /// Started with the account in a locked keyring, and a list from the last time.
 fn behind_a_lock() -> Player {
-    let mut p = Player::new(Found::InKeyring, Some(remembered()));
-    p.happens(Event::StoreRead(Found::Locked));
+    let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
+    p.happens(Event::StoreRead(StoredAccount::Locked));
     p
 }
 
 #[test]
 fn calls_before_the_first_answer_wait_for_it() {
-    let mut p = Player::new(Found::InKeyring, Some(remembered()));
+    let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
     assert_eq!(p.count(reads), 1);
     assert_eq!(p.state(), LoginState::Unknown);
-    assert!(p.view().account.settling);
+    assert!(p.snapshot().account.settling);
     let refresh = p.ask_refresh();
     let status = p.await_store();
     let login = p.start_login();
@@ -45,7 +47,7 @@ fn calls_before_the_first_answer_wait_for_it() {
     assert_eq!(p.count(asks_pin), 0);
     p.wait(1);
     p.happens(Event::StoreRead(in_keyring("old")));
-    assert!(!p.view().account.settling);
+    assert!(!p.snapshot().account.settling);
     assert!(p.is_done(status));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(storage(&p), Storage::SecretService);
@@ -58,7 +60,7 @@ fn calls_before_the_first_answer_wait_for_it() {
 
 #[test]
 fn each_early_call_waits_two_seconds_at_most() {
-    let mut p = Player::new(Found::InKeyring, Some(remembered()));
+    let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
     let first = p.sign_out();
     p.wait(1);
     let second = p.ask_refresh();
@@ -84,7 +86,7 @@ fn behind_a_locked_keyring_nothing_is_asked_and_nobody_is_advised() {
     p.take();
     p.wait(100_000);
     assert_eq!(p.take(), [], "no prompt, no request, no notice");
-    assert_eq!(p.view().account.next_refresh, 0);
+    assert_eq!(p.snapshot().account.next_refresh, 0);
 }
 
 #[test]
@@ -102,14 +104,16 @@ fn an_unlock_is_all_it_takes() {
 #[test]
 fn who_has_opened_the_keyring_is_asked_for_the_item_once() {
     let asks = |p: &mut Player| p.count(|effect| *effect == Effect::UnlockItem);
-    let found = |opened| Event::StoreRead(Found::ItemLocked { opened });
-    for at_start in [Found::Locked, Found::Unreadable(StoreFault::keyring("no keyring"))] {
-        let mut p = Player::new(Found::InKeyring, Some(remembered()));
+    let found = |opened| Event::StoreRead(StoredAccount::ItemLocked { opened });
+    for at_start in
+        [StoredAccount::Locked, StoredAccount::Unreadable(StoreFault::keyring("no keyring"))]
+    {
+        let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
         p.happens(Event::StoreRead(at_start));
         p.happens(Event::KeyringChanged);
         p.happens(found(true));
         assert_eq!(p.state(), LoginState::Locked);
-        assert_eq!(p.view().account.details.fault, None);
+        assert_eq!(p.snapshot().account.details.fault, None);
         assert_eq!(asks(&mut p), 1);
         p.take();
         for _ in 0..2 {
@@ -127,9 +131,9 @@ fn who_has_opened_the_keyring_is_asked_for_the_item_once() {
 #[test]
 fn at_a_start_nobody_is_asked_for_the_item() {
     for opened in [false, true] {
-        let mut p = Player::new(Found::InKeyring, Some(remembered()));
+        let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
         p.take();
-        p.happens(Event::StoreRead(Found::ItemLocked { opened }));
+        p.happens(Event::StoreRead(StoredAccount::ItemLocked { opened }));
         assert_eq!(p.state(), LoginState::Locked);
         assert_eq!(p.is("a"), (State::Unknown, Reason::KeyringLocked));
         p.wait(100_000);
@@ -143,16 +147,20 @@ fn who_signs_in_anew_is_not_asked_for_the_old_item() {
     let login = p.login_waits();
     p.happens(Event::KeyringChanged);
     p.claimed(login, "new");
-    p.happens(Event::StoreRead(Found::ItemLocked { opened: true }));
+    p.happens(Event::StoreRead(StoredAccount::ItemLocked { opened: true }));
     assert_eq!(p.count(|effect| *effect == Effect::UnlockItem), 0);
 }
 
 #[test]
 fn a_refusal_is_remembered_behind_the_lock() {
     let mut p = behind_a_lock();
-    let Found::Account { record, storage, .. } = in_keyring("old") else { unreachable!() };
+    let StoredAccount::Account { record, storage, .. } = in_keyring("old") else { unreachable!() };
     p.happens(Event::KeyringChanged);
-    p.happens(Event::StoreRead(Found::Account { record, storage, rejected_since: Some(START) }));
+    p.happens(Event::StoreRead(StoredAccount::Account {
+        record,
+        storage,
+        rejected_since: Some(START),
+    }));
     assert_eq!(p.state(), LoginState::Rejected);
     assert_eq!(p.is("a"), (State::Unknown, Reason::TokenRejected));
     assert_eq!(p.count(asks_lists), 0);
@@ -160,11 +168,11 @@ fn a_refusal_is_remembered_behind_the_lock() {
 
 #[test]
 fn a_silent_keyring_is_unknown_and_asked_again() {
-    let mut p = Player::new(Found::InKeyring, Some(remembered()));
-    p.happens(Event::StoreRead(Found::Unreadable(StoreFault::keyring("no keyring"))));
+    let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
+    p.happens(Event::StoreRead(StoredAccount::Unreadable(StoreFault::keyring("no keyring"))));
     assert_eq!(p.state(), LoginState::Unknown);
     assert_eq!(p.is("a"), (State::Unknown, Reason::KeyringLocked));
-    let fault = p.view().account.details.fault;
+    let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::KeyringLocked, "no keyring".into())));
     let calls = [p.sign_out(), p.ask_refresh()];
     for call in calls {
@@ -173,23 +181,23 @@ fn a_silent_keyring_is_unknown_and_asked_again() {
     p.take();
     p.happens(Event::KeyringChanged);
     assert_eq!(p.count(reads), 1, "at once when it comes");
-    p.happens(Event::StoreRead(Found::Unreadable(StoreFault::keyring("no keyring"))));
+    p.happens(Event::StoreRead(StoredAccount::Unreadable(StoreFault::keyring("no keyring"))));
     p.take();
     p.wait(60);
     assert_eq!(p.count(reads), 1, "and now and then");
-    p.happens(Event::StoreRead(Found::Locked));
+    p.happens(Event::StoreRead(StoredAccount::Locked));
     assert_eq!(p.state(), LoginState::Locked);
-    assert_eq!(p.view().account.details.fault, None);
+    assert_eq!(p.snapshot().account.details.fault, None);
 }
 
 #[test]
 fn an_item_that_is_gone_is_a_sign_out_with_a_reason() {
     let mut p = behind_a_lock();
     p.happens(Event::KeyringChanged);
-    p.happens(Event::StoreRead(Found::Damaged("gone".into())));
+    p.happens(Event::StoreRead(StoredAccount::Damaged("gone".into())));
     assert_eq!(p.state(), LoginState::SignedOut);
     assert!(!p.has_server("a"));
-    assert_eq!(p.notices(), [Notice::AccountDamaged { message: "gone".into() }]);
+    assert_eq!(p.notices(), [Notification::AccountDamaged { message: "gone".into() }]);
 }
 
 #[test]
@@ -207,8 +215,8 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     assert_eq!(storage(&p), Storage::Memory);
     let name = "user1".into();
     let unsaved = Some(locked().message);
-    assert_eq!(p.notices(), [Notice::LoginSucceeded { name, unsaved }]);
-    let fault = p.view().account.details.fault;
+    assert_eq!(p.notices(), [Notification::LoginSucceeded { name, unsaved }]);
+    let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::KeyringLocked, locked().message)));
     p.lists(complete(&[]));
 
@@ -223,7 +231,7 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     p.take();
     p.happens(Event::Stored(Ok(Storage::SecretService)));
     assert_eq!(storage(&p), Storage::SecretService);
-    assert_eq!(p.view().account.details.fault, None);
+    assert_eq!(p.snapshot().account.details.fault, None);
     assert_eq!(p.take(), [Effect::WithdrawAccountNotices], "it is no longer true");
 }
 
@@ -242,7 +250,7 @@ fn who_does_not_let_the_keyring_keep_the_token_is_not_asked_again_by_the_clock()
     p.wait(10_000);
     assert_eq!(p.stored(), [""; 0]);
     assert_eq!(storage(&p), Storage::Memory);
-    let fault = p.view().account.details.fault;
+    let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::KeyringLocked, "no".into())));
     p.happens(Event::KeyringChanged);
     assert_eq!(p.stored(), [token("new").expose()], "custody knows whether they may be asked");
@@ -347,7 +355,7 @@ fn a_keyring_that_is_unlocked_before_the_name_has_come_gets_the_token() {
     p.happens(Event::Stored(Ok(Storage::SecretService)));
     p.named(session, 1);
     assert_eq!(storage(&p), Storage::SecretService);
-    let told = Notice::LoginSucceeded { name: "user1".into(), unsaved: None };
+    let told = Notification::LoginSucceeded { name: "user1".into(), unsaved: None };
     assert_eq!(p.notices(), [told]);
 }
 
@@ -371,7 +379,7 @@ fn a_move_before_the_name_has_come_is_the_new_accounts_only_if_it_was_stored() {
 
 #[test]
 fn what_somebody_removed_is_used_and_not_written_back() {
-    let mut p = Player::new(Found::InKeyring, None);
+    let mut p = Player::new(StoredAccount::InKeyring, None);
     p.happens(Event::StoreRead(nameless("old")));
     p.happens(Event::Moved(Storage::SecretService));
     p.lists(complete(&[]));
@@ -380,9 +388,9 @@ fn what_somebody_removed_is_used_and_not_written_back() {
     p.happens(Event::Removed("removed".into()));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(storage(&p), Storage::Memory);
-    let fault = p.view().account.details.fault;
+    let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::StorageFailed, "removed".into())), "no lock stops it");
-    assert_eq!(p.notices(), [Notice::AccountDamaged { message: "removed".into() }]);
+    assert_eq!(p.notices(), [Notification::AccountDamaged { message: "removed".into() }]);
     p.happens(Event::KeyringChanged);
     p.named(session, 1);
     p.wait(1000);
@@ -396,7 +404,7 @@ fn what_somebody_removed_is_used_and_not_written_back() {
 
 #[test]
 fn a_sign_out_that_the_keyring_stops_changes_nothing() {
-    let mut p = Player::new(Found::InKeyring, None);
+    let mut p = Player::new(StoredAccount::InKeyring, None);
     p.happens(Event::StoreRead(in_keyring("old")));
     let call = p.sign_out();
     p.happens(Event::Forgotten(Err(locked())));
@@ -406,12 +414,12 @@ fn a_sign_out_that_the_keyring_stops_changes_nothing() {
 
 #[test]
 fn the_stored_client_id_takes_the_place_of_ours() {
-    let mut p = Player::new(Found::InKeyring, None);
-    let Found::Account { mut record, storage, rejected_since } = in_keyring("old") else {
+    let mut p = Player::new(StoredAccount::InKeyring, None);
+    let StoredAccount::Account { mut record, storage, rejected_since } = in_keyring("old") else {
         unreachable!()
     };
     record.client_id = "issued-to".into();
-    p.happens(Event::StoreRead(Found::Account { record, storage, rejected_since }));
+    p.happens(Event::StoreRead(StoredAccount::Account { record, storage, rejected_since }));
     assert_eq!(p.domain.client_id(), "issued-to");
 }
 
@@ -419,12 +427,12 @@ fn the_stored_client_id_takes_the_place_of_ours() {
 fn an_account_found_during_a_login_that_comes_to_nothing_has_its_own_client_id() {
     let mut p = behind_a_lock();
     p.login_waits();
-    let Found::Account { mut record, storage, rejected_since } = in_keyring("old") else {
+    let StoredAccount::Account { mut record, storage, rejected_since } = in_keyring("old") else {
         unreachable!()
     };
     record.client_id = "issued-to".into();
     p.happens(Event::KeyringChanged);
-    p.happens(Event::StoreRead(Found::Account { record, storage, rejected_since }));
+    p.happens(Event::StoreRead(StoredAccount::Account { record, storage, rejected_since }));
     assert_eq!(p.domain.client_id(), "client", "the PINs are bound to it");
     p.cancel_login();
     assert_eq!(p.domain.client_id(), "issued-to");

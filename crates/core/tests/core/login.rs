@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    account::{KeptLogin, PinKind, Record},
-    event::{Effect, Event, Found, Landing, Settings, StoreFault},
-    notification::Notice,
-    plextv_error::Failure,
+    account::{PinKind, Record, SavedLogin},
+    event::{CallbackOutcome, Effect, Event, Settings, StoreFault, StoredAccount},
+    notification::Notification,
+    plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
 };
@@ -23,7 +23,7 @@ fn a_login_asks_for_two_pins_and_answers_when_both_have_come() {
     p.pin(login, PinKind::Strong, Ok(strong(1800)));
     assert_eq!(p.state(), LoginState::Waiting, "begins with the first PIN");
     assert_eq!(p.answer(call), None);
-    let details = p.view().account.details.login.unwrap();
+    let details = p.snapshot().account.details.login.unwrap();
     assert_eq!((details.code.as_str(), details.auth_url.as_str()), ("", AUTH));
     p.pin(login, PinKind::Short, Ok(short(900)));
     let offer = LoginOffer {
@@ -33,7 +33,7 @@ fn a_login_asks_for_two_pins_and_answers_when_both_have_come() {
         expires_at: START + 900,
     };
     assert_eq!(p.offer(call), offer);
-    assert_eq!(p.view().account.details.login, Some(offer));
+    assert_eq!(p.snapshot().account.details.login, Some(offer));
     assert_eq!(p.finished(), []);
 }
 
@@ -85,7 +85,7 @@ fn a_pin_that_does_not_come_is_given_up_after_15_s() {
     p.wait_for(Duration::from_millis(1));
     assert_eq!(p.offer(call).auth_url, "");
     p.pin(login, PinKind::Strong, Ok(strong(1800)));
-    let offer = p.view().account.details.login.unwrap();
+    let offer = p.snapshot().account.details.login.unwrap();
     assert_eq!(offer.auth_url, "", "it came too late");
 }
 
@@ -93,7 +93,11 @@ fn a_pin_that_does_not_come_is_given_up_after_15_s() {
 fn a_login_without_any_pin_changes_nothing() {
     let cases = [
         (down(), ErrorName::PlexTvUnreachable, PlexTv::Unreachable),
-        (Failure::NotPlexTv("portal".into()), ErrorName::PlexTvUnreachable, PlexTv::Unreachable),
+        (
+            PlexTvError::NotPlexTv("portal".into()),
+            ErrorName::PlexTvUnreachable,
+            PlexTv::Unreachable,
+        ),
         (limited(30), ErrorName::RateLimited, PlexTv::RateLimited),
         (limited(None), ErrorName::RateLimited, PlexTv::RateLimited),
         (forbidden(), ErrorName::PlexTvRefused, PlexTv::Ok),
@@ -112,7 +116,7 @@ fn a_login_without_any_pin_changes_nothing() {
         assert_eq!(p.state(), LoginState::SignedOut);
         assert_eq!(p.finished(), []);
         assert_eq!(p.notices(), []);
-        assert_eq!(p.view().account.details.last_login, None);
+        assert_eq!(p.snapshot().account.details.last_login, None);
     }
     let mut p = Player::signed_out();
     let call = p.start_login();
@@ -230,7 +234,7 @@ fn polls_survive_weather_and_obey_retry_after() {
     let login = p.login_waits();
     for (failure, pause) in [
         (down(), 5),
-        (Failure::NotPlexTv("portal".into()), 5),
+        (PlexTvError::NotPlexTv("portal".into()), 5),
         (limited(None), 5),
         (limited(1), 5),
         (limited(30), 30),
@@ -250,7 +254,7 @@ fn polls_survive_weather_and_obey_retry_after() {
 #[test]
 fn the_poll_interval_of_the_settings_is_a_floor() {
     let settings = Settings { poll_interval: Duration::from_secs(20), ..Settings::default() };
-    let mut p = Player::with(settings, Found::Nothing, None);
+    let mut p = Player::with(settings, StoredAccount::Nothing, None);
     let login = p.login_waits();
     p.polled(login, PinKind::Short, Err(down()));
     p.polled(login, PinKind::Strong, Ok(None));
@@ -280,20 +284,20 @@ fn the_word_for_plex_tv_while_polling_is_the_better_of_both_pins() {
 fn a_pin_that_is_gone_is_dropped_and_the_last_one_ends_the_login() {
     let mut p = Player::signed_out();
     let login = p.login_waits();
-    p.polled(login, PinKind::Short, Err(Failure::PinGone));
-    let offer = p.view().account.details.login.unwrap();
+    p.polled(login, PinKind::Short, Err(PlexTvError::PinGone));
+    let offer = p.snapshot().account.details.login.unwrap();
     assert_eq!((offer.code.as_str(), offer.link_url.as_str()), ("", ""));
     assert_eq!(offer.auth_url, AUTH);
     assert_eq!(offer.expires_at, START + 1800, "the earliest of those left");
     assert_eq!(p.state(), LoginState::Waiting);
-    p.polled(login, PinKind::Strong, Err(Failure::PinGone));
+    p.polled(login, PinKind::Strong, Err(PlexTvError::PinGone));
     assert_eq!(p.finished(), [Outcome::Expired]);
     assert_eq!(p.state(), LoginState::SignedOut);
-    let details = p.view().account.details;
+    let details = p.snapshot().account.details;
     assert_eq!(details.last_login, Some(Outcome::Expired));
     assert_eq!(details.fault, None);
     let notice = &p.notices()[0];
-    assert!(matches!(notice, Notice::LoginFailed { expired: true, .. }));
+    assert!(matches!(notice, Notification::LoginFailed { expired: true, .. }));
 }
 
 #[test]
@@ -304,16 +308,16 @@ fn failed_is_when_every_pin_was_refused() {
     assert_eq!(p.state(), LoginState::Waiting);
     p.polled(login, PinKind::Strong, Err(refused()));
     assert_eq!(p.finished(), [Outcome::Failed]);
-    let details = p.view().account.details;
+    let details = p.snapshot().account.details;
     assert_eq!(details.last_login, Some(Outcome::Failed));
     assert_eq!(details.fault.unwrap().0, ErrorName::PlexTvRefused);
     let notice = &p.notices()[0];
-    assert!(matches!(notice, Notice::LoginFailed { expired: false, .. }));
+    assert!(matches!(notice, Notification::LoginFailed { expired: false, .. }));
 
     let mut p = Player::signed_out();
     let login = p.login_waits();
     p.polled(login, PinKind::Short, Err(forbidden()));
-    p.polled(login, PinKind::Strong, Err(Failure::PinGone));
+    p.polled(login, PinKind::Strong, Err(PlexTvError::PinGone));
     assert_eq!(p.finished(), [Outcome::Expired], "not every one was refused");
 }
 
@@ -323,7 +327,7 @@ fn a_code_taken_back_before_anybody_got_it_is_no_offer() {
     let call = p.start_login();
     let login = p.login();
     p.pin(login, PinKind::Short, Ok(short(900)));
-    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    p.polled(login, PinKind::Short, Err(PlexTvError::PinGone));
     p.pin(login, PinKind::Strong, Err(down()));
     assert_eq!(p.error(call), Some(ErrorName::PlexTvRefused));
     assert_eq!(p.finished(), [Outcome::Expired]);
@@ -373,23 +377,23 @@ fn the_order_of_success() {
     assert!(
         p.place(|e| matches!(e, Effect::AskUser { token: t, .. } if *t == token("new"))).is_some()
     );
-    let view = p.view().account;
-    assert_eq!(view.login_state, LoginState::Waiting);
-    assert_eq!(view.username, "user1", "the old account is in use");
-    assert!(view.signed_in);
+    let snapshot = p.snapshot().account;
+    assert_eq!(snapshot.login_state, LoginState::Waiting);
+    assert_eq!(snapshot.username, "user1", "the old account is in use");
+    assert!(snapshot.signed_in);
     assert_eq!(p.finished(), []);
     p.take();
     p.named(session, 2);
-    let view = p.view().account;
-    assert_eq!((view.login_state, view.signed_in), (LoginState::SignedIn, true));
-    assert_eq!(view.username, "user2");
-    assert_eq!(view.details.last_login, Some(Outcome::Succeeded));
-    assert_eq!(view.details.account.unwrap().storage, Storage::File);
+    let snapshot = p.snapshot().account;
+    assert_eq!((snapshot.login_state, snapshot.signed_in), (LoginState::SignedIn, true));
+    assert_eq!(snapshot.username, "user2");
+    assert_eq!(snapshot.details.last_login, Some(Outcome::Succeeded));
+    assert_eq!(snapshot.details.account.unwrap().storage, Storage::File);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
     assert_eq!(p.stored(), [token("new").expose()], "now with the name");
     let asked = |e: &Effect| matches!(e, Effect::AskLists { token: t, .. } if *t == token("new"));
     assert!(p.place(asked).is_some(), "refreshed at once");
-    assert_eq!(p.notices(), [Notice::LoginSucceeded { name: "user2".into(), unsaved: None }]);
+    assert_eq!(p.notices(), [Notification::LoginSucceeded { name: "user2".into(), unsaved: None }]);
 }
 
 #[test]
@@ -404,10 +408,10 @@ fn a_name_that_does_not_come_in_3_s_follows_later() {
     p.wait_for(Duration::from_millis(1));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
-    assert_eq!(p.view().account.username, "");
+    assert_eq!(p.snapshot().account.username, "");
     p.take();
     p.named(session, 7);
-    assert_eq!(p.view().account.username, "user7");
+    assert_eq!(p.snapshot().account.username, "user7");
     assert_eq!(p.stored().len(), 1);
     assert_eq!(p.finished(), []);
 }
@@ -438,7 +442,7 @@ fn a_missing_name_is_asked_again_after_a_good_list() {
     p.next_lists(complete(&[]));
     let session = p.session().unwrap();
     p.named(session, 1);
-    assert_eq!(p.view().account.username, "user1");
+    assert_eq!(p.snapshot().account.username, "user1");
 }
 
 #[test]
@@ -460,7 +464,7 @@ fn a_store_that_refuses_or_hangs_leaves_the_token_in_memory() {
             _ => None,
         });
         assert!(message.unwrap().contains("restart"));
-        let details = p.view().account.details;
+        let details = p.snapshot().account.details;
         assert_eq!(details.account.unwrap().storage, Storage::Memory);
         assert_eq!(details.fault.unwrap().0, ErrorName::StorageFailed);
         p.lists(complete(&[]));
@@ -468,7 +472,7 @@ fn a_store_that_refuses_or_hangs_leaves_the_token_in_memory() {
         p.wait(60);
         assert_eq!(p.stored().is_empty(), hangs, "tried again, once it has answered");
         p.store_takes();
-        let details = p.view().account.details;
+        let details = p.snapshot().account.details;
         assert_eq!(details.account.unwrap().storage, Storage::File);
         assert_eq!(details.fault, None);
     }
@@ -485,12 +489,12 @@ fn cancel_ends_a_login_and_a_late_answer_changes_nothing() {
     assert!(p.is_done(call));
     assert_eq!(p.finished(), [Outcome::Cancelled]);
     assert_eq!(p.notices(), [], "whoever cancelled knows");
-    let before = p.view();
+    let before = p.snapshot();
     p.take();
     p.claimed(login, "late");
     p.polled(login, PinKind::Strong, Err(down()));
     p.pin(login, PinKind::Short, Ok(short(900)));
-    assert_eq!(p.view(), before);
+    assert_eq!(p.snapshot(), before);
     assert_eq!(p.take(), []);
 }
 
@@ -502,7 +506,7 @@ fn start_login_overtaken_by_cancel_or_sign_out_is_cancelled() {
     assert_eq!(p.error(call), Some(ErrorName::Cancelled));
     assert!(p.is_done(cancel));
     assert_eq!(p.finished(), [], "no PIN had come");
-    assert_eq!(p.view().account.details.last_login, None);
+    assert_eq!(p.snapshot().account.details.last_login, None);
 
     let call = p.start_login();
     let sign_out = p.sign_out();
@@ -529,15 +533,15 @@ fn a_login_without_a_token_ends_in_what_the_account_is() {
     let mut p = Player::signed_in(&[row("a", true)]);
     let login = p.login_waits();
     assert_eq!(p.state(), LoginState::Waiting);
-    assert!(p.view().account.signed_in);
-    assert!(p.view().account.details.account.is_some());
+    assert!(p.snapshot().account.signed_in);
+    assert!(p.snapshot().account.details.account.is_some());
     p.next_lists(complete(&[row("a", true)]));
     p.cancel_login();
     assert_eq!(p.state(), LoginState::SignedIn);
     p.claimed(login, "late");
     assert!(p.has_server("a"));
 
-    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
+    let mut p = Player::new(StoredAccount::Unreadable(StoreFault::disk("no")), None);
     p.login_waits();
     p.cancel_login();
     assert_eq!(p.state(), LoginState::Unknown);
@@ -560,7 +564,7 @@ fn the_answer_about_the_old_tokens_name_is_not_taken_for_the_new_ones() {
     p.named(old, 1);
     assert_eq!(p.finished(), []);
     p.named(new, 2);
-    assert_eq!(p.view().account.username, "user2");
+    assert_eq!(p.snapshot().account.username, "user2");
 }
 
 #[test]
@@ -587,7 +591,7 @@ fn the_stores_answer_about_the_old_record_is_not_about_the_new_one() {
     assert_eq!(p.session(), None, "the new one is not stored yet");
     p.happens(Event::Stored(Err(StoreFault::disk("full"))));
     p.named(p.session().unwrap(), 2);
-    let details = p.view().account.details;
+    let details = p.snapshot().account.details;
     assert_eq!(details.account.unwrap().storage, Storage::Memory);
 }
 
@@ -613,7 +617,7 @@ fn the_old_tokens_refusal_is_not_kept_with_the_new_token() {
     p.wait(60);
     p.claimed(login, "new");
     p.lists(bad_token());
-    assert_eq!(p.count(|e| matches!(e, Effect::KeepRejected(_))), 0);
+    assert_eq!(p.count(|e| matches!(e, Effect::SaveRejected(_))), 0);
     p.store_takes();
     p.named(p.session().unwrap(), 1);
     assert_eq!(p.state(), LoginState::SignedIn);
@@ -622,7 +626,7 @@ fn the_old_tokens_refusal_is_not_kept_with_the_new_token() {
 #[test]
 fn a_credential_is_changed_by_nobody() {
     let mut p = Player::new(
-        Found::Account {
+        StoredAccount::Account {
             record: record("unit"),
             storage: Storage::Credential,
             rejected_since: None,
@@ -640,9 +644,9 @@ fn a_credential_is_changed_by_nobody() {
 
 #[test]
 fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
-    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
+    let mut p = Player::new(StoredAccount::Unreadable(StoreFault::disk("no")), None);
     assert_eq!(p.state(), LoginState::Unknown);
-    let details = p.view().account.details;
+    let details = p.snapshot().account.details;
     assert_eq!(details.fault, Some((ErrorName::StorageFailed, "no".into())));
     let calls = [p.sign_out(), p.ask_refresh()];
     for call in calls {
@@ -650,13 +654,13 @@ fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
     }
     p.wait(10);
     assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1);
-    p.happens(Event::StoreRead(Found::Unreadable(StoreFault::disk("still no"))));
+    p.happens(Event::StoreRead(StoredAccount::Unreadable(StoreFault::disk("still no"))));
     p.take();
     p.wait(20);
     assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1, "rarer");
     p.happens(Event::StoreRead(account("old")));
     assert_eq!(p.state(), LoginState::SignedIn);
-    assert_eq!(p.view().account.details.fault, None);
+    assert_eq!(p.snapshot().account.details.fault, None);
     assert_eq!(p.count(asks_lists), 1, "refreshed at once");
     p.lists(complete(&[]));
     p.take();
@@ -666,10 +670,10 @@ fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
 
 #[test]
 fn a_damaged_account_is_signed_out_with_one_notice() {
-    let mut p = Player::new(Found::Damaged("damaged".into()), None);
+    let mut p = Player::new(StoredAccount::Damaged("damaged".into()), None);
     assert_eq!(p.state(), LoginState::SignedOut);
-    assert_eq!(p.notices(), [Notice::AccountDamaged { message: "damaged".into() }]);
-    let fault = p.view().account.details.fault;
+    assert_eq!(p.notices(), [Notification::AccountDamaged { message: "damaged".into() }]);
+    let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::StorageFailed, "damaged".into())));
     p.take();
     p.wait(100_000);
@@ -678,23 +682,23 @@ fn a_damaged_account_is_signed_out_with_one_notice() {
 
 #[test]
 fn a_store_read_late_does_not_displace_a_new_login() {
-    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), None);
+    let mut p = Player::new(StoredAccount::Unreadable(StoreFault::disk("no")), None);
     let login = p.login_waits();
     p.claimed(login, "new");
     p.happens(Event::StoreRead(account("old")));
-    assert_eq!(p.view().account.details.account, None, "the new one is about to replace it");
+    assert_eq!(p.snapshot().account.details.account, None, "the new one is about to replace it");
     assert_eq!(p.count(asks_lists), 0);
     p.store_takes();
     p.named(p.session().unwrap(), 2);
-    p.happens(Event::StoreRead(Found::Nothing));
+    p.happens(Event::StoreRead(StoredAccount::Nothing));
     assert_eq!(p.state(), LoginState::SignedIn);
-    assert_eq!(p.view().account.username, "user2");
+    assert_eq!(p.snapshot().account.username, "user2");
 }
 
 #[test]
 fn login_notices_can_be_turned_off() {
     let settings = Settings { notify_login: false, ..Settings::default() };
-    let mut p = Player::with(settings, Found::Nothing, None);
+    let mut p = Player::with(settings, StoredAccount::Nothing, None);
     p.login_waits();
     p.wait(900);
     p.log_in_again();
@@ -705,19 +709,22 @@ fn login_notices_can_be_turned_off() {
 fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
     let settings = Settings { open_browser: true, ..Settings::default() };
     let browses = |p: &Player| p.count(|e| matches!(e, Effect::Browse(_)));
-    let mut p = Player::with(settings, Found::Nothing, None);
+    let mut p = Player::with(settings, StoredAccount::Nothing, None);
     p.start_login();
     let login = p.login();
     p.pin(login, PinKind::Short, Ok(short(900)));
     assert_eq!(browses(&p), 0, "the other PIN may still come");
     p.pin(login, PinKind::Strong, Ok(strong(1800)));
     p.start_login();
-    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    p.polled(login, PinKind::Short, Err(PlexTvError::PinGone));
     assert_eq!(browses(&p), 1);
-    assert!(p.view().account.details.opened, "nobody else need open it");
+    assert!(p.snapshot().account.details.opened, "nobody else need open it");
     let kept = p.kept()[0].clone();
-    let mut p =
-        Player::with(Settings { open_browser: true, ..Settings::default() }, Found::Nothing, None);
+    let mut p = Player::with(
+        Settings { open_browser: true, ..Settings::default() },
+        StoredAccount::Nothing,
+        None,
+    );
     p.happens(Event::Resume(kept));
     assert_eq!(browses(&p), 0, "its page is open from before");
     let shown = p.count(|e| matches!(e, Effect::ShowCode(offer) if !offer.code.is_empty()));
@@ -728,16 +735,16 @@ fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
 }
 
 impl Player {
-    fn kept(&self) -> Vec<&KeptLogin> {
+    fn kept(&self) -> Vec<&SavedLogin> {
         let kept = self.effects.iter().filter_map(|effect| match effect {
-            Effect::KeepLogin(login) => Some(login),
+            Effect::SaveLogin(login) => Some(login),
             _ => None,
         });
         kept.collect()
     }
 
     /// A daemon that starts so many seconds later with what an earlier one kept.
-    fn resumed(kept: KeptLogin, seconds: u64) -> Self {
+    fn resumed(kept: SavedLogin, seconds: u64) -> Self {
         let mut p = Self::signed_out();
         p.sleep(seconds);
         p.happens(Event::Resume(kept));
@@ -749,13 +756,13 @@ impl Player {
 fn a_login_that_waits_goes_on_after_a_restart() {
     let mut p = Player::signed_out();
     p.login_waits();
-    let (offer, kept) = (p.view().account.details.login.unwrap(), p.kept());
+    let (offer, kept) = (p.snapshot().account.details.login.unwrap(), p.kept());
     assert_eq!(kept.len(), 1, "once, when both PINs are there");
     let kept = kept[0].clone();
 
     let mut p = Player::resumed(kept.clone(), 600);
     assert_eq!(p.state(), LoginState::Waiting);
-    assert_eq!(p.view().account.details.login, Some(offer.clone()));
+    assert_eq!(p.snapshot().account.details.login, Some(offer.clone()));
     let call = p.start_login();
     assert_eq!(p.offer(call), offer);
     assert_eq!(p.count(asks_pin), 0);
@@ -777,13 +784,13 @@ fn a_login_that_ran_out_meanwhile_is_over_without_a_word() {
     let mut p = Player::signed_out();
     p.login_waits();
     let kept = p.kept()[0].clone();
-    let others = KeptLogin { client_id: "another".into(), ..kept.clone() };
-    for (kept, seconds) in [(kept, 900), (others, 1), (KeptLogin::default(), 1)] {
+    let others = SavedLogin { client_id: "another".into(), ..kept.clone() };
+    for (kept, seconds) in [(kept, 900), (others, 1), (SavedLogin::default(), 1)] {
         let mut p = Player::resumed(kept, seconds);
         assert_eq!(p.state(), LoginState::SignedOut);
-        assert_eq!(p.view().account.details.last_login, Some(Outcome::Expired));
+        assert_eq!(p.snapshot().account.details.last_login, Some(Outcome::Expired));
         assert_eq!((p.finished(), p.notices(), p.count(polls)), (vec![], vec![], 0));
-        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Over)), 1);
+        assert_eq!(p.count(|e| *e == Effect::LoginOver(CallbackOutcome::Over)), 1);
         p.login_waits();
     }
 }
@@ -793,7 +800,7 @@ fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_agai
     let mut p = Player::signed_out();
     p.login_waits();
     let kept = p.kept()[0].clone();
-    let brought = |signed_in_at| Found::Account {
+    let brought = |signed_in_at| StoredAccount::Account {
         record: Record { signed_in_at, ..record("new") },
         storage: Storage::SecretService,
         rejected_since: None,
@@ -801,9 +808,9 @@ fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_agai
     // Known at the start, or later by a keyring; and an older account says nothing.
     for (found, late, arrived) in [
         (brought(START + 5), None, true),
-        (Found::InKeyring, Some(brought(START + 5)), true),
+        (StoredAccount::InKeyring, Some(brought(START + 5)), true),
         (brought(START - 5), None, false),
-        (Found::InKeyring, Some(brought(START - 5)), false),
+        (StoredAccount::InKeyring, Some(brought(START - 5)), false),
     ] {
         let mut p = Player::new(found, None);
         p.sleep(10);
@@ -816,8 +823,11 @@ fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_agai
         } else {
             (LoginState::Waiting, None)
         };
-        assert_eq!((p.state(), p.view().account.details.last_login), (state, last));
-        assert_eq!(p.count(|e| *e == Effect::LoginOver(Landing::Done)), usize::from(arrived));
+        assert_eq!((p.state(), p.snapshot().account.details.last_login), (state, last));
+        assert_eq!(
+            p.count(|e| *e == Effect::LoginOver(CallbackOutcome::Done)),
+            usize::from(arrived)
+        );
         assert_eq!(p.finished(), []);
     }
 }
@@ -826,14 +836,14 @@ fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_agai
 fn what_is_kept_of_a_login_is_what_is_left_of_it() {
     let mut p = Player::signed_out();
     let login = p.login_waits();
-    p.polled(login, PinKind::Short, Err(Failure::PinGone));
+    p.polled(login, PinKind::Short, Err(PlexTvError::PinGone));
     let kept: Vec<_> = p.kept().into_iter().cloned().collect();
     assert_eq!(kept.len(), 2);
     assert!(kept[0].short.is_some() && kept[1].short.is_none() && kept[1].strong.is_some());
     // Far too long a life is no life that plex.tv gives.
     let mut strong = kept[1].strong.clone().unwrap();
     strong.expires_at = u64::MAX;
-    let mut p = Player::resumed(KeptLogin { strong: Some(strong), ..kept[1].clone() }, 1);
+    let mut p = Player::resumed(SavedLogin { strong: Some(strong), ..kept[1].clone() }, 1);
     p.wait(3600);
     assert_eq!(p.finished(), [Outcome::Expired]);
 }
@@ -844,7 +854,7 @@ fn nothing_shown_for_debugging_has_a_secret() {
     let login = p.login_waits();
     p.wait(2);
     p.claimed(login, "new");
-    let all = format!("{:?} {:?} {:?}", p.domain, p.view(), p.effects);
+    let all = format!("{:?} {:?} {:?}", p.domain, p.snapshot(), p.effects);
     for secret in ["planted", CODE, &PIN_ID.to_string(), &(PIN_ID + 1).to_string()] {
         assert!(!all.contains(secret), "{secret} in {all}");
     }

@@ -3,7 +3,7 @@
 use plex_account_core::{
     event::{Effect, Event, Settings},
     network::Connectivity,
-    notification::Notice,
+    notification::Notification,
     probe::Probed,
     words::{ErrorName, Reason, State},
 };
@@ -22,7 +22,7 @@ fn without_a_network_nothing_is_known_and_nothing_asked() {
     let mut p = Player::signed_in(&[reachable("a", true)]);
     says(&mut p, Connectivity::None);
     assert_eq!(p.is("a"), NETWORK_DOWN);
-    assert_eq!(p.view().account.next_refresh, 0);
+    assert_eq!(p.snapshot().account.next_refresh, 0);
     p.take();
     p.wait(100_000);
     assert_eq!(p.take(), []);
@@ -34,7 +34,7 @@ fn without_a_network_nothing_is_known_and_nothing_asked() {
     assert_eq!(p.is("a"), ONLINE);
     assert_eq!(p.probes().len(), 1);
     assert_eq!(p.notices(), []);
-    assert_ne!(p.view().account.next_refresh, 0);
+    assert_ne!(p.snapshot().account.next_refresh, 0);
 }
 
 #[test]
@@ -185,7 +185,7 @@ fn plex_tv_away_for_a_quarter_of_an_hour_is_told_once_to_those_who_want_it() {
         told.extend(p.notices());
         told.dedup();
         if wanted {
-            assert_eq!(told.last(), Some(&Notice::PlexTvBack));
+            assert_eq!(told.last(), Some(&Notification::PlexTvBack));
         } else {
             assert_eq!(told, []);
         }
@@ -224,13 +224,13 @@ fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
     p.wait(1200);
     assert_eq!(p.notices(), [], "it was not seen to be away for long");
     p.lists(failed(&down()));
-    assert_eq!(p.notices(), [Notice::PlexTvUnreachable]);
+    assert_eq!(p.notices(), [Notification::PlexTvUnreachable]);
     let (kept, durable) = p.remembered().unwrap();
     assert!(durable && kept.told_plex_tv_away);
     // That there is no network says nothing of plex.tv.
     says(&mut p, Connectivity::Limited);
     p.lists(failed(&down()));
-    p.effects.retain(|e| !matches!(e, Effect::Tell(Notice::PlexTvUnreachable)));
+    p.effects.retain(|e| !matches!(e, Effect::Tell(Notification::PlexTvUnreachable)));
     assert_eq!(p.notices(), []);
 
     let mut p = Player::with(settings(), account("t"), Some(kept));
@@ -240,6 +240,6 @@ fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
         assert_eq!(p.notices(), [], "told before");
     }
     p.next_lists(complete(&[row("a", true)]));
-    assert_eq!(p.notices(), [Notice::PlexTvBack]);
+    assert_eq!(p.notices(), [Notification::PlexTvBack]);
     assert!(!p.remembered().unwrap().0.told_plex_tv_away);
 }

@@ -3,24 +3,24 @@
 use plex_account_core::{
     error::CallError,
     event::{Effect, Event, Settings},
-    notification::Notice,
+    notification::Notification,
     server::Row,
     words::{ErrorName, State},
 };
 
 use crate::player::*;
 
-fn offline_notice(id: &str) -> Notice {
-    Notice::ServerOffline { id: id.into(), name: format!("Name of {id}") }
+fn offline_notice(id: &str) -> Notification {
+    Notification::ServerOffline { id: id.into(), name: format!("Name of {id}") }
 }
 
-fn back_notice(id: &str) -> Notice {
-    Notice::ServerBack { id: id.into(), name: format!("Name of {id}") }
+fn back_notice(id: &str) -> Notification {
+    Notification::ServerBack { id: id.into(), name: format!("Name of {id}") }
 }
 
 impl Player {
     /// All these servers go offline. What was told.
-    fn all_go(&mut self, rows: &[Row]) -> Vec<Notice> {
+    fn all_go(&mut self, rows: &[Row]) -> Vec<Notification> {
         let gone: Vec<_> =
             rows.iter().map(|r| Row { presence: Some(false), ..r.clone() }).collect();
         self.next_lists(complete(&gone));
@@ -34,12 +34,12 @@ impl Player {
     }
 
     /// The same, after a start that had no list yet.
-    fn all_go_anew(&mut self, rows: &[Row]) -> Vec<Notice> {
+    fn all_go_anew(&mut self, rows: &[Row]) -> Vec<Notification> {
         self.lists(failed(&down()));
         self.all_go(rows)
     }
 
-    fn all_come(&mut self, rows: &[Row]) -> Vec<Notice> {
+    fn all_come(&mut self, rows: &[Row]) -> Vec<Notification> {
         self.next_lists(complete(rows));
         self.notices()
     }
@@ -69,7 +69,7 @@ fn it_is_on_disk_before_it_is_told() {
     let mut p = Player::signed_in(&rows);
     p.all_go(&rows);
     let (list, durable) = p.remembered().unwrap();
-    assert!(durable && list.servers[0].told_offline);
+    assert!(durable && list.servers[0].announced_offline);
     let kept =
         p.place(|e| matches!(e, plex_account_core::event::Effect::Remember { durable: true, .. }));
     let told = p.place(|e| matches!(e, plex_account_core::event::Effect::Tell(_)));
@@ -81,8 +81,8 @@ fn three_in_one_refresh_are_one_notice_two_are_two() {
     let rows = [row("a", true), row("b", true), row("c", true)];
     let all: Vec<_> = rows.iter().map(|row| (row.id.clone(), row.name.clone())).collect();
     let mut p = Player::signed_in(&rows);
-    assert_eq!(p.all_go(&rows), [Notice::ManyOffline { servers: all.clone() }]);
-    assert_eq!(p.all_come(&rows), [Notice::ManyBack { servers: all }]);
+    assert_eq!(p.all_go(&rows), [Notification::ManyOffline { servers: all.clone() }]);
+    assert_eq!(p.all_come(&rows), [Notification::ManyBack { servers: all }]);
     let mut p = Player::signed_in(&rows[..2]);
     assert_eq!(p.all_go(&rows[..2]), [offline_notice("a"), offline_notice("b")]);
 }
@@ -131,20 +131,20 @@ fn last_known_words_outlive_a_restart() {
 #[test]
 fn what_nobody_has_seen_is_told_after_a_restart_if_still_true() {
     let rows = [row("a", true)];
-    let unsaid = |p: &mut Player, ids: &[&str]| {
-        p.happens(Event::Unsaid(ids.iter().map(|id| (*id).to_owned()).collect()));
+    let undelivered = |p: &mut Player, ids: &[&str]| {
+        p.happens(Event::Undelivered(ids.iter().map(|id| (*id).to_owned()).collect()));
     };
     // That it went offline: still true, or not any more.
     let mut p = Player::signed_in(&rows);
     p.all_go(&rows);
     p.take();
-    unsaid(&mut p, &["a"]);
+    undelivered(&mut p, &["a"]);
     assert!(p.remembered().unwrap().1, "kept on disk");
     let mut again = p.restarted();
-    unsaid(&mut again, &[]); // another notice was shown
+    undelivered(&mut again, &[]); // another notice was shown
     assert_eq!(again.remembered(), None, "nothing new of this one");
     assert_eq!(again.all_go_anew(&rows), [offline_notice("a")]);
-    unsaid(&mut again, &[]);
+    undelivered(&mut again, &[]);
     assert_eq!(again.restarted().all_go_anew(&rows), [], "once");
     let mut again = p.restarted();
     again.lists(complete(&rows));
@@ -155,16 +155,16 @@ fn what_nobody_has_seen_is_told_after_a_restart_if_still_true() {
     let mut p = Player::signed_in(&rows);
     p.all_go(&rows);
     p.all_come(&rows);
-    unsaid(&mut p, &["a"]);
+    undelivered(&mut p, &["a"]);
     let mut again = p.restarted();
     again.lists(complete(&rows));
     assert_eq!(again.notices(), [back_notice("a")]);
-    assert!(again.remembered().unwrap().0.servers[0].unsaid, "it may not be shown now either");
+    assert!(again.remembered().unwrap().0.servers[0].undelivered, "it may not be shown now either");
     let mut again = p.restarted();
     assert_eq!(again.all_go_anew(&rows), [offline_notice("a")], "it has gone again");
     // And what was shown meanwhile is not told.
     p.take();
-    unsaid(&mut p, &[]);
+    undelivered(&mut p, &[]);
     let mut again = p.restarted();
     again.lists(complete(&rows));
     assert_eq!(again.notices(), []);

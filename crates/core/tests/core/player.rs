@@ -7,13 +7,13 @@ use plex_account_core::{
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, Effect, Event, Found, Settings},
-    notification::Notice,
-    plextv_error::Failure,
-    presence::{Remembered, RememberedServer},
+    event::{Answer, CallId, Effect, Event, Settings, StoredAccount},
+    notification::Notification,
+    plextv_error::PlexTvError,
+    presence::{CachedServers, RememberedServer},
     probe::Probed,
     server::{Connection, List, Lists, Row, Server},
-    state_snapshot::{LoginOffer, ServerView, View},
+    state_snapshot::{LoginOffer, ServerSnapshot, StateSnapshot},
     token::Token,
     words::{ErrorName, LoginState, Outcome, PlexTv, Reason, Route, State, Storage},
 };
@@ -32,28 +32,32 @@ pub(crate) struct Player {
     /// What came out and was not looked at yet.
     pub(crate) effects: Vec<Effect>,
     /// The list on disk, for those who keep it.
-    pub(crate) kept: Option<Remembered>,
+    pub(crate) kept: Option<CachedServers>,
     last_call: CallId,
 }
 
 impl Player {
-    pub(crate) fn new(found: Found, remembered: Option<Remembered>) -> Self {
+    pub(crate) fn new(found: StoredAccount, remembered: Option<CachedServers>) -> Self {
         Self::with(Settings::default(), found, remembered)
     }
 
-    pub(crate) fn with(settings: Settings, found: Found, remembered: Option<Remembered>) -> Self {
+    pub(crate) fn with(
+        settings: Settings,
+        found: StoredAccount,
+        remembered: Option<CachedServers>,
+    ) -> Self {
         let now = Now {
             boot: Boot::from_start(Duration::from_secs(1000)),
             unix: START,
-            dice: u16::MAX / 2,
+            jitter_seed: u16::MAX / 2,
         };
         Self::with_clock(settings, found, remembered, now)
     }
 
     pub(crate) fn with_clock(
         settings: Settings,
-        found: Found,
-        remembered: Option<Remembered>,
+        found: StoredAccount,
+        remembered: Option<CachedServers>,
         now: Now,
     ) -> Self {
         let mut effects = Vec::new();
@@ -64,7 +68,7 @@ impl Player {
     }
 
     pub(crate) fn signed_out() -> Self {
-        Self::new(Found::Nothing, None)
+        Self::new(StoredAccount::Nothing, None)
     }
 
     /// Signed in, with these servers in a first complete list.
@@ -79,22 +83,22 @@ impl Player {
         self.domain.handle(event, self.now, &mut self.effects);
     }
 
-    pub(crate) fn view(&self) -> View {
-        self.domain.view()
+    pub(crate) fn snapshot(&self) -> StateSnapshot {
+        self.domain.snapshot()
     }
 
     pub(crate) fn state(&self) -> LoginState {
-        self.view().account.login_state
+        self.snapshot().account.login_state
     }
 
-    pub(crate) fn server(&self, id: &str) -> Arc<ServerView> {
-        let servers = self.view().servers;
+    pub(crate) fn server(&self, id: &str) -> Arc<ServerSnapshot> {
+        let servers = self.snapshot().servers;
         let found = servers.iter().find(|server| server.server.id == id);
         Arc::clone(found.unwrap_or_else(|| panic!("no server {id}")))
     }
 
     pub(crate) fn has_server(&self, id: &str) -> bool {
-        self.view().servers.iter().any(|s| s.server.id == id)
+        self.snapshot().servers.iter().any(|s| s.server.id == id)
     }
 
     pub(crate) fn is(&self, id: &str) -> (State, Reason) {
@@ -185,7 +189,7 @@ impl Player {
         outcomes.collect()
     }
 
-    pub(crate) fn notices(&self) -> Vec<Notice> {
+    pub(crate) fn notices(&self) -> Vec<Notification> {
         let notices = self.effects.iter().filter_map(|effect| match effect {
             Effect::Tell(notice) => Some(notice.clone()),
             _ => None,
@@ -234,7 +238,7 @@ impl Player {
         tokens.collect()
     }
 
-    pub(crate) fn remembered(&self) -> Option<(Remembered, bool)> {
+    pub(crate) fn remembered(&self) -> Option<(CachedServers, bool)> {
         self.last(|effect| match effect {
             Effect::Remember { list, durable } => Some((list.clone(), *durable)),
             _ => None,
@@ -289,7 +293,7 @@ impl Player {
         call
     }
 
-    pub(crate) fn pin(&mut self, login: u64, kind: PinKind, result: Result<Pin, Failure>) {
+    pub(crate) fn pin(&mut self, login: u64, kind: PinKind, result: Result<Pin, PlexTvError>) {
         self.happens(Event::PinAnswered { login, kind, result });
     }
 
@@ -297,7 +301,7 @@ impl Player {
         &mut self,
         login: u64,
         kind: PinKind,
-        result: Result<Option<Token>, Failure>,
+        result: Result<Option<Token>, PlexTvError>,
     ) {
         self.happens(Event::PinPolled { login, kind, result });
     }
@@ -399,12 +403,12 @@ pub(crate) fn record(text: &str) -> Record {
     }
 }
 
-pub(crate) fn account(text: &str) -> Found {
-    Found::Account { record: record(text), storage: Storage::File, rejected_since: None }
+pub(crate) fn account(text: &str) -> StoredAccount {
+    StoredAccount::Account { record: record(text), storage: Storage::File, rejected_since: None }
 }
 
-pub(crate) fn nameless(text: &str) -> Found {
-    Found::Account {
+pub(crate) fn nameless(text: &str) -> StoredAccount {
+    StoredAccount::Account {
         record: Record { user: None, ..record(text) },
         storage: Storage::File,
         rejected_since: None,
@@ -452,7 +456,7 @@ pub(crate) fn complete(rows: &[Row]) -> Lists {
     lists(Ok(rows), Ok(rows))
 }
 
-pub(crate) fn lists(v2: Result<&[Row], Failure>, v1: Result<&[Row], Failure>) -> Lists {
+pub(crate) fn lists(v2: Result<&[Row], PlexTvError>, v1: Result<&[Row], PlexTvError>) -> Lists {
     Lists { v2: v2.map(list), v1: v1.map(list), addresses: None, user: None }
 }
 
@@ -466,7 +470,7 @@ pub(crate) fn only_v1(rows: &[Row]) -> Lists {
     lists(Err(down()), Ok(rows))
 }
 
-pub(crate) fn failed(failure: &Failure) -> Lists {
+pub(crate) fn failed(failure: &PlexTvError) -> Lists {
     lists(Err(failure.clone()), Err(failure.clone()))
 }
 
@@ -480,21 +484,21 @@ pub(crate) fn bad_token() -> Lists {
     Lists { user: Some(Err(refused())), ..failed(&refused()) }
 }
 
-pub(crate) fn down() -> Failure {
-    Failure::Unreachable("test".into())
+pub(crate) fn down() -> PlexTvError {
+    PlexTvError::Unreachable("test".into())
 }
 
-pub(crate) fn refused() -> Failure {
-    Failure::Refused { status: 401, code: Some(1001), bad_token: true }
+pub(crate) fn refused() -> PlexTvError {
+    PlexTvError::Refused { status: 401, code: Some(1001), bad_token: true }
 }
 
 /// A refusal that says nothing of the token.
-pub(crate) fn forbidden() -> Failure {
-    Failure::Refused { status: 403, code: None, bad_token: false }
+pub(crate) fn forbidden() -> PlexTvError {
+    PlexTvError::Refused { status: 403, code: None, bad_token: false }
 }
 
-pub(crate) fn limited(seconds: impl Into<Option<u64>>) -> Failure {
-    Failure::RateLimited { retry_after: seconds.into().map(Duration::from_secs) }
+pub(crate) fn limited(seconds: impl Into<Option<u64>>) -> PlexTvError {
+    PlexTvError::RateLimited { retry_after: seconds.into().map(Duration::from_secs) }
 }
 
 pub(crate) fn asks_pin(effect: &Effect) -> bool {
@@ -510,10 +514,10 @@ pub(crate) fn asks_lists(effect: &Effect) -> bool {
 }
 
 pub(crate) fn plex_tv(player: &Player) -> PlexTv {
-    player.view().account.plex_tv
+    player.snapshot().account.plex_tv
 }
 
-pub(crate) fn remembered() -> Remembered {
+pub(crate) fn remembered() -> CachedServers {
     let server = |id: &str| RememberedServer {
         server: Server { id: id.into(), name: id.into(), owned: true, ..Server::default() },
         in_v2: true,
@@ -522,10 +526,10 @@ pub(crate) fn remembered() -> Remembered {
         was_online: Some(true),
         ..RememberedServer::default()
     };
-    Remembered {
+    CachedServers {
         last_refresh: START - 400,
         servers: vec![server("a"), server("b")],
-        ..Remembered::default()
+        ..CachedServers::default()
     }
 }
 

@@ -4,7 +4,7 @@ use std::{collections::VecDeque, time::Duration};
 
 use plex_account_core::{
     event::{Effect, Event, Settings},
-    notification::Notice,
+    notification::Notification,
     probe::Probed,
     server::{Connection, Row},
     words::{Reason, Route, State},
@@ -127,7 +127,7 @@ fn offline_takes_a_look_in_vain_and_one_more_list() {
     assert_eq!(p.is("a"), BY_PLEX_TV);
     p.lists(complete(&[reachable("a", false)]));
     assert_eq!(p.is("a"), OFFLINE);
-    assert_eq!(p.notices(), Notice::offline(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.notices(), Notification::offline(vec![("a".into(), "Name of a".into())]));
     assert_eq!(p.server("a").route, Route::None);
 }
 
@@ -169,7 +169,7 @@ fn told_of_dead(p: &mut Player, rows: &[Row], turn: Duration) -> (Duration, usiz
     let begin = p.now.boot;
     let mut queue = VecDeque::new();
     while p.now.boot.since(begin) < Duration::from_secs(3600) {
-        if let [Notice::ManyOffline { servers, .. }] = &*p.notices() {
+        if let [Notification::ManyOffline { servers, .. }] = &*p.notices() {
             return (p.now.boot.since(begin), servers.len());
         }
         queue.extend(p.probes());
@@ -244,7 +244,7 @@ fn four_are_asked_again() -> Player {
     let mut p = four_are_asked();
     p.probed(&silent());
     p.lists(complete(&four(false)));
-    assert_eq!(p.notices(), Notice::offline(named(&FOUR)));
+    assert_eq!(p.notices(), Notification::offline(named(&FOUR)));
     p.take();
     p.wait(30);
     p
@@ -277,7 +277,7 @@ fn what_one_look_finds_back_is_told_as_one() {
     let mut p = four_are_asked_again();
     p.probed(&answers());
     assert_eq!(p.is("d"), BY_PROBE);
-    assert_eq!(p.notices(), Notice::back(named(&FOUR)));
+    assert_eq!(p.notices(), Notification::back(named(&FOUR)));
 }
 
 /// One of them has answered, of which nothing is told yet; the probes of the others.
@@ -302,7 +302,7 @@ fn a_list_that_comes_amid_a_look_does_not_split_those_that_are_back_together() {
     assert!(p.remembered().is_some(), "the list is kept meanwhile");
     p.probed(&answers());
     let notices = p.notices();
-    assert!(matches!(&*notices, [Notice::ManyBack { servers }] if servers.len() == 4));
+    assert!(matches!(&*notices, [Notification::ManyBack { servers }] if servers.len() == 4));
 }
 
 #[test]
@@ -311,7 +311,7 @@ fn a_look_that_drags_on_keeps_nothing_back() {
     p.wait(30);
     let (id, number) = probes.remove(0);
     p.happens(Event::Probed { id, number, probed: silent() });
-    assert_eq!(p.notices(), Notice::back(named(&["a"])));
+    assert_eq!(p.notices(), Notification::back(named(&["a"])));
 }
 
 #[test]
@@ -327,7 +327,7 @@ fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
     assert_eq!(p.probes().len(), 1);
     p.probed(&answers());
     assert_eq!(p.is("a"), BY_PROBE);
-    assert_eq!(p.notices(), Notice::back(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.notices(), Notification::back(vec![("a".into(), "Name of a".into())]));
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use std::collections::BTreeSet;
 
 use plex_account_core::{
-    event::{Event, Found},
+    event::{Event, StoredAccount},
     network::Connectivity,
     words::{Reason, State},
 };
@@ -66,8 +66,8 @@ fn scenario(reason: Reason) -> Option<Player> {
             p
         }
         Reason::KeyringLocked => {
-            let mut p = Player::new(Found::InKeyring, Some(remembered()));
-            p.happens(Event::StoreRead(Found::Locked));
+            let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
+            p.happens(Event::StoreRead(StoredAccount::Locked));
             p
         }
     };

@@ -3,10 +3,10 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    event::{Effect, Event, Found, Settings},
-    notification::Notice,
-    plextv_error::Failure,
-    presence::Remembered,
+    event::{Effect, Event, Settings, StoredAccount},
+    notification::Notification,
+    plextv_error::PlexTvError,
+    presence::CachedServers,
     words::{ErrorName, LoginState, PlexTv, Reason, State, Storage},
 };
 
@@ -15,7 +15,7 @@ use crate::player::*;
 const HOUR: u64 = 3600;
 
 fn rejected(since: u64) -> Player {
-    let found = Found::Account {
+    let found = StoredAccount::Account {
         record: record("old"),
         storage: Storage::File,
         rejected_since: Some(since),
@@ -23,7 +23,7 @@ fn rejected(since: u64) -> Player {
     Player::new(found, Some(cached(&["a"])))
 }
 
-fn cached(ids: &[&str]) -> Remembered {
+fn cached(ids: &[&str]) -> CachedServers {
     let mut player = Player::signed_in(&[]);
     let rows: Vec<_> = ids.iter().map(|id| row(id, true)).collect();
     player.next_lists(complete(&rows));
@@ -80,7 +80,7 @@ fn a_caller_waits_18_s_and_the_refresh_goes_on() {
 fn fails_with_what_v2_failed_with() {
     let cases = [
         (down(), ErrorName::PlexTvUnreachable),
-        (Failure::NotPlexTv("portal".into()), ErrorName::PlexTvUnreachable),
+        (PlexTvError::NotPlexTv("portal".into()), ErrorName::PlexTvUnreachable),
         (forbidden(), ErrorName::PlexTvRefused),
         (refused(), ErrorName::PlexTvRefused),
         (limited(9), ErrorName::RateLimited),
@@ -91,7 +91,7 @@ fn fails_with_what_v2_failed_with() {
         let call = p.ask_refresh();
         p.lists(lists(Err(failure), Err(down())));
         assert_eq!(p.error(call), Some(name));
-        assert_eq!(p.view().account.last_refresh, 0);
+        assert_eq!(p.snapshot().account.last_refresh, 0);
         assert_eq!(p.state(), LoginState::SignedIn);
     }
 }
@@ -100,21 +100,21 @@ fn fails_with_what_v2_failed_with() {
 fn either_list_makes_it_good() {
     for good in [only_v1(&[]), only_v2(&[]), complete(&[])] {
         let mut p = Player::new(account("old"), Some(cached(&["a"])));
-        assert!(p.view().account.stale);
+        assert!(p.snapshot().account.stale);
         p.sleep(3);
         let call = p.ask_refresh();
         p.lists(good);
         assert!(p.is_done(call));
-        let view = p.view().account;
-        assert_eq!((view.last_refresh, view.stale), (START + 3, false));
+        let snapshot = p.snapshot().account;
+        assert_eq!((snapshot.last_refresh, snapshot.stale), (START + 3, false));
     }
     let mut p = Player::new(account("old"), Some(cached(&["a"])));
-    let before = p.view().account.last_refresh;
+    let before = p.snapshot().account.last_refresh;
     let call = p.ask_refresh();
     p.lists(addresses(&[row("b", None)]));
     assert_eq!(p.error(call), Some(ErrorName::PlexTvUnreachable));
-    let view = p.view().account;
-    assert_eq!((view.last_refresh, view.stale), (before, true));
+    let snapshot = p.snapshot().account;
+    assert_eq!((snapshot.last_refresh, snapshot.stale), (before, true));
     assert_eq!(p.is("b"), (State::Unknown, Reason::IncompleteList));
 }
 
@@ -124,16 +124,16 @@ fn the_lists_are_published_with_the_answer() {
     let call = p.ask_refresh();
     p.lists(complete(&[row("a", true)]));
     assert!(p.is_done(call) && p.has_server("a"));
-    assert!(p.view().account.next_refresh > p.now.unix);
+    assert!(p.snapshot().account.next_refresh > p.now.unix);
 }
 
 #[test]
 fn refreshes_come_every_interval_give_or_take_ten_per_cent() {
-    for (dice, seconds) in [(0, 270), (u16::MAX, 330)] {
+    for (jitter_seed, seconds) in [(0, 270), (u16::MAX, 330)] {
         let mut p = Player::new(account("old"), None);
-        p.now.dice = dice;
+        p.now.jitter_seed = jitter_seed;
         p.lists(complete(&[]));
-        assert_eq!(p.view().account.next_refresh, START + seconds);
+        assert_eq!(p.snapshot().account.next_refresh, START + seconds);
         p.take();
         p.wait_for(Duration::from_millis(seconds * 1000 - 1));
         assert_eq!(p.count(asks_lists), 0);
@@ -145,12 +145,12 @@ fn refreshes_come_every_interval_give_or_take_ten_per_cent() {
 #[test]
 fn last_and_next_change_once_for_each_refresh() {
     let mut p = Player::signed_in(&[]);
-    let before = p.view().account;
+    let before = p.snapshot().account;
     assert_eq!((before.last_refresh, before.next_refresh), (START, START + 300));
     p.wait(200);
-    assert_eq!(p.view().account.next_refresh, before.next_refresh);
+    assert_eq!(p.snapshot().account.next_refresh, before.next_refresh);
     p.refresh_with(complete(&[]));
-    let after = p.view().account;
+    let after = p.snapshot().account;
     assert_eq!(after.last_refresh, p.now.unix);
     assert_eq!(after.next_refresh, p.now.unix + 300);
 }
@@ -161,7 +161,7 @@ fn failures_back_off_from_30_s_to_30_minutes() {
     for seconds in [30, 60, 120, 240, 480, 960, 1800, 1800] {
         p.lists(failed(&down()));
         assert_eq!(p.ahead(), Some(Duration::from_secs(seconds)));
-        assert_eq!(p.view().account.next_refresh, p.now.unix + seconds);
+        assert_eq!(p.snapshot().account.next_refresh, p.now.unix + seconds);
         p.wait(seconds);
     }
     p.lists(complete(&[]));
@@ -242,7 +242,7 @@ fn the_word_for_plex_tv_is_the_best_of_a_refresh() {
     let cases = [
         (lists(Err(down()), Err(limited(None))), PlexTv::RateLimited),
         (lists(Err(forbidden()), Err(down())), PlexTv::Ok),
-        (lists(Err(Failure::NotPlexTv("portal".into())), Err(down())), PlexTv::Unreachable),
+        (lists(Err(PlexTvError::NotPlexTv("portal".into())), Err(down())), PlexTv::Unreachable),
         (only_v1(&[]), PlexTv::Ok),
         (addresses(&[]), PlexTv::Ok),
     ];
@@ -264,13 +264,13 @@ fn a_token_is_dead_only_after_the_same_word_a_minute_later() {
     assert_eq!(p.state(), LoginState::SignedIn, "too soon to count");
     p.next_lists(bad_token());
     assert_eq!(p.state(), LoginState::Rejected);
-    let view = p.view().account;
-    assert!(!view.signed_in);
-    assert_eq!(view.details.rejected_since, Some(p.now.unix));
+    let snapshot = p.snapshot().account;
+    assert!(!snapshot.signed_in);
+    assert_eq!(snapshot.details.rejected_since, Some(p.now.unix));
     assert_eq!(p.is("a"), (State::Unknown, Reason::TokenRejected), "at once");
-    assert_eq!(view.next_refresh, p.now.unix + 24 * HOUR);
-    assert_eq!(p.count(|e| matches!(e, Effect::KeepRejected(Some(_)))), 1);
-    assert_eq!(p.notices(), [Notice::Rejected]);
+    assert_eq!(snapshot.next_refresh, p.now.unix + 24 * HOUR);
+    assert_eq!(p.count(|e| matches!(e, Effect::SaveRejected(Some(_)))), 1);
+    assert_eq!(p.notices(), [Notification::Rejected]);
 }
 
 #[test]
@@ -349,7 +349,7 @@ fn a_refused_token_is_looked_at_once_a_day() {
     assert_eq!(p.state(), LoginState::Rejected);
     assert_eq!(p.is("a"), (State::Unknown, Reason::TokenRejected));
     assert_eq!(p.count(asks_lists), 0, "not at the start");
-    assert_eq!(p.view().account.next_refresh, START + 14 * HOUR);
+    assert_eq!(p.snapshot().account.next_refresh, START + 14 * HOUR);
     for _ in 0..3 {
         p.next_lists(bad_token());
         assert_eq!(p.ahead(), Some(Duration::from_secs(24 * HOUR)));
@@ -386,7 +386,7 @@ fn a_200_brings_signed_in_back() {
     assert!(p.is_done(call));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.is("a"), (State::Online, Reason::PlexTv));
-    assert_eq!(p.count(|e| *e == Effect::KeepRejected(None)), 1);
+    assert_eq!(p.count(|e| *e == Effect::SaveRejected(None)), 1);
     assert!(p.ahead().unwrap() <= Duration::from_secs(360), "regular again");
 }
 
@@ -403,12 +403,12 @@ fn without_a_token_nothing_is_asked() {
 fn another_accounts_servers_go_at_once_and_nothing_is_known_yet() {
     let mut p = Player::signed_in(&[row("a", true)]);
     p.log_in("new", 2);
-    let view = p.view();
-    assert!(view.servers.is_empty());
-    assert_eq!(view.account.last_refresh, 0, "an empty list that is not known yet");
-    assert!(!view.account.stale);
+    let snapshot = p.snapshot();
+    assert!(snapshot.servers.is_empty());
+    assert_eq!(snapshot.account.last_refresh, 0, "an empty list that is not known yet");
+    assert!(!snapshot.account.stale);
     assert_eq!(p.count(|e| matches!(e, Effect::WithdrawServerNotices)), 1);
-    assert_eq!(p.remembered().unwrap().0, Remembered::default());
+    assert_eq!(p.remembered().unwrap().0, CachedServers::default());
     p.lists(complete(&[row("b", true)]));
     assert!(p.has_server("b"));
 

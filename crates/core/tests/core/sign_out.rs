@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::PinKind,
-    event::{Effect, Event, Found, StoreFault},
+    event::{Effect, Event, StoreFault, StoredAccount},
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
 };
 
@@ -32,17 +32,17 @@ fn forgets_here_then_revokes_then_removes_the_note_then_answers() {
     assert_eq!(p.state(), LoginState::SignedIn);
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.state(), LoginState::SignedOut);
-    let view = p.view();
-    assert!(view.servers.is_empty());
-    assert_eq!((view.account.last_refresh, view.account.next_refresh), (0, 0));
-    assert!(!view.account.stale && !view.account.signed_in);
+    let snapshot = p.snapshot();
+    assert!(snapshot.servers.is_empty());
+    assert_eq!((snapshot.account.last_refresh, snapshot.account.next_refresh), (0, 0));
+    assert!(!snapshot.account.stale && !snapshot.account.signed_in);
     assert_eq!(p.count(revokes), 1);
     assert!(p.place(|e| *e == Effect::Revoke(token("old"))).is_some());
     assert_eq!(p.answer(first), None);
     p.happens(Event::RevokeAnswered(Ok(())));
     assert!(p.is_done(first) && p.is_done(second));
     assert!(p.place(ends) < p.place(|e| matches!(e, Effect::Reply(..))));
-    assert!(p.view().account.details.revoked.unwrap().0);
+    assert!(p.snapshot().account.details.revoked.unwrap().0);
     assert_eq!(p.count(|e| matches!(e, Effect::WithdrawServerNotices)), 1);
     p.take();
     p.wait(1_000_000);
@@ -61,7 +61,7 @@ fn signed_out_already_is_no_error() {
 fn a_store_that_fails_or_hangs_changes_nothing() {
     for hangs in [false, true] {
         let mut p = Player::signed_in(&[row("a", true)]);
-        let before = p.view();
+        let before = p.snapshot();
         let calls = [p.sign_out(), p.sign_out()];
         if hangs {
             p.wait_for(Duration::from_millis(2999));
@@ -73,7 +73,7 @@ fn a_store_that_fails_or_hangs_changes_nothing() {
         for call in calls {
             assert_eq!(p.error(call), Some(ErrorName::StorageFailed));
         }
-        assert_eq!(p.view(), before);
+        assert_eq!(p.snapshot(), before);
         assert_eq!(p.count(revokes), 0);
     }
 }
@@ -108,7 +108,7 @@ fn plex_tv_gets_5_s_and_what_can_not_be_revoked_is_forgotten_all_the_same() {
     assert_eq!(p.answer(call), None);
     p.wait_for(Duration::from_millis(1));
     assert!(p.is_done(call));
-    let (revoked, message) = p.view().account.details.revoked.unwrap();
+    let (revoked, message) = p.snapshot().account.details.revoked.unwrap();
     assert!(!revoked && message.contains("devices"));
     assert_eq!(p.count(ends), 1);
     p.take();
@@ -121,7 +121,7 @@ fn plex_tv_gets_5_s_and_what_can_not_be_revoked_is_forgotten_all_the_same() {
         p.happens(Event::Forgotten(Ok(())));
         p.happens(Event::RevokeAnswered(Err(failure)));
         assert!(p.is_done(call));
-        assert_eq!(p.view().account.details.revoked.unwrap().0, revoked);
+        assert_eq!(p.snapshot().account.details.revoked.unwrap().0, revoked);
     }
 }
 
@@ -165,7 +165,7 @@ fn forgets_a_token_that_came_while_an_earlier_one_is_revoking() {
     assert!(p.is_done(first));
     assert_eq!(p.answer(second), None, "the new token is still there");
     assert_eq!(p.count(forgets), 2);
-    assert_eq!(p.view().account.details.revoked, None, "that was another account");
+    assert_eq!(p.snapshot().account.details.revoked, None, "that was another account");
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.state(), LoginState::SignedOut);
     p.wait(5);
@@ -251,21 +251,21 @@ fn a_late_answer_after_a_sign_out_changes_nothing() {
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.error(refresh_call), Some(ErrorName::NotSignedIn));
     p.happens(Event::RevokeAnswered(Ok(())));
-    let before = p.view();
+    let before = p.snapshot();
     p.take();
     let lists = complete(&[row("a", true)]);
     p.happens(Event::ListsAnswered { refresh, lists, no_route: false });
     p.named(session, 1);
     p.happens(Event::StoreRead(account("old")));
     p.happens(Event::Forgotten(Ok(())));
-    assert_eq!(p.view(), before);
+    assert_eq!(p.snapshot(), before);
     assert_eq!(p.take(), []);
 }
 
 #[test]
 fn a_rejected_token_is_forgotten_without_asking_plex_tv() {
     let mut p = Player::new(
-        Found::Account {
+        StoredAccount::Account {
             record: record("old"),
             storage: Storage::File,
             rejected_since: Some(START - 10),

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    event::{Event, Found, Settings, StoreFault},
+    event::{Event, Settings, StoreFault, StoredAccount},
     server::{Connection, Lists, Row, Server},
     words::{PlexTv, Reason, State},
 };
@@ -239,7 +239,7 @@ fn what_was_seen_holds_until_the_refresh_after_it_was_due_plus_grace() {
     for (lists, reason) in cases {
         for mut p in [Player::signed_in(&[row("a", true)]), offline()] {
             let held = p.is("a");
-            let end = p.view().account.next_refresh + 60;
+            let end = p.snapshot().account.next_refresh + 60;
             while p.now.unix + 1 < end {
                 p.take();
                 p.wait(1);
@@ -413,15 +413,15 @@ fn after_a_start_the_cache_is_shown_as_unknown() {
     let server = p.server("a");
     assert_eq!(p.is("a"), unknown(Reason::NotRefreshed));
     assert_eq!((server.since, server.last_seen), (START, START - 500));
-    let view = p.view().account;
-    assert_eq!((view.last_refresh, view.stale), (START - 400, true));
+    let snapshot = p.snapshot().account;
+    assert_eq!((snapshot.last_refresh, snapshot.stale), (START - 400, true));
     p.lists(failed(&down()));
     assert_eq!(p.is("a"), unknown(Reason::NotRefreshed), "no new evidence");
-    assert!(p.view().account.stale);
+    assert!(p.snapshot().account.stale);
     p.next_lists(complete(&[row("a", true), row("b", false)]));
     assert_eq!(p.is("a"), ONLINE);
     assert_eq!(p.is("b"), unknown(Reason::Absent), "it was refreshed");
-    assert!(!p.view().account.stale);
+    assert!(!p.snapshot().account.stale);
     p.wait(60);
     p.lists(complete(&[row("a", true), row("b", false)]));
     assert_eq!(p.is("b"), OFFLINE);
@@ -430,16 +430,16 @@ fn after_a_start_the_cache_is_shown_as_unknown() {
 
 #[test]
 fn the_cache_of_nobody_is_not_shown() {
-    for found in [Found::Nothing, Found::Damaged("damaged".into())] {
+    for found in [StoredAccount::Nothing, StoredAccount::Damaged("damaged".into())] {
         let p = Player::new(found, Some(remembered()));
-        assert!(p.view().servers.is_empty());
-        assert_eq!(p.view().account.last_refresh, 0);
+        assert!(p.snapshot().servers.is_empty());
+        assert_eq!(p.snapshot().account.last_refresh, 0);
     }
-    let mut p = Player::new(Found::Unreadable(StoreFault::disk("no")), Some(remembered()));
+    let mut p = Player::new(StoredAccount::Unreadable(StoreFault::disk("no")), Some(remembered()));
     assert!(p.has_server("a"));
-    p.happens(Event::StoreRead(Found::Nothing));
-    assert!(p.view().servers.is_empty());
-    assert_eq!(p.view().account.last_refresh, 0);
+    p.happens(Event::StoreRead(StoredAccount::Nothing));
+    assert!(p.snapshot().servers.is_empty());
+    assert_eq!(p.snapshot().account.last_refresh, 0);
 }
 
 #[test]
@@ -458,8 +458,8 @@ fn a_token_that_is_taken_again_leaves_no_reason_that_is_over() {
 fn nothing_changed_means_the_same_views() {
     let rows: Vec<_> = (0..50).map(|n| row(&n.to_string(), true)).collect();
     let mut p = Player::signed_in(&rows);
-    let before = p.view().servers;
+    let before = p.snapshot().servers;
     p.next_lists(complete(&rows));
-    let after = p.view().servers;
+    let after = p.snapshot().servers;
     assert!(before.iter().zip(&after).all(|(a, b)| std::sync::Arc::ptr_eq(a, b)));
 }
