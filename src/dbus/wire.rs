@@ -1,5 +1,5 @@
 //! The dictionaries on the wire, written from what the domain knows. Their keys are the
-//! contract's; what reads them again is in [`client`](super::client).
+//! contract's; `plex_account_client` reads them again.
 
 // What `SerializeDict` makes of an optional text.
 #![allow(clippy::ref_option_ref)]

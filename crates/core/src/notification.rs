@@ -1,5 +1,5 @@
 //! What there is to tell people, as plain data: the domain decides *that* something is worth a
-//! notice, [`notices`](plex_accountd::notifications) decides how it looks and shows it.
+//! notice, the daemon decides how it looks and shows it.
 
 use crate::state_snapshot::LoginOffer;
 
