@@ -8,7 +8,7 @@ mod endpoints;
 mod faults;
 mod gzip;
 mod page;
-mod plexapi;
+mod python;
 mod servers;
 mod shapes;
 mod sign_in;

@@ -220,7 +220,7 @@ const ABOUT: &str = "size:int allowCameraUpload:bool allowChannelAccess:bool all
     updater:bool version:text voiceSearch:bool";
 
 /// Source: `paths./`, `./media/providers`, `./library/sections/all`, `./status/sessions` and `./security/token` of the
-/// specification.
+/// specification; a provider's libraries as plex-api.rs 0.0.12 reads them.
 #[test]
 fn a_server() {
     let fake = start();
@@ -229,8 +229,19 @@ fn a_server() {
     let providers = of_attic(&fake, "GET", "/media/providers");
     fits(&providers["MediaContainer"], &format!("{ABOUT} *MediaProvider:list"));
     let provider = &providers["MediaContainer"]["MediaProvider"][0];
-    fits(provider, "Feature:list identifier:text protocols:text title:text types:text id:int");
+    fits(provider, "Feature:list identifier:text protocols:text title:text types:text");
     fits(&provider["Feature"][0], "key:text type:text Directory:list");
+    for library in provider["Feature"][0]["Directory"].as_array().unwrap() {
+        fits(
+            library,
+            "title:text type:text agent:text language:text refreshing:bool scanner:text uuid:text id:text key:text \
+             hubKey:text updatedAt:int scannedAt:int *Pivot:list",
+        );
+        fits(
+            &library["Pivot"][0],
+            "title:text type:text context:text id:text key:text symbol:text",
+        );
+    }
 
     let sections = of_attic(&fake, "GET", "/library/sections");
     fits(&sections["MediaContainer"], "size:int allowSync:bool title1:text *Directory:list");

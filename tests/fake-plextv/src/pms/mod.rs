@@ -1,6 +1,8 @@
 //! What a media server of the account answers on its own port: `/identity` to anybody, everything else to its own
 //! access token and to the transient tokens that it mints from it.
 
+mod libraries;
+
 use std::sync::Arc;
 
 use axum::Router;
@@ -21,11 +23,11 @@ use crate::state::App;
 pub(crate) fn router(app: &Arc<App>) -> Router<Arc<App>> {
     Router::new()
         .route("/", get(root))
-        .route("/media/providers", get(providers))
-        .route("/library", get(library))
-        .route("/library/sections", get(sections))
-        .route("/library/sections/", get(sections))
-        .route("/library/sections/all", get(sections))
+        .route("/media/providers", get(libraries::providers))
+        .route("/library", get(libraries::library))
+        .route("/library/sections", get(libraries::sections))
+        .route("/library/sections/", get(libraries::sections))
+        .route("/library/sections/all", get(libraries::sections))
         .route("/status/sessions", get(sessions))
         .route("/security/token", post(mint))
         .fallback(|| async { html(StatusCode::NOT_FOUND) })
@@ -203,155 +205,6 @@ async fn root(
         .collect();
     let head = about(&server, &owner, rows.len() as u64);
     Ok(container(format(&headers, ""), &head, "Directory", &rows))
-}
-
-/// `GET /media/providers`: the server itself as a provider, with its libraries.
-async fn providers(
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<ServerId>,
-    headers: HeaderMap,
-) -> Result<Response, StatusCode> {
-    let (server, owner) = found(&app, &id)?;
-    let head = about(&server, &owner, 1);
-    let provider = row! {
-        "identifier" => "com.plexapp.plugins.library",
-        "id" => 1,
-        "title" => "Library",
-        "types" => "video,audio,photo",
-        "protocols" => "stream,download",
-    };
-    let home = row! { "hubKey" => "/hubs", "title" => "Home" };
-    let libraries: Vec<Row> = libraries(&server)
-        .map(|(key, row)| {
-            let mut row = row;
-            row.extend(row! {
-                "id" => &key,
-                "hubKey" => format!("/hubs/sections/{key}"),
-                "refreshing" => false,
-                "scannedAt" => server.last_seen_at,
-                "updatedAt" => server.created_at,
-            });
-            // Here the key is where the contents are.
-            row.retain(|(name, _)| *name != "key");
-            row.extend(row! { "key" => format!("/library/sections/{key}") });
-            row
-        })
-        .collect();
-    let directories: Vec<Row> = std::iter::once(home).chain(libraries).collect();
-    let content = row! { "key" => "/library/sections", "type" => "content" };
-    let manage = row! { "type" => "manage" };
-    let body = match format(&headers, "") {
-        Format::Json => format!(
-            "{{\"MediaContainer\":{{{},\"MediaProvider\":[{{{},\"Feature\":[{{{},\"Directory\":[{}]}},{{{}}}]}}]}}}}",
-            members(&head),
-            members(&provider),
-            members(&content),
-            objects(&directories),
-            members(&manage)
-        ),
-        Format::Xml => {
-            let content = render::parent("Feature", &content, "Directory", &directories);
-            let manage = render::attributes(&manage);
-            let provider = render::attributes(&provider);
-            let inner = format!(
-                "  <MediaProvider{provider}>\n{content}  <Feature{manage}/>\n  </MediaProvider>\n"
-            );
-            render::document("MediaContainer", &head, &inner)
-        }
-    };
-    Ok(document(format(&headers, ""), body))
-}
-
-/// The libraries with their numbers, as `/library/sections` has them.
-fn libraries(server: &Server) -> impl Iterator<Item = (String, Row)> {
-    server.libraries.iter().zip(1_u64..).map(move |(library, n)| {
-        let (agent, scanner) = match library.kind.as_str() {
-            "show" => ("tv.plex.agents.series", "Plex TV Series"),
-            "artist" => ("tv.plex.agents.music", "Plex Music"),
-            "photo" => ("com.plexapp.agents.none", "Plex Photo Scanner"),
-            _ => ("tv.plex.agents.movie", "Plex Movie"),
-        };
-        let key = n.to_string();
-        let row = row! {
-            "allowSync" => true,
-            "art" => format!("/:/resources/{}-fanart.jpg", library.kind),
-            "composite" => format!("/library/sections/{key}/composite/{}", server.last_seen_at),
-            "filters" => true,
-            "refreshing" => false,
-            "thumb" => format!("/:/resources/{}.png", library.kind),
-            "key" => &key,
-            "type" => &library.kind,
-            "title" => &library.title,
-            "agent" => agent,
-            "scanner" => scanner,
-            "language" => "en-US",
-            "uuid" => format!("00000000-0000-4000-8000-{n:012}"),
-            "updatedAt" => server.last_seen_at,
-            "createdAt" => server.created_at,
-            "scannedAt" => server.last_seen_at,
-            "content" => true,
-            "directory" => true,
-            "contentChangedAt" => n,
-            "hidden" => 0,
-        };
-        (key, row)
-    })
-}
-
-/// `GET /library`, which only says what there is below it.
-async fn library(headers: HeaderMap) -> Response {
-    let head = row! {
-        "size" => 1,
-        "allowSync" => false,
-        "identifier" => "com.plexapp.plugins.library",
-        "mediaTagPrefix" => "/system/bundle/media/flags/",
-        "mediaTagVersion" => 1,
-        "title1" => "Plex Library",
-    };
-    let rows = [row! { "key" => "sections", "title" => "Library Sections" }];
-    container(format(&headers, ""), &head, "Directory", &rows)
-}
-
-/// `GET /library/sections`
-async fn sections(
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<ServerId>,
-    headers: HeaderMap,
-) -> Result<Response, StatusCode> {
-    let (server, _) = found(&app, &id)?;
-    let libraries: Vec<(Row, Vec<Row>)> = libraries(&server)
-        .zip(&server.libraries)
-        .zip(1_u64..)
-        .map(|(((_, row), library), n)| {
-            (row, vec![row! { "id" => n, "path" => format!("/media/{}", library.title) }])
-        })
-        .collect();
-    let head = row! {
-        "size" => libraries.len() as u64,
-        "allowSync" => true,
-        "title1" => "Plex Library",
-    };
-    let format = format(&headers, "");
-    let body = match format {
-        Format::Json => {
-            let all: Vec<String> = libraries
-                .iter()
-                .map(|(row, places)| {
-                    format!("{{{},\"Location\":[{}]}}", members(row), objects(places))
-                })
-                .collect();
-            let all = all.join(",");
-            format!("{{\"MediaContainer\":{{{},\"Directory\":[{all}]}}}}", members(&head))
-        }
-        Format::Xml => {
-            let all: String = libraries
-                .iter()
-                .map(|(row, places)| render::parent("Directory", row, "Location", places))
-                .collect();
-            render::document("MediaContainer", &head, &all)
-        }
-    };
-    Ok(document(format, body))
 }
 
 /// `GET /status/sessions`: nobody is watching.
