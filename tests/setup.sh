@@ -22,7 +22,7 @@ group() {
   # in the system that is booted: this machine's, or one made by tests/bed/debian-root
   bed)
     echo dbus dbus-user-session dbus-broker libpam-systemd polkitd gnome-keyring python3-dbus \
-      iproute2 procps jq curl openssl ca-certificates libglib2.0-bin make
+      iproute2 procps jq curl openssl ca-certificates libglib2.0-bin make man-db
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
