@@ -28,7 +28,7 @@ uid=4242 # of tester
 
 # inside [NAME=VALUE...] CMD...: in all its namespaces, with an environment of its own.
 inside() {
-  nsenter --all --wdns=/ --target "$(< "$state/pid")" -- \
+  nsenter --mount --pid --cgroup --ipc --uts --net --wdns=/ --target "$(< "$state/pid")" -- \
     env -i PATH=/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin "$@"
 }
 
