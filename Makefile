@@ -56,8 +56,8 @@ define FILES
 $(TARGET)/release/plex-accountd 755 $(BINDIR)/plex-accountd
 $(TARGET)/release/plex-account 755 $(BINDIR)/plex-account
 systemd/plex-accountd.service 644 $(UNITDIR)/plex-accountd.service
-dbus/$(ID).service 644 $(DATADIR)/dbus-1/services/$(ID).service
-packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
+$(foreach f,$(wildcard dbus/*.service),$f 644 $(DATADIR)/dbus-1/services/$(notdir $f)
+)packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
 packaging/$(ID).metainfo.xml 644 $(DATADIR)/metainfo/$(ID).metainfo.xml
 packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
@@ -71,7 +71,7 @@ packaging/completions/plex-account.fish 644 $(DATADIR)/fish/vendor_completions.d
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
-$(foreach f,$(wildcard examples/servers.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
+$(foreach f,$(wildcard examples/servers.* examples/titles.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
 )$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard dbus/*.xml),$f 644 $(DATADIR)/dbus-1/interfaces/$(notdir $f)
