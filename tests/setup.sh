@@ -15,7 +15,7 @@ group() {
   test)
     echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools
     # what the examples are written in, and shells that complete
-    echo systemd jq python3-gi gjs zsh fish
+    echo systemd jq python3-gi gjs gir1.2-soup-3.0 zsh fish
     ;;
   # on this machine
   e2e) echo procps util-linux iproute2 openssl jq make lintian imagemagick zbar-tools ;;
