@@ -40,7 +40,7 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
-.PHONY: all install uninstall demo test unit e2e interop bench check deny deb
+.PHONY: all install uninstall demo test unit e2e flatpak interop bench check deny deb
 
 all: $(BINARIES)
 
@@ -127,6 +127,10 @@ unit:
 
 e2e:
 	tests/e2e/run
+
+# Of the end-to-end tests the one with real Flatpaks.
+flatpak:
+	tests/e2e/run tokens
 
 interop:
 	tests/setup.sh build interop
