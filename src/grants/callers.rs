@@ -6,6 +6,7 @@
 //! user namespace.)
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -17,7 +18,6 @@ use rustix::process::{Pid, PidfdFlags, pidfd_open};
 use tokio::sync::oneshot;
 use tokio::time::timeout;
 use zbus::names::{BusName, UniqueName};
-use zbus::proxy::MethodFlags;
 use zbus::{Connection, OwnedObjectPath};
 
 use super::desktop_entry;
@@ -33,6 +33,7 @@ const WAITING: usize = 64;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const NO_UNIT: &str = "org.freedesktop.systemd1.NoUnitForPID";
+const UNKNOWN_METHOD: &str = "org.freedesktop.DBus.Error.UnknownMethod";
 
 #[zbus::proxy(
     interface = "org.freedesktop.systemd1.Manager",
@@ -40,7 +41,14 @@ const NO_UNIT: &str = "org.freedesktop.systemd1.NoUnitForPID";
     default_path = "/org/freedesktop/systemd1"
 )]
 trait Manager {
-    #[zbus(name = "GetUnitByPID")]
+    // No activation: a session without systemd is a normal condition.
+    #[zbus(name = "GetUnitByPIDFD", no_autostart)]
+    fn get_unit_by_pidfd(
+        &self,
+        process: zbus::Fd<'_>,
+    ) -> zbus::Result<(OwnedObjectPath, String, Vec<u8>)>;
+
+    #[zbus(name = "GetUnitByPID", no_autostart)]
     fn get_unit_by_pid(&self, pid: u32) -> zbus::Result<OwnedObjectPath>;
 }
 
@@ -110,13 +118,15 @@ type Waiting = HashMap<String, Vec<oneshot::Sender<Answer>>>;
 pub struct Callers {
     bus: Connection,
     waiting: Arc<Mutex<Waiting>>,
+    /// systemd has no `GetUnitByPIDFD`: it is older than 257.
+    by_number: Arc<AtomicBool>,
 }
 
 impl Callers {
     /// For callers on this bus.
     #[must_use]
     pub fn new(bus: Connection) -> Self {
-        Self { bus, waiting: Arc::default() }
+        Self { bus, waiting: Arc::default(), by_number: Arc::default() }
     }
 
     /// Who has this unique name now. Calls of one connection share a look-up that begins after
@@ -160,7 +170,7 @@ impl Callers {
                     }
                 }
             };
-            let found = timeout(TIMEOUT, find(&self.bus, sender)).await;
+            let found = timeout(TIMEOUT, find(&self.bus, sender, &self.by_number)).await;
             let answer = found.unwrap_or(Err(LookUpError::Silent));
             for call in calls {
                 // A caller that has gone needs no answer.
@@ -170,7 +180,7 @@ impl Callers {
     }
 }
 
-async fn find(bus: &Connection, sender: &str) -> Answer {
+async fn find(bus: &Connection, sender: &str, by_number: &AtomicBool) -> Answer {
     let name = UniqueName::try_from(sender).map_err(|_| LookUpError::Gone)?;
     let dbus = zbus::fdo::DBusProxy::new(bus).await.map_err(|_| LookUpError::Silent)?;
     let credentials = dbus
@@ -182,7 +192,7 @@ async fn find(bus: &Connection, sender: &str) -> Answer {
         Some(process) => OwnedFd::from(process),
         None => open(number)?,
     };
-    let unit = unit_of(bus, number, &process).await?;
+    let unit = unit_of(bus, number, &process, by_number).await?;
     let (identity, name) = identify(&unit, number).await?;
     if !is_alive(&process) {
         return Err(LookUpError::Gone);
@@ -221,39 +231,37 @@ enum Unit {
     NoSystemd,
 }
 
-async fn unit_of(bus: &Connection, number: u32, process: &OwnedFd) -> Result<Unit, LookUpError> {
+async fn unit_of(
+    bus: &Connection,
+    number: u32,
+    process: &OwnedFd,
+    by_number: &AtomicBool,
+) -> Result<Unit, LookUpError> {
     let manager = ManagerProxy::new(bus).await.map_err(|_| LookUpError::Silent)?;
-    let fd = zbus::Fd::from(process.as_fd());
-    // No activation: a session without systemd is a normal condition.
-    let flags = MethodFlags::NO_AUTO_START;
-    let by_fd = manager
-        .inner()
-        .call_with_flags::<_, _, (OwnedObjectPath, String, Vec<u8>)>(
-            "GetUnitByPIDFD",
-            flags,
-            &(fd,),
-        )
-        .await;
-    let error = match by_fd {
-        Ok(Some((_, unit, _))) => return Ok(Unit::Named(unit)),
-        Ok(None) => return Err(LookUpError::Silent),
-        Err(error) => error,
-    };
-    // systemd before 257.
-    let error = match name_of(&error).as_str() {
-        "org.freedesktop.DBus.Error.UnknownMethod" => match manager.get_unit_by_pid(number).await {
-            Ok(path) => return unit_at(&path).map(Unit::Named).ok_or(LookUpError::Silent),
-            Err(error) => error,
-        },
-        _ => error,
-    };
-    match name_of(&error).as_str() {
+    if !by_number.load(Ordering::Relaxed) {
+        let fd = zbus::Fd::from(process.as_fd());
+        let answer = manager.get_unit_by_pidfd(fd).await;
+        match answer.map_err(|error| name_of(&error)) {
+            Ok((_, unit, _)) => return Ok(Unit::Named(unit)),
+            Err(name) if name == UNKNOWN_METHOD => by_number.store(true, Ordering::Relaxed),
+            Err(name) => return no_unit(&name),
+        }
+    }
+    match manager.get_unit_by_pid(number).await.map_err(|error| name_of(&error)) {
+        Ok(path) => unit_at(&path).map(Unit::Named).ok_or(LookUpError::Silent),
+        Err(name) => no_unit(&name),
+    }
+}
+
+/// What an error of systemd's means.
+fn no_unit(name: &str) -> Result<Unit, LookUpError> {
+    match name {
         NO_UNIT => Ok(Unit::None),
         "org.freedesktop.systemd1.NoSuchProcess"
         | "org.freedesktop.DBus.Error.UnixProcessIdUnknown" => Err(LookUpError::Gone),
         "org.freedesktop.DBus.Error.ServiceUnknown"
         | "org.freedesktop.DBus.Error.NameHasNoOwner" => Ok(Unit::NoSystemd),
-        name => {
+        _ => {
             tracing::debug!(name, "{SYSTEMD} did not say which unit a caller is in");
             Err(LookUpError::Silent)
         }
