@@ -1,9 +1,11 @@
 //! `org.plexaccountd.Account1`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
 use tokio::sync::mpsc;
+use tokio::time::timeout;
 use zbus::{Signature, Type, message::Header, object_server::SignalEmitter};
 
 use super::command::{Command, Reply, send};
@@ -16,6 +18,9 @@ use super::{
 };
 use crate::grants::Callers;
 use plex_account_core::{error::CallError, state_snapshot::LoginOffer, words::LoginState};
+
+/// Who is not known in this time is not told the link of a login.
+const CALLER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers reads from the last snapshot, and hands the rest to the owner of the state.
 pub(super) struct Account {
@@ -36,10 +41,8 @@ impl Account {
     async fn is_kept_from(&self, call: &Header<'_>) -> bool {
         // Without a sender this is no bus.
         let Some(sender) = call.sender() else { return false };
-        self.callers
-            .look_up(sender.as_str())
-            .await
-            .map_or(true, |found| found.caller.is_sandboxed())
+        let found = timeout(CALLER_TIMEOUT, self.callers.look_up(sender.as_str())).await;
+        !matches!(found, Ok(Ok(found)) if !found.caller.is_sandboxed())
     }
 
     /// Fails for a sandboxed program that the settings do not allow what can't be undone.

@@ -13,7 +13,7 @@ use serde_json::json;
 use zbus::names::MemberName;
 use zbus::proxy::CacheProperties;
 
-use crate::fake::TOKEN;
+use crate::fake::{Fake, TOKEN};
 use crate::notification_server::{Manner, Server, Told, soon};
 use crate::portal::portal;
 use crate::secrets::{contains, monitor};
@@ -333,6 +333,35 @@ async fn a_server_that_refuses_hangs_or_redirects_gives_nothing() {
     session.fake.fault(json!({ "endpoint": "mint", "status": 403 })).await;
     let (_, token, details) = get(&session, ATTIC).await.unwrap();
     assert_eq!((&*token, details.lasting, details.expires_at), (ACCESS, true, 0));
+}
+
+#[tokio::test]
+async fn only_a_good_certificate_gets_what_opens_a_server() {
+    let fake = Fake::with_https().await;
+    let base = fake.http().to_owned();
+    let mut session = Session::at(fake, &base).await;
+    session.put_token();
+    session.environment("SSL_CERT_FILE", session.fake.authority());
+    session.set("tokens.allow", "[{ program = \"unit:tool.service\", scope = \"servers\" }]");
+    let kinds = ["good", "wrong-name", "expired", "untrusted"];
+    let servers = kinds.map(|kind| {
+        json!({ "id": kind, "name": kind, "probe": "up", "certificate": kind,
+            "access_token": ACCESS })
+    });
+    session.fake.servers(servers).await;
+    let _systemd = Systemd::start(&session.bus, TOOL).await;
+    let _daemon = daemon(&session).await;
+    let (url, ..) = get(&session, "good").await.unwrap();
+    assert!(url.starts_with("https://"), "{url}");
+    for kind in &kinds[1..] {
+        let Err(CallFailure::Account(ErrorName::ServerUnreachable, message)) =
+            get(&session, kind).await
+        else {
+            panic!("{kind}");
+        };
+        assert!(message.contains("certificate"), "{message}");
+    }
+    assert_eq!(session.fake.requests("mint").await.len(), 1, "the others were told nothing");
 }
 
 #[tokio::test]
