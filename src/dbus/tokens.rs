@@ -156,9 +156,7 @@ struct Details {
     lasting: bool,
 }
 
-type Server = (String, String, Details);
-
-fn server(given: Given) -> Server {
+fn server(given: Given) -> (String, String, Details) {
     let Given { url, token, id, name, program, client_id, product, expires_at, lasting } = given;
     let text = |text: String| without_nul(&text).into_owned();
     let details = Details {
@@ -184,7 +182,7 @@ impl Tokens {
         server: String,
         options: Options,
         #[zbus(header)] call: Header<'_>,
-    ) -> Result<Server, MethodError> {
+    ) -> Result<(String, String, Details), MethodError> {
         let given = self.0.server(&call, server, &options, false).await?;
         Ok(self::server(*given))
     }
@@ -286,7 +284,7 @@ impl Grants {
         server: String,
         options: Options,
         #[zbus(header)] call: Header<'_>,
-    ) -> Result<Server, MethodError> {
+    ) -> Result<(String, String, Details), MethodError> {
         let given = self.0.server(&call, server, &options, true).await?;
         Ok(self::server(*given))
     }

@@ -28,8 +28,8 @@ use crate::system::random;
 const TIMEOUT: Duration = Duration::from_secs(1);
 /// Look-ups at once.
 const AT_ONCE: usize = 32;
-/// Calls of one connection that wait for a look-up.
-const WAITING: usize = 64;
+/// Calls of one connection that wait for a look-up. They share it, so they cost little.
+const WAITING: usize = 4096;
 
 const SYSTEMD: &str = "org.freedesktop.systemd1";
 const NO_UNIT: &str = "org.freedesktop.systemd1.NoUnitForPID";
