@@ -289,8 +289,8 @@ impl EventLoop {
                         Event::PinAnswered { login, kind, result }
                     });
                 }
-                Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+                Effect::PollPin { login, kind, id, host } => self.ask(move |client| async move {
+                    Event::PinPolled { login, kind, result: client.poll_pin(id, host).await }
                 }),
                 Effect::AskUser { session, token } => self.ask(move |client| async move {
                     Event::UserAnswered { session, result: client.user(&token).await }

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
     clock::Now,
     error::CallError,
     network::Connectivity,
@@ -238,6 +238,8 @@ pub enum Effect {
         kind: PinKind,
         /// The PIN.
         id: PinId,
+        /// Where it was made.
+        host: PinHost,
     },
     /// Ask plex.tv whose token this is.
     AskUser {

@@ -115,12 +115,12 @@ impl Login {
     #[must_use]
     pub fn resume(number: u64, kept: SavedLogin, now: Now) -> Option<Self> {
         let slot = |pin: Option<SavedPin>| {
-            let Some(SavedPin { id, code, url, expires_at }) = pin else {
+            let Some(SavedPin { id, host, code, url, expires_at }) = pin else {
                 return Some(PinState::Gone { refused: true });
             };
             let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
             (!left.is_zero()).then_some(PinState::Granted(Granted {
-                pin: Pin { id, code, url, expires_in: left },
+                pin: Pin { id, host, code, url, expires_in: left },
                 expires: now.boot + left,
                 expires_unix: expires_at,
                 poll: Poll::Due(now.boot),
@@ -148,6 +148,7 @@ impl Login {
         let kept = |slot: &PinState| match slot {
             PinState::Granted(Granted { pin, expires_unix, .. }) => Some(SavedPin {
                 id: pin.id,
+                host: pin.host,
                 code: pin.code.clone(),
                 url: pin.url.clone(),
                 expires_at: *expires_unix,
@@ -341,7 +342,8 @@ impl Login {
                 && at <= now.boot
             {
                 granted.poll = Poll::UnderWay;
-                context.push(Effect::PollPin { login, kind, id: granted.pin.id });
+                let (id, host) = (granted.pin.id, granted.pin.host);
+                context.push(Effect::PollPin { login, kind, id, host });
             }
         }
         Progress::Open
