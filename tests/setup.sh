@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, and only those that are missing.
 #
-#   tests/setup.sh GROUP...      groups: build demo test e2e bench check
+#   tests/setup.sh GROUP...      groups: build demo test e2e interop bench check
 #
 # Asks dpkg first, so that a machine that has them needs neither root nor network. Not
 # root: by sudo. No apt-get or no sudo: says what is missing and fails.
@@ -30,6 +30,12 @@ group() {
     echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
     # the other keyring, and what its recipe tries it with
     echo keepassxc libsecret-tools
+    ;;
+  interop)
+    echo python3-venv iproute2 util-linux curl ca-certificates pkg-config libssl-dev
+    # from wherever they are
+    command -v npm > /dev/null || echo npm
+    command -v go > /dev/null || echo golang-go
     ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
   check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;

@@ -10,7 +10,7 @@ use crate::{
     account::{Pin, PinKind, SavedLogin, SavedPin},
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Context, Effect, Settings},
+    event::{CallId, Context, Effect, PlexTvRequest, Settings},
     plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
     token::Token,
@@ -96,7 +96,9 @@ pub enum Progress {
 impl Login {
     /// Begins a login: both PINs are asked for.
     pub fn start(number: u64, call: CallId, context: &mut Context<'_>) -> Self {
-        context.effects.extend(KINDS.map(|kind| Effect::AskPin { login: number, kind }));
+        context.effects.extend(
+            KINDS.map(|kind| Effect::PlexTv(PlexTvRequest::AskPin { login: number, kind })),
+        );
         Self {
             number,
             callers: vec![call],
@@ -342,8 +344,12 @@ impl Login {
                 && at <= now.boot
             {
                 granted.poll = Poll::UnderWay;
-                let (id, host) = (granted.pin.id, granted.pin.host);
-                context.push(Effect::PollPin { login, kind, id, host });
+                context.push(Effect::PlexTv(PlexTvRequest::PollPin {
+                    login,
+                    kind,
+                    id: granted.pin.id,
+                    host: granted.pin.host,
+                }));
             }
         }
         Progress::Open
