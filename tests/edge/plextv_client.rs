@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fixtures::{Answer, FakeHttp, http, nowhere, with};
+use crate::fixtures::{Answer, FakeHttp, bomb, gzip, http, nowhere, packed, with};
 use plex_account_core::account::{Pin, PinHost, PinId, PinKind};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
@@ -528,13 +528,16 @@ fn no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes() {
             .unwrap()
             .block_on(read_hostile_lists());
     }
-    let name = "no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes";
+    let name =
+        "plextv_client::no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains(" 1 passed"), "{said}");
 }
 
 async fn read_hostile_lists() {
@@ -559,21 +562,30 @@ async fn read_hostile_lists() {
     let json_player = format!(r#",{{"clientIdentifier":"p","x":"{padding}"}}"#).leak();
     let long = format!("<Connection uri='1'/><Connection/><!--{padding}-->").leak();
     let device = begin!("40", "<MediaContainer><Device clientIdentifier='a' provides='server'>\n");
+    let server = "<resource clientIdentifier='s' provides='server'/>";
+    let endless = |(head, part)| Answer::Endless(head, part);
+    let bomb = |start, part| packed(&bomb(start, part));
     for ((v2, why2), (v1, why1)) in [
         // Both lists at the same time, of servers in the shortest rows that there can be.
         (
-            (xml("<resource clientIdentifier='s' provides='server'/>"), too_many),
-            (json(r#",{"clientIdentifier":"s","provides":"server"}"#), too_many),
+            (endless(xml(server)), too_many),
+            (endless(json(r#",{"clientIdentifier":"s","provides":"server"}"#)), too_many),
         ),
         (
-            (xml(player), too_long),
-            ((begin!("2", "[\""), "\\u0001\u{1}"), "a row in the document is too long"),
+            (endless(xml(player)), too_long),
+            (endless((begin!("2", "[\""), "\\u0001\u{1}")), "a row in the document is too long"),
         ),
-        ((json(json_player), too_long), ((device, long), too_long)),
+        ((endless(json(json_player)), too_long), (endless((device, long)), too_long)),
+        // A gigabyte of it in one answer of a megabyte or two.
+        (
+            (bomb("<resources>", server), too_many),
+            (bomb("<MediaContainer><Device clientIdentifier='", "&#1;"), "is too long"),
+        ),
+        ((bomb("<resources>", player), too_long), (bomb("[1", json_player), too_long)),
     ] {
         let plex_tv = FakeHttp::new(move |line| match line {
-            line if line.contains("/v2/") => Answer::Endless(v2.0, v2.1),
-            line if line.contains("/api/") => Answer::Endless(v1.0, v1.1),
+            line if line.contains("/v2/resources") => v2.clone(),
+            line if line.contains("/api/resources") => v1.clone(),
             _ => http(500, ""),
         })
         .await;
@@ -590,6 +602,43 @@ async fn read_hostile_lists() {
         assert!(most < 64 * 1024, "{most} KiB more for two lists of at most 32 MiB");
         assert!(after < 16 * 1024, "{after} KiB were kept");
     }
+}
+
+#[tokio::test]
+async fn packed_answers_are_asked_for_and_read_when_they_are_whole() {
+    let list = gzip(&fixture("made/v2_resources_many.xml"));
+    let user = gzip(&fixture("made/user_minimal.json"));
+    let plex_tv = lists_stand(packed(&list), http(500, ""), packed(&user)).await;
+    let lists = plex_tv.client().lists(&token()).await;
+    assert_eq!(lists.v2.unwrap().rows.len(), 9);
+    assert_eq!(plex_tv.client().user(&token()).await.unwrap().id, 12_345_678);
+    for head in plex_tv.heads.lock().unwrap().iter() {
+        assert!(head.contains("accept-encoding: gzip\r\n"), "{head}");
+    }
+
+    // Less its check sum, with another one, and with another beginning.
+    let (mut wrong_sum, mut no_gzip) = (list.clone(), list.clone());
+    let sum = list.len() - 8;
+    wrong_sum[sum] ^= 1;
+    no_gzip[0] ^= 1;
+    for broken in [&list[..sum], &list[..list.len() / 2], &wrong_sum, &no_gzip] {
+        let plex_tv = lists_stand(packed(broken), http(500, ""), http(500, "")).await;
+        let failure = plex_tv.client().lists(&token()).await.v2.unwrap_err();
+        assert!(!told(&failure).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn of_a_gzip_bomb_no_more_is_unpacked_than_an_answer_may_be_long() {
+    let bomb = bomb("<resources>", " ");
+    assert!(bomb.len() < 2 << 20, "a gigabyte in {} bytes", bomb.len());
+    let plex_tv = lists_stand(packed(&bomb), packed(&bomb), packed(&bomb)).await;
+    let client = plex_tv.client();
+    let lists = client.lists(&token()).await;
+    let failure = lists.v2.unwrap_err();
+    assert!(told(&failure).ends_with("longer than 32768 KiB"), "{failure}");
+    let failure = client.user(&token()).await.unwrap_err();
+    assert!(told(&failure).ends_with("longer than 256 KiB"), "{failure}");
 }
 
 #[tokio::test]

@@ -3,10 +3,13 @@
 #![allow(dead_code, unreachable_pub)] // each test crate uses a part
 #![allow(clippy::unwrap_used, clippy::missing_panics_doc)]
 
+use std::io::Write as _;
 use std::ops::Deref;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
+use flate2::Compression;
+use flate2::write::{DeflateEncoder, GzEncoder};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio::sync::Notify;
@@ -18,6 +21,8 @@ use url::Url;
 pub enum Answer {
     /// Sends this and closes.
     Send(String),
+    /// The same of what is no text.
+    SendBytes(Arc<[u8]>),
     /// Sends this head, then the second text for ever, in chunks of 64 KiB or little more.
     Endless(&'static str, &'static str),
     /// Reads the request and says nothing.
@@ -156,12 +161,8 @@ async fn serve(
     }
     match answer {
         Answer::After(..) => unreachable!(),
-        Answer::Send(text) => {
-            let _ = stream.write_all(text.as_bytes()).await;
-            let _ = stream.shutdown().await;
-            // Whoever answers before the client has read all would reset the connection.
-            let _ = stream.read_u8().await;
-        }
+        Answer::Send(text) => send(&mut stream, text.as_bytes()).await,
+        Answer::SendBytes(bytes) => send(&mut stream, &bytes).await,
         Answer::Endless(head, part) => {
             let _ = stream.write_all(head.as_bytes()).await;
             let text = part.repeat(0x10000_usize.div_ceil(part.len()));
@@ -177,6 +178,43 @@ async fn serve(
         Answer::HangUp => {}
     }
     seen.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn send(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    // Whoever answers before the client has read all would reset the connection.
+    let _ = stream.read_u8().await;
+}
+
+/// This text as gzip.
+pub fn gzip(text: &str) -> Vec<u8> {
+    let mut packer = GzEncoder::new(Vec::new(), Compression::fast());
+    packer.write_all(text.as_bytes()).unwrap();
+    packer.finish().unwrap()
+}
+
+/// `start`, and then a gigabyte of `part`, as gzip without an end.
+pub fn bomb(start: &str, part: &str) -> Vec<u8> {
+    // Each is the same bytes wherever it stands, since it refers to nothing before itself.
+    let blocks = |text: &str| {
+        let mut packer = DeflateEncoder::new(Vec::new(), Compression::best());
+        packer.write_all(text.as_bytes()).unwrap();
+        packer.flush().unwrap();
+        packer.get_ref().clone()
+    };
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
+    let megabyte = blocks(&part.repeat((1 << 20) / part.len()));
+    [&HEAD, &*blocks(start), &megabyte.repeat(1024)].concat()
+}
+
+/// An answer with this body, which is gzip.
+pub fn packed(body: &[u8]) -> Answer {
+    let head = format!(
+        "HTTP/1.1 200 X\r\nContent-Length: {}\r\nContent-Encoding: gzip\r\n\r\n",
+        body.len()
+    );
+    Answer::SendBytes([head.as_bytes(), body].concat().into())
 }
 
 /// An address where nobody listens.
