@@ -3,6 +3,7 @@
 
 use crate::notification_server::{Manner, Server, gone, on_bus, soon};
 use crate::support::PrivateBus;
+use plex_account_core::event::NotifyCommand;
 use plex_account_core::notification::{Click, Notification};
 use plex_accountd::notifications::Notifications;
 use plex_accountd::notifications::QuietHours;
@@ -37,7 +38,7 @@ async fn idle(notices: &Notifications) {
 async fn read(notices: &mut Notifications) {
     // Our side has taken in that they are up, for it is done with an order.
     let mut done = notices.undelivered();
-    notices.withdraw_login();
+    notices.perform(NotifyCommand::WithdrawLogin);
     soon("an order to be done", done.changed()).await.unwrap();
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_millis(1_001)).await;
