@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::Ordering;
 use std::time::Duration;
 
-use crate::fixtures::{Answer, FakeHttp, bomb, gzip, http, nowhere, packed, with};
+use crate::fixtures::{Answer, FakeHttp, http, nowhere, with};
+use crate::gzip::{bomb, gzip, packed};
 use plex_account_core::account::{Pin, PinHost, PinId, PinKind};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
