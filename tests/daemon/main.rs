@@ -22,6 +22,7 @@ mod examples;
 mod faults;
 mod keyring;
 mod list;
+mod live;
 mod login;
 mod manual;
 mod notifications;
