@@ -19,6 +19,7 @@ pub fn gzip(text: &str) -> Vec<u8> {
 
 /// `start`, and then a gigabyte of `part`, as gzip without an end.
 pub fn bomb(start: &str, part: &str) -> Vec<u8> {
+    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     // Each is the same bytes wherever it stands, since it refers to nothing before itself.
     let blocks = |text: &str| {
         let mut packer = DeflateEncoder::new(Vec::new(), Compression::best());
@@ -26,7 +27,6 @@ pub fn bomb(start: &str, part: &str) -> Vec<u8> {
         packer.flush().unwrap();
         packer.get_ref().clone()
     };
-    const HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 0xff];
     let megabyte = blocks(&part.repeat((1 << 20) / part.len()));
     [&HEAD, &*blocks(start), &megabyte.repeat(1024)].concat()
 }
