@@ -24,6 +24,7 @@ mod examples;
 mod faults;
 mod keyring;
 mod list;
+mod live;
 mod login;
 mod manual;
 mod notifications;
