@@ -156,7 +156,9 @@ check:
 
 $(TOOLS)/cargo-deb-$(CARGO_DEB) $(TOOLS)/cargo-deny-$(CARGO_DENY):
 	crate=$(notdir $@)
-	cargo install --quiet --locked --root $(TOOLS) "$${crate%-*}" --version "$${crate##*-}"
+	# Unoptimised: they are built for longer than they run.
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root $(TOOLS) \
+	  "$${crate%-*}" --version "$${crate##*-}"
 	touch $@
 
 deny: $(TOOLS)/cargo-deny-$(CARGO_DENY)

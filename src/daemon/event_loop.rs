@@ -20,7 +20,7 @@ use super::{
 };
 use crate::{
     callback::{CallbackRequest, CallbackServer},
-    config::Config,
+    config::{Config, ConfigError},
     dbus::{
         Service,
         command::{Command, Reply},
@@ -66,6 +66,8 @@ pub(super) struct EventLoop {
     pub(super) config: Config,
     pub(super) config_path: Option<PathBuf>,
     pub(super) config_must_exist: bool,
+    /// How often the settings were to be read again.
+    pub(super) reload: u64,
     pub(super) log: logging::Handle,
     pub(super) client_id: String,
     pub(super) client: Client,
@@ -116,6 +118,7 @@ impl EventLoop {
                 self.store(StoreCommand::Relocate);
                 self.dispatch(Event::KeyringChanged).await;
             }
+            Incoming::ConfigRead(reload, read) => self.on_config(reload, read).await,
             Incoming::Notify(command) => self.notices.perform(command),
             Incoming::CallbackArrived(login, visitor) => self.on_callback(login, visitor).await,
         }
@@ -129,7 +132,6 @@ impl EventLoop {
                 self.dispatch(Event::Network { connectivity, moved }).await;
             }
             SystemEvent::Woke => self.dispatch(Event::Woke).await,
-            SystemEvent::Sleeps => {}
         }
     }
 
@@ -422,39 +424,52 @@ impl EventLoop {
         is_taken
     }
 
-    pub(super) async fn reload(&mut self) {
+    /// Reads the settings again, on a thread that may block; they come back as
+    /// [`Incoming::ConfigRead`]. Where SIGHUP comes again meanwhile, the last reading counts.
+    pub(super) fn reload(&mut self) {
         let mut reloading = vec![sd_notify::NotifyState::Reloading];
         reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
         notify(&reloading);
-        let path = self.config_path.clone();
-        let read = path
-            .as_deref()
-            .map_or(Ok(Config::default()), |path| Config::load(path, self.config_must_exist));
+        self.reload += 1;
+        let (reload, incoming) = (self.reload, self.incoming.clone());
+        let (path, must_exist) = (self.config_path.clone(), self.config_must_exist);
+        tokio::task::spawn_blocking(move || {
+            let read = path
+                .as_deref()
+                .map_or(Ok(Config::default()), |path| Config::load(path, must_exist));
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::ConfigRead(reload, read.map(Box::new)));
+        });
+    }
+
+    async fn on_config(&mut self, reload: u64, read: Result<Box<Config>, ConfigError>) {
+        if reload != self.reload {
+            return;
+        }
         match read {
             Err(error) => error!("the old settings stay in force: {error}"),
-            Ok(new) => {
-                for key in self.config.needs_restart(&new) {
-                    warn!(key, "{key} was changed; in force from the next start on");
-                }
-                self.log.set_level(new.log.level);
-                if self.config.presence.probe_timeout != new.presence.probe_timeout {
-                    self.prober = Prober::new(new.presence.probe_timeout);
-                }
-                let device_changed = self.config.device != new.device;
-                self.config = Config {
-                    plextv: self.config.plextv.clone(),
-                    token: self.config.token.clone(),
-                    ..new
-                };
-                if device_changed {
-                    self.client = client(&self.config, &self.client_id);
-                }
-                self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
-                self.dispatch(Event::Configured(settings(&self.config))).await;
-                info!("settings read again");
-            }
+            Ok(new) => self.configure(*new).await,
         }
         notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    async fn configure(&mut self, new: Config) {
+        for key in self.config.needs_restart(&new) {
+            warn!(key, "{key} was changed; in force from the next start on");
+        }
+        self.log.set_level(new.log.level);
+        if self.config.presence.probe_timeout != new.presence.probe_timeout {
+            self.prober = Prober::new(new.presence.probe_timeout);
+        }
+        let device_changed = self.config.device != new.device;
+        self.config =
+            Config { plextv: self.config.plextv.clone(), token: self.config.token.clone(), ..new };
+        if device_changed {
+            self.client = client(&self.config, &self.client_id);
+        }
+        self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
+        self.dispatch(Event::Configured(settings(&self.config))).await;
+        info!("settings read again");
     }
 }
 

@@ -18,7 +18,7 @@ use self::{
 };
 use crate::{
     callback::CallbackRequest,
-    config::{self, Config, is_loopback},
+    config::{self, Config, ConfigError, is_loopback},
     dbus::{Service, command::Command},
     logging,
     notifications::{Notifications, Shown},
@@ -99,6 +99,8 @@ enum Incoming {
     /// All that had to be on disk before this is said is there.
     Notify(NotifyCommand),
     KeyringChanged,
+    /// The settings were read for the reload of this number.
+    ConfigRead(u64, Result<Box<Config>, ConfigError>),
     /// A browser came to the page of this login.
     CallbackArrived(u64, CallbackRequest),
 }
@@ -177,6 +179,7 @@ impl Daemon {
             config: self.config,
             config_path: self.config_path,
             config_must_exist: self.config_must_exist,
+            reload: 0,
             log: self.log,
             client_id: self.client_id,
             client: self.client,
@@ -229,13 +232,13 @@ impl Daemon {
             tokio::select! {
                 biased;
                 signal = signals.recv() => match signal {
-                    Some(SIGHUP) => event_loop.reload().await,
+                    Some(SIGHUP) => event_loop.reload(),
                     _ => break Ended::Stopped,
                 },
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => event_loop.on_command(command).await,
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
-                on_system_event = system.next() => event_loop.on_system_event(on_system_event).await,
+                event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
                 Some(Shown { id, number }) = shown.recv() => {
                     event_loop.dispatch(Event::Shown { id, number }).await;
