@@ -23,7 +23,7 @@ use crate::{
     dbus::{Service, TokenServices, command::Command},
     grants::Minter,
     logging,
-    notifications::Notifications,
+    notifications::{Notifications, Shown},
     plextv::{self, Client},
     probe::Prober,
     store::{OpenedStore, Store, secret_service::SecretService},
@@ -213,6 +213,8 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&event_loop.snapshot)),
         ]);
         event_loop.notices.set_quiet_hours(event_loop.config.notifications.quiet_hours);
+        let (shown_sender, mut shown) = mpsc::unbounded_channel();
+        event_loop.notices.report_to(shown_sender);
         if let Some(file) = self.notices_file {
             event_loop.notices.keep_in(file, event_loop.domain.announced_offline());
         }
@@ -228,7 +230,6 @@ impl Daemon {
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
         let mut system = System::new();
-        let mut undelivered = event_loop.notices.undelivered();
         let ended = loop {
             let now = timer::now();
             let wakeup =
@@ -247,9 +248,8 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
                 event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
-                Ok(()) = undelivered.changed() => {
-                    let ids = undelivered.borrow_and_update().clone();
-                    event_loop.dispatch(Event::Undelivered(ids)).await;
+                Some(Shown { id, number }) = shown.recv() => {
+                    event_loop.dispatch(Event::Shown { id, number }).await;
                 }
                 rung = timer.expired() => match rung {
                     Ok(()) => event_loop.dispatch(Event::Tick).await,

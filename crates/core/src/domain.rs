@@ -14,7 +14,7 @@ use crate::{
     grants::{self, Grants},
     network::{Connectivity, Network, Reach},
     notification::Notification,
-    presence::{CachedServers, Listed, Presence},
+    presence::{CachedServers, Listed, News, Presence},
     refresh::{Finished, Refresh, Verdict},
     server::{List, Lists, merge},
     session::{Change, SignIn},
@@ -71,8 +71,8 @@ impl Domain {
         let presence = Presence::new(remembered, reason, now);
         let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
-        Self {
-            settings,
+        let mut domain = Self {
+            settings: Arc::clone(&settings),
             sign_in,
             refresh,
             presence,
@@ -81,7 +81,9 @@ impl Domain {
             network: Network::default(),
             plex_tv_away,
             grants: Grants::default(),
-        }
+        };
+        domain.tell(&mut Context { now, settings: &settings, effects });
+        domain
     }
 
     /// The servers (ids) that people were told are offline, and not that they are back.
@@ -138,6 +140,7 @@ impl Domain {
         let change = self.sign_in.tick(context);
         self.follow(change, context);
         self.tick(context);
+        self.tell(context);
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
         }
@@ -190,7 +193,6 @@ impl Domain {
             }
             Event::Probed { id, number, probed } => {
                 self.presence.probed(&id, number, probed, context);
-                self.looked(context);
                 Change::None
             }
             Event::RevokeAnswered(result) => {
@@ -234,8 +236,10 @@ impl Domain {
                 context.done(call);
                 Change::None
             }
-            Event::Undelivered(ids) => {
-                self.note_undelivered(&ids, context);
+            Event::Shown { id, number } => {
+                if self.presence.shown(&id, number) {
+                    self.remember(true, context);
+                }
                 Change::None
             }
             Event::Grants(event) => {
@@ -374,13 +378,6 @@ impl Domain {
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
     }
 
-    /// A server was asked. What one look finds is told together.
-    fn looked(&mut self, context: &mut Context<'_>) {
-        if !self.presence.is_looking(context.now.boot) {
-            self.tell(false, context);
-        }
-    }
-
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
     fn refreshed(&mut self, finished: Finished, no_route: bool, context: &mut Context<'_>) {
         let word = finished.word;
@@ -432,10 +429,8 @@ impl Domain {
             if listed.good {
                 self.sign_in.ask_missing_name(context);
             }
-            if !self.presence.is_looking(context.now.boot) {
-                self.tell(listed.good, context);
-            } else if listed.good {
-                self.remember(false, context); // the look tells it
+            if listed.good {
+                self.remember(false, context);
             }
         }
         if self.may_ask() {
@@ -452,20 +447,15 @@ impl Domain {
         }
     }
 
-    /// Tells the news of the servers. What was told is on disk before it is told.
-    fn tell(&mut self, list_is_new: bool, context: &mut Context<'_>) {
-        let news = self.presence.news(context);
-        if news.learned || list_is_new {
-            self.remember(news.learned, context);
-        }
-        let tell = |notice| Effect::Notify(NotifyCommand::Tell(notice));
-        context.effects.extend(news.notices.into_iter().map(tell));
-    }
-
-    /// What was told of these servers nobody has seen; of the others it was seen.
-    fn note_undelivered(&mut self, ids: &BTreeSet<String>, context: &mut Context<'_>) {
-        if self.presence.note_undelivered(ids) {
+    /// Tells the news of the servers. What was told is on disk, as due, before it is told.
+    fn tell(&mut self, context: &mut Context<'_>) {
+        let News { news, learned } = self.presence.news(context);
+        if learned {
             self.remember(true, context);
+        }
+        if !news.is_empty() {
+            let notification = Notification::Servers { news, together: context.settings.grace };
+            context.push(Effect::Notify(NotifyCommand::Tell(notification)));
         }
     }
 
@@ -556,9 +546,6 @@ impl Domain {
         self.refresh.tick(token, context);
         if !self.refresh.is_running() {
             self.presence.tick(context);
-        }
-        if self.presence.has_settled(context.now.boot) {
-            self.tell(false, context);
         }
         match self.reach() {
             Reach::Nowhere => {}

@@ -1,7 +1,7 @@
 //! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
 //! with the time; [`Effect`]s go out and are performed in their order.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
     account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
@@ -9,7 +9,7 @@ use crate::{
     error::CallError,
     grants,
     network::Connectivity,
-    notification::Notification,
+    notification::{Notification, ServerNews},
     plextv_error::PlexTvError,
     presence::CachedServers,
     probe::{ProbeRequest, Probed},
@@ -224,11 +224,15 @@ pub enum Event {
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
     Resume(SavedLogin),
-    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
-    /// back, or there is no notification server.
-    Undelivered(BTreeSet<String>),
     /// Something about tokens for other programs.
     Grants(grants::Event),
+    /// What was told of a server is on the screen.
+    Shown {
+        /// The server.
+        id: String,
+        /// The number of what was told.
+        number: u64,
+    },
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -371,6 +375,8 @@ pub enum NotifyCommand {
     WithdrawLogin,
     /// Take back what was shown of the account: it is no longer true.
     WithdrawAccount,
+    /// What was shown of a server is no longer so: show this instead, and disturb nobody.
+    CorrectServer(ServerNews),
     /// Take back what was shown of one server, by id.
     WithdrawServer(String),
     /// Take back what was shown of servers: the account they belong to is gone.
