@@ -40,7 +40,7 @@ use plex_account_core::{
     event::{Answer, CallId, CallbackOutcome, Effect, Event, StoreFault, StoredAccount},
     notification::{Click, Notification},
     plextv_error::PlexTvError,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, Probed},
     state_snapshot::{LoginOffer, StateSnapshot},
 };
 
@@ -95,6 +95,9 @@ impl EventLoop {
             Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
             Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
             Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
+            Command::ProbeServer { id, reply } => {
+                (Caller::Addresses(reply), Event::ProbeServer { call, id })
+            }
             Command::Mute { id, until, reply } => {
                 (Caller::Done(reply), Event::Mute { call, id, until })
             }
@@ -307,6 +310,7 @@ impl EventLoop {
                 Effect::Probe { number, request, on_link_only } => {
                     self.probe(number, request, on_link_only);
                 }
+                Effect::ProbeAddresses { number, request } => self.probe_each(number, request),
                 Effect::Revoke(token) => self.ask(move |client| async move {
                     Event::RevokeAnswered(client.sign_out(&token).await)
                 }),
@@ -401,6 +405,17 @@ impl EventLoop {
         });
     }
 
+    /// Asks a server at each of its addresses; the answer comes back as an event.
+    fn probe_each(&self, number: u64, request: ProbeRequest) {
+        let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
+        tokio::spawn(async move {
+            let id = request.id.clone();
+            let reports = prober.probe_each(request).await;
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(Event::AddressesProbed { id, number, reports }));
+        });
+    }
+
     /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
     /// caller waiting: what it asked for holds, but may not outlive a restart.
     fn answer_once_kept(&self, caller: Caller) {
@@ -476,6 +491,7 @@ pub(super) enum Caller {
     Browser(zbus::Connection),
     Offer(Reply<LoginOffer>),
     Done(Reply<()>),
+    Addresses(Reply<Vec<AddressReport>>),
     CallbackRequest(CallbackRequest),
 }
 
@@ -499,6 +515,11 @@ impl Caller {
                 };
                 let _ = visitor.send(landing);
             }
+            (Self::Addresses(reply), Ok(Answer::Addresses(reports))) => {
+                drop(reply.send(Ok(reports)));
+            }
+            (Self::Addresses(reply), Ok(_)) => drop(reply.send(Ok(Vec::new()))),
+            (Self::Addresses(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
             (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),

@@ -4,7 +4,7 @@
 use tokio::sync::oneshot;
 
 pub use plex_account_core::error::CallError;
-use plex_account_core::state_snapshot::LoginOffer;
+use plex_account_core::{probe::AddressReport, state_snapshot::LoginOffer};
 
 /// Where the answer to a command goes. The caller may be gone: sending into nothing is no error.
 pub type Reply<T> = oneshot::Sender<Result<T, CallError>>;
@@ -23,6 +23,13 @@ pub enum Command {
     /// `LoginStatus`, while the keyring that holds the account has not answered: answered when it
     /// has, or after a while.
     AwaitStore(Reply<()>),
+    /// `ProbeServer`
+    ProbeServer {
+        /// The server's id, as the caller gave it.
+        id: String,
+        /// Where the answer goes.
+        reply: Reply<Vec<AddressReport>>,
+    },
     /// `MuteServer`, or `UnmuteServer` with `until` 0
     Mute {
         /// The server's id, as the caller gave it.

@@ -172,9 +172,7 @@ pub(super) async fn accepted(
                     || status == StatusCode::UNPROCESSABLE_ENTITY && body.invalid_token,
             }
         }
-        _ if status.is_server_error() => {
-            PlexTvError::Unreachable(format!("it answered with status {}", status.as_u16()))
-        }
+        _ if status.is_server_error() => PlexTvError::ServerError { status: status.as_u16() },
         _ => PlexTvError::NotPlexTv(format!("its status is {}", status.as_u16())),
     })
 }

@@ -3,6 +3,7 @@
 
 mod candidates;
 mod direct;
+mod each;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -21,7 +22,7 @@ use crate::plextv::http;
 use crate::plextv::list::without_mark;
 use crate::plextv::value::Scalar;
 use plex_account_core::plextv_error::PlexTvError;
-use plex_account_core::probe::{ProbeRequest, Probed};
+use plex_account_core::probe::{ProbeOutcome, ProbeRequest, Probed};
 
 /// Most connections of all probes together.
 const AT_ONCE: usize = 8;
@@ -113,6 +114,7 @@ struct Silence {
     /// Something answered, which tells more than nothing.
     answered: bool,
     why: String,
+    outcome: ProbeOutcome,
 }
 
 impl ProbeRun {
@@ -230,28 +232,36 @@ async fn ask(
     id: &str,
 ) -> Result<AddressOutcome, Silence> {
     let host = candidate.url.host_str().unwrap_or_default();
-    let nothing = |why| Silence { answered: false, why };
-    let other = |why| Silence { answered: true, why };
+    let nothing = |why, outcome| Silence { answered: false, why, outcome };
+    let other = |why, outcome| Silence { answered: true, why, outcome };
     let begin = Instant::now();
     let response = client
         .get(endpoint(&candidate.url, "identity", None))
         .header(ACCEPT, HeaderValue::from_static("application/xml"))
         .send()
         .await
-        .map_err(|error| nothing(http::cause(&error.without_url(), host)))?;
+        .map_err(|error| {
+            let outcome = each::outcome_of(&error);
+            nothing(http::cause(&error.without_url(), host), outcome)
+        })?;
     let status = response.status();
     if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
-        return Err(other(format!("{host} answered with status {}", status.as_u16())));
+        let status = status.as_u16();
+        let why = format!("{host} answered with status {status}");
+        return Err(other(why, ProbeOutcome::Http(status)));
     }
     let mut body = Vec::new();
     let read = http::pieces(response, MAX_BODY, |piece| {
         body.extend_from_slice(piece);
         Ok(())
     });
-    let stranger = || other(format!("what answers at {host} is no Plex Media Server"));
+    let stranger = || {
+        let why = format!("what answers at {host} is no Plex Media Server");
+        other(why, ProbeOutcome::Unreadable)
+    };
     match read.await {
         Ok(()) => {}
-        Err(PlexTvError::Unreachable(why)) => return Err(nothing(why)),
+        Err(PlexTvError::Unreachable(why)) => return Err(nothing(why, ProbeOutcome::Unreadable)),
         Err(_) => return Err(stranger()),
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -259,11 +269,15 @@ async fn ask(
         if candidate.is_https() && is_maintenance(&body) {
             return Ok(AddressOutcome::Maintenance);
         }
-        return Err(other(format!("{host} answered with status 503")));
+        let why = format!("{host} answered with status 503");
+        return Err(other(why, ProbeOutcome::Http(503)));
     }
     match machine_identifier(&body) {
         Some(found) if found == id => Ok(AddressOutcome::Alive { latency: begin.elapsed() }),
-        Some(_) => Err(other(format!("another Plex Media Server answers at {host}"))),
+        Some(_) => {
+            let why = format!("another Plex Media Server answers at {host}");
+            Err(other(why, ProbeOutcome::OtherServer))
+        }
         None => Err(stranger()),
     }
 }

@@ -11,6 +11,8 @@ use plex_account_core::server::Connection;
 use plex_account_core::words::Route;
 use plex_accountd::probe::Prober;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -441,4 +443,53 @@ fn http_is_left_alone_where_https_answers() {
         assert_eq!(answered(probed), (Route::Remote, secure.url.to_string()));
         assert!(plain.asked().is_empty());
     });
+}
+
+#[tokio::test]
+async fn for_a_person_each_address_is_asked_and_told_of() {
+    let server = FakeHttp::new(|line| match line {
+        "GET /hangs/identity" => Answer::Silence,
+        "GET /gone/identity" => http(404, "no"),
+        "GET /other/identity" => http(200, "<MediaContainer machineIdentifier=\"bbbb\"/>"),
+        "GET /page/identity" => http(200, "<html>hello</html>"),
+        _ => identity(),
+    })
+    .await;
+    let url = &server.url;
+    let no_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = format!("https://{}", no_tls.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = no_tls.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+    });
+    let closed = nowhere().await;
+    let connections = [
+        connection(url, Route::Local),
+        connection(format!("{url}hangs"), Route::Remote),
+        connection(format!("{url}gone"), Route::Remote),
+        connection(format!("{url}other"), Route::Remote),
+        connection(format!("{url}page"), Route::Remote),
+        connection(&closed, Route::Remote),
+        connection(&tls, Route::Remote),
+        connection("https://nobody.invalid:32400", Route::Relay),
+    ];
+    let began = Instant::now();
+    let reports =
+        Prober::new(Duration::from_millis(1500)).probe_each(request(connections.clone())).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "they are asked together");
+    assert_eq!(reports.len(), connections.len());
+    for (connection, outcome) in connections.iter().zip([
+        "ok",
+        "timeout",
+        "http-404",
+        "other-server",
+        "unreadable",
+        "refused",
+        "tls",
+        "dns",
+    ]) {
+        let report = reports.iter().find(|report| report.uri == connection.uri).unwrap();
+        assert_eq!(report.outcome.to_string(), outcome, "{}", connection.uri);
+        assert_eq!(report.route == Route::Local, connection.local);
+    }
 }

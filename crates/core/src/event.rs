@@ -11,7 +11,7 @@ use crate::{
     notification::Notification,
     plextv_error::PlexTvError,
     presence::CachedServers,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, Probed},
     server::Lists,
     state_snapshot::LoginOffer,
     token::Token,
@@ -177,6 +177,22 @@ pub enum Event {
         /// What it said.
         probed: Probed,
     },
+    /// `ProbeServer` was called.
+    ProbeServer {
+        /// The call.
+        call: CallId,
+        /// The server.
+        id: String,
+    },
+    /// The answer to [`Effect::ProbeAddresses`].
+    AddressesProbed {
+        /// The server that was asked.
+        id: String,
+        /// The look.
+        number: u64,
+        /// What came of each address, the better ones first.
+        reports: Vec<AddressReport>,
+    },
     /// The answer to [`Effect::Revoke`].
     RevokeAnswered(Result<(), PlexTvError>),
     /// The answer to [`Effect::Store`].
@@ -262,6 +278,13 @@ pub enum Effect {
         /// At addresses on directly connected networks only.
         on_link_only: bool,
     },
+    /// Ask a server at each of its addresses, for a person who waits.
+    ProbeAddresses {
+        /// Comes back with the answer.
+        number: u64,
+        /// Whom, and where.
+        request: ProbeRequest,
+    },
     /// Tell plex.tv to revoke a token.
     Revoke(Token),
     /// Keep this account, in place of any other.
@@ -319,6 +342,8 @@ pub enum Answer {
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
     CallbackOutcome(CallbackOutcome),
+    /// `ProbeServer`'s.
+    Addresses(Vec<AddressReport>),
 }
 
 /// How a login stands when a browser comes back from plex.tv.

@@ -379,7 +379,7 @@ impl Refresh {
     }
 }
 
-fn token_rejected() -> CallError {
+pub(crate) fn token_rejected() -> CallError {
     CallError::Account(
         ErrorName::TokenRejected,
         "plex.tv no longer accepts this sign-in; start a new login.".into(),
@@ -397,7 +397,9 @@ fn refresh_failed(failure: &PlexTvError) -> CallError {
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; the list is renewed later.".into(),
         ),
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_)
+        | PlexTvError::ServerError { .. }
+        | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),

@@ -58,7 +58,7 @@ const PROMISED: &[(&str, &str)] = &[
     ),
     (
         "plex-account.1",
-        "login.open_browser absent not-listed incomplete-list network-down plex-tv-unreachable \
+        "login.open_browser absent not-listed incomplete-list network-down plex-tv-unreachable plex-tv-refused not-ready \
          token-rejected keyring-locked not-refreshed NO_COLOR",
     ),
 ];

@@ -28,7 +28,7 @@ use crate::{
     error::CallError,
     event::{Context, Effect, Settings},
     notification::Notification,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeOutcome, ProbeRequest, Probed},
     server::{ListedServer, Server},
     state_snapshot::ServerSnapshot,
     words::{ErrorName, Reason, Route, State},
@@ -119,14 +119,17 @@ pub struct Listed {
     pub next_due: Boot,
     /// That there is none is the network's fault.
     pub network_down: bool,
+    /// plex.tv itself said no.
+    pub refused: bool,
 }
 
 impl Listed {
     fn no_news(self) -> Reason {
-        match (self.good, self.network_down) {
-            (true, _) => Reason::IncompleteList,
-            (false, true) => Reason::NetworkDown,
-            (false, false) => Reason::PlexTvUnreachable,
+        match self {
+            Self { good: true, .. } => Reason::IncompleteList,
+            Self { network_down: true, .. } => Reason::NetworkDown,
+            Self { refused: true, .. } => Reason::PlexTvRefused,
+            _ => Reason::PlexTvUnreachable,
         }
     }
 }
@@ -304,6 +307,30 @@ impl Presence {
         }
     }
 
+    /// What to ask a server at each of its addresses with.
+    ///
+    /// # Errors
+    ///
+    /// The account has no such server.
+    pub fn request(&self, id: &str) -> Result<ProbeRequest, CallError> {
+        let known = self.servers.iter().find(|known| known.snapshot.server.id == id);
+        let known = known.ok_or_else(no_such_server)?;
+        Ok(ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last))
+    }
+
+    /// A server was asked for a person. That it answered is evidence like any other; that it did
+    /// not is left to the next probe of our own, which asks in more ways.
+    pub fn addresses_probed(&mut self, id: &str, reports: &[AddressReport], context: &Context<'_>) {
+        let known = self.servers.iter_mut().find(|known| known.snapshot.server.id == id);
+        let answered = reports.iter().find(|report| report.outcome == ProbeOutcome::Ok);
+        if let (Some(known), Some(AddressReport { uri, route, latency, .. })) = (known, answered) {
+            let probed = Probed::Answered { route: *route, uri: uri.clone(), latency: *latency };
+            let good_until = self.next_due.max(context.now.boot) + context.settings.grace;
+            let now = context.now.boot;
+            self.changed |= known.probed(probed, now, good_until, self.no_news, context);
+        }
+    }
+
     /// The keyring does not stand between us and the servers any more.
     pub fn keyring_answered(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
@@ -363,11 +390,13 @@ impl Presence {
     /// while an answer is on its way that may renew the evidence.
     pub fn tick(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            if known.absence.is_none()
+            if known.absence.is_none_or(|absence| absence.not_ready)
                 && known.good_until.is_some_and(|until| until <= context.now.boot)
             {
                 known.good_until = None;
-                if known.is_probed(context.settings) {
+                if known.absence.is_some() {
+                    self.changed |= known.set(State::Unknown, Reason::NotReady, context.now.unix);
+                } else if known.is_probed(context.settings) {
                     known.expiring = true;
                 } else {
                     self.changed |= known.set(State::Unknown, self.no_news, context.now.unix);
@@ -404,7 +433,7 @@ impl Presence {
     /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
     fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
         self.servers.iter().filter_map(|known| match known.absence {
-            Some(Absence { confirm_at, overdue: false }) => {
+            Some(Absence { confirm_at, overdue: false, .. }) => {
                 Some((confirm_at, known.was_probed_in_vain(confirm_at, settings)))
             }
             _ => None,
@@ -420,6 +449,7 @@ impl Presence {
             started: context.now.boot,
             next_due: context.now.boot,
             network_down: false,
+            refused: false,
         };
         for known in &mut self.servers {
             self.changed |= known.give_up_confirming(listed, context);
@@ -442,7 +472,7 @@ impl Presence {
         let expiry = self
             .servers
             .iter()
-            .filter(|known| known.absence.is_none())
+            .filter(|known| known.absence.is_none_or(|absence| absence.not_ready))
             .filter_map(|known| known.good_until);
         let mutes = self.servers.iter().filter_map(|known| match known.snapshot.muted_until {
             0 | u64::MAX => None,
@@ -523,8 +553,7 @@ impl Presence {
         }
         let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
         else {
-            let message = "The account has no server with this id; ListServers names those it has.";
-            return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
+            return Err(no_such_server());
         };
         if until != 0 {
             context.push(Effect::WithdrawServerNotice(id.into()));
@@ -535,6 +564,11 @@ impl Presence {
         }
         Ok(())
     }
+}
+
+fn no_such_server() -> CallError {
+    let message = "The account has no server with this id; ListServers names those it has.";
+    CallError::Account(ErrorName::NoSuchServer, message.into())
 }
 
 /// What there is to tell of the servers.

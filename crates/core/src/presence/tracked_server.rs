@@ -41,6 +41,9 @@ pub(super) struct Absence {
     pub(super) confirm_at: Boot,
     /// That list was not complete: the next complete one decides at once.
     pub(super) overdue: bool,
+    /// The server itself said since that it is up and not ready: that is no absence, and what was
+    /// known before runs out.
+    pub(super) not_ready: bool,
 }
 
 impl TrackedServer {
@@ -124,8 +127,10 @@ impl TrackedServer {
                     changed |= self.set(State::Offline, Reason::Absent, context.now.unix);
                 } else if self.absence.is_none() {
                     let confirm_at = context.now.boot + grace;
-                    self.absence = Some(Absence { confirm_at, overdue: false });
-                    if self.snapshot.state == State::Unknown {
+                    self.absence = Some(Absence { confirm_at, overdue: false, not_ready: false });
+                    if self.snapshot.state == State::Unknown
+                        && self.snapshot.reason != Reason::NotReady
+                    {
                         changed |= self.set(State::Unknown, Reason::Absent, context.now.unix);
                     }
                 }
@@ -206,19 +211,31 @@ impl TrackedServer {
                 }
             }
             Probed::Maintenance => {
+                self.probing.silent_since = None;
                 self.probing.probe_again(context);
                 if let Some(absence) = &mut self.absence {
                     let over = now.boot + context.settings.grace;
                     let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
-                    *absence = Absence { confirm_at, overdue: false };
-                } else if self.expiring {
-                    self.good_until = Some(good_until);
+                    *absence = Absence { confirm_at, overdue: false, not_ready: true };
+                }
+                let is_over =
+                    self.expiring || self.good_until.is_none_or(|until| until <= now.boot);
+                if is_over || self.snapshot.state == State::Offline {
+                    self.good_until = None;
+                    changed |= self.set(State::Unknown, Reason::NotReady, now.unix);
                 }
             }
             Probed::Silent { .. } => {
                 changed |= self.set_route(Route::None, "");
                 self.probing.silent_since = Some(began);
                 self.probing.probe_again(context);
+                if let Some(absence) = &mut self.absence {
+                    absence.not_ready = false;
+                }
+                if self.snapshot.reason == Reason::NotReady {
+                    let reason = if self.absence.is_some() { Reason::Absent } else { no_news };
+                    changed |= self.set(State::Unknown, reason, now.unix);
+                }
                 if self.expiring {
                     changed |= self.set(State::Unknown, no_news, now.unix);
                 }

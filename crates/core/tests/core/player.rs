@@ -280,6 +280,20 @@ impl Player {
         call
     }
 
+    pub(crate) fn probe_server(&mut self, id: &str) -> CallId {
+        let call = self.call();
+        self.happens(Event::ProbeServer { call, id: id.into() });
+        call
+    }
+
+    /// The number of the look that was asked for last.
+    pub(crate) fn look(&self) -> Option<u64> {
+        self.last(|effect| match effect {
+            Effect::ProbeAddresses { number, .. } => Some(*number),
+            _ => None,
+        })
+    }
+
     pub(crate) fn await_store(&mut self) -> CallId {
         let call = self.call();
         self.happens(Event::AwaitStore(call));
