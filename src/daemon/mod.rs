@@ -14,7 +14,7 @@ use tracing::warn;
 use self::{
     event_loop::EventLoop,
     status::{Watchdog, notify, status},
-    store_worker::{Job, Say, keep},
+    store_worker::work,
 };
 use crate::{
     callback::CallbackRequest,
@@ -32,14 +32,14 @@ use crate::{
 };
 use plex_account_core::{
     domain::Domain,
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
     state_snapshot::StateSnapshot,
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
 pub const CALLS: usize = 4096;
 /// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
-const JOBS: usize = 256;
+const STORE_TASKS: usize = 256;
 /// A stop waits this long for writes under way.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -97,7 +97,7 @@ pub struct Daemon {
 enum Incoming {
     Event(Event),
     /// All that had to be on disk before this is said is there.
-    Say(Say),
+    Notify(NotifyCommand),
     KeyringChanged,
     /// A browser came to the page of this login.
     CallbackArrived(u64, CallbackRequest),
@@ -164,12 +164,12 @@ impl Daemon {
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
-        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (store_tasks, task_queue) = mpsc::channel(STORE_TASKS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
         let probe_timeout = self.config.presence.probe_timeout;
         let wants_keyring = self.custody.wants_keyring();
-        let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
+        let keeper = tokio::spawn(work(self.custody, task_queue, incoming_sender.clone()));
         let mut event_loop = EventLoop {
             domain: self.domain,
             snapshot: self.snapshot,
@@ -187,7 +187,7 @@ impl Daemon {
             keyring: Arc::clone(&keyring),
             asking: None,
             incoming: incoming_sender,
-            jobs,
+            store_tasks,
             calls: HashMap::new(),
             last_call: 0,
             watchdog: Watchdog::new(),
@@ -212,7 +212,7 @@ impl Daemon {
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
             if !event_loop.snapshot.account.settling {
-                event_loop.job(Job::Settle); // else once the account is read
+                event_loop.store(StoreCommand::Relocate); // else once the account is read
             }
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }

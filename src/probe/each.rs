@@ -52,7 +52,11 @@ pub(super) fn outcome_of(error: &reqwest::Error) -> ProbeOutcome {
         return ProbeOutcome::Dns;
     }
     let causes = std::iter::successors(error.source(), |&error| error.source());
-    let kinds = causes.filter_map(|cause| Some(cause.downcast_ref::<io::Error>()?.kind()));
+    let kinds = causes.filter_map(|cause| cause.downcast_ref::<io::Error>()).map(|error| {
+        // An error in an error's clothes is no source of it.
+        let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<io::Error>());
+        inner.unwrap_or(error).kind()
+    });
     for kind in kinds {
         match kind {
             io::ErrorKind::ConnectionRefused | io::ErrorKind::ConnectionReset => {

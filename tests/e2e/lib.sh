@@ -19,7 +19,7 @@ OUT=$PWD/target/e2e/$TEST
 UNIT=plex-accountd.service
 NAME=org.plexaccountd.Account1
 OBJECT=/org/plexaccountd/Account1
-BED=${BED:-../shared/bed}
+BED=tests/bed
 export BED_STATE=${BED_STATE:-/tmp/plex-accountd-e2e-$$}
 export BED_SHARE=$OUT/share # /bed in there
 

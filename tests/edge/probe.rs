@@ -461,6 +461,7 @@ async fn for_a_person_each_address_is_asked_and_told_of() {
     tokio::spawn(async move {
         let (mut stream, _) = no_tls.accept().await.unwrap();
         stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await; // with the connection open
     });
     let closed = nowhere().await;
     let connections = [

@@ -10,7 +10,10 @@ use std::{
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{Answer, CallId, Context, Effect, Event, Settings, StoredAccount},
+    event::{
+        Answer, CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand,
+        StoredAccount,
+    },
     network::{Connectivity, Network, Reach},
     notification::Notification,
     plextv_error::PlexTvError,
@@ -394,7 +397,7 @@ impl Domain {
         self.presence.clear();
         self.give_up_looks(context);
         self.refresh.forget_last();
-        context.push(Effect::WithdrawServerNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawServers));
         self.remember(false, context);
     }
 
@@ -404,7 +407,7 @@ impl Domain {
         self.plex_tv_away = None; // its notice goes with the servers'
         self.presence.clear();
         self.give_up_looks(context);
-        context.push(Effect::WithdrawServerNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawServers));
     }
 
     fn give_up_looks(&mut self, context: &mut Context<'_>) {
@@ -488,7 +491,8 @@ impl Domain {
         if news.learned || list_is_new {
             self.remember(news.learned, context);
         }
-        context.effects.extend(news.notices.into_iter().map(Effect::Tell));
+        let tell = |notice| Effect::Notify(NotifyCommand::Tell(notice));
+        context.effects.extend(news.notices.into_iter().map(tell));
     }
 
     /// What was told of these servers nobody has seen; of the others it was seen.
@@ -502,7 +506,7 @@ impl Domain {
         if self.sign_in.token().is_some() {
             let told_away = matches!(self.plex_tv_away, Some((_, true)));
             let list = self.presence.remembered(self.refresh.last(), told_away);
-            context.push(Effect::Remember { list, durable });
+            context.push(Effect::Store(StoreCommand::Remember { list, durable }));
         }
     }
 
@@ -549,14 +553,14 @@ impl Domain {
             {
                 self.plex_tv_away = Some((since, true));
                 self.remember(true, context);
-                context.push(Effect::Tell(Notification::PlexTvUnreachable));
+                context.push(Effect::Notify(NotifyCommand::Tell(Notification::PlexTvUnreachable)));
             }
             (PlexTv::Unreachable, _) | (_, None) => {}
             (_, Some((_, told))) => {
                 self.plex_tv_away = None;
                 if told {
                     self.remember(true, context);
-                    context.push(Effect::Tell(Notification::PlexTvBack));
+                    context.push(Effect::Notify(NotifyCommand::Tell(Notification::PlexTvBack)));
                 }
             }
         }

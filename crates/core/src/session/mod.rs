@@ -25,7 +25,7 @@ use crate::{
     account::Record,
     clock::Boot,
     error::CallError,
-    event::{Context, Effect, StoreFault, StoredAccount},
+    event::{Context, Effect, NotifyCommand, StoreCommand, StoreFault, StoredAccount},
     login::Login,
     notification::Notification,
     plextv_error::PlexTvError,
@@ -204,8 +204,8 @@ impl SignIn {
             *since = Some(context.now.unix);
             // The store may hold a newer token already, of which this would be kept.
             if self.arriving.is_none() {
-                context.push(Effect::SaveRejected(*since));
-                context.push(Effect::Tell(Notification::Rejected));
+                context.push(Effect::Store(StoreCommand::SaveRejected(*since)));
+                context.push(Effect::Notify(NotifyCommand::Tell(Notification::Rejected)));
             }
         }
     }
@@ -214,8 +214,8 @@ impl SignIn {
     pub fn accept(&mut self, context: &mut Context<'_>) {
         if let HeldToken::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
             *since = None;
-            context.push(Effect::SaveRejected(None));
-            context.push(Effect::WithdrawAccountNotices);
+            context.push(Effect::Store(StoreCommand::SaveRejected(None)));
+            context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
         }
     }
 
@@ -230,7 +230,7 @@ impl SignIn {
             self.retry_store(context);
         }
         if self.store.move_at.take_if(|at| *at <= now).is_some() {
-            context.push(Effect::Move);
+            context.push(Effect::Store(StoreCommand::Relocate));
         }
         if let Some(signing_out) = &mut self.signing_out
             && signing_out.until <= now

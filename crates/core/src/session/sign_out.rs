@@ -8,7 +8,10 @@ use super::{
 };
 use crate::{
     clock::Boot,
-    event::{CallId, CallbackOutcome, Context, Effect, StoreFault},
+    event::{
+        CallId, CallbackOutcome, Context, Effect, NotifyCommand, PlexTvRequest, StoreCommand,
+        StoreFault,
+    },
     login::word_of,
     plextv_error::PlexTvError,
     verdict::{Means, Source, means},
@@ -75,7 +78,7 @@ impl SignIn {
                 context.done(call);
             }
             HeldToken::Token { .. } => {
-                context.push(Effect::Forget);
+                context.push(Effect::Store(StoreCommand::Forget));
                 let until = context.now.boot + STORE_TIMEOUT;
                 self.signing_out =
                     Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
@@ -95,7 +98,7 @@ impl SignIn {
                 Ok(()) => {
                     self.residue = false;
                     self.store_works();
-                    context.push(Effect::EndSignOut);
+                    context.push(Effect::Store(StoreCommand::EndSignOut));
                 }
                 Err(fault) => self.store_fails(fault, context),
             }
@@ -122,11 +125,11 @@ impl SignIn {
                 if rejected_since.is_none() {
                     signing_out.stage = Stage::Revoking;
                     signing_out.until = context.now.boot + REVOKE_TIMEOUT;
-                    context.push(Effect::Revoke(record.token));
+                    context.push(Effect::PlexTv(PlexTvRequest::Revoke(record.token)));
                 }
                 self.drop_login(context);
                 self.store_works();
-                context.push(Effect::WithdrawAccountNotices);
+                context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
                 if rejected_since.is_some() {
                     self.signed_out(None, context);
                 }
@@ -191,7 +194,7 @@ impl SignIn {
                 ),
             ),
         });
-        context.push(Effect::EndSignOut);
+        context.push(Effect::Store(StoreCommand::EndSignOut));
         for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
             context.done(call);
         }
