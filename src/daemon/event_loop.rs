@@ -4,7 +4,7 @@
 //! After each event the view is published *before* the effects are performed: a caller that gets
 //! its answer, or a signal that a login is over, finds properties and lists that tell it already.
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -28,7 +28,7 @@ use crate::{
     logging,
     notifications::Notifications,
     plextv::Client,
-    probe::Prober,
+    probe::{self, Prober},
     store::secret_service::{SecretService, Unlocked},
     system::{self, SystemEvent, browser, timer},
 };
@@ -43,7 +43,7 @@ use plex_account_core::{
     },
     notification::Click,
     plextv_error::PlexTvError,
-    probe::{AddressReport, ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, ProbeScope, Probed},
     state_snapshot::{LoginOffer, StateSnapshot},
 };
 
@@ -281,9 +281,7 @@ impl EventLoop {
                     }
                 }
                 Effect::PlexTv(request) => self.request(request).await,
-                Effect::Probe { number, request, on_link_only } => {
-                    self.probe(number, request, on_link_only);
-                }
+                Effect::Probe { number, request, scope } => self.probe(number, request, scope),
                 Effect::ProbeAddresses { number, request } => self.probe_each(number, request),
                 Effect::Store(command) => self.store(command),
                 Effect::Notify(command) => drop(self.enqueue(StoreTask::Notify(command))),
@@ -365,11 +363,8 @@ impl EventLoop {
     }
 
     /// Asks a server; the answer comes back as an event.
-    fn probe(&self, number: u64, mut request: ProbeRequest, on_link_only: bool) {
-        if on_link_only {
-            let is_near = |address: IpAddr| address.is_loopback() || system::is_on_link(address);
-            request.connections.retain(|c| c.address.parse().is_ok_and(is_near));
-        }
+    fn probe(&self, number: u64, mut request: ProbeRequest, scope: ProbeScope) {
+        probe::narrow(&mut request, scope);
         let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
         tokio::spawn(async move {
             let id = request.id.clone();

@@ -27,7 +27,7 @@ impl Prober {
             running.spawn(async move {
                 let begin = Instant::now();
                 let outcome = match timeout(limit, ask(&client, &candidate, &id)).await {
-                    Ok(Ok(AddressOutcome::Alive { .. })) => ProbeOutcome::Ok,
+                    Ok(Ok(AddressOutcome::Alive(_))) => ProbeOutcome::Ok,
                     Ok(Ok(AddressOutcome::Maintenance)) => ProbeOutcome::Maintenance,
                     Ok(Ok(AddressOutcome::Silent(silence)) | Err(silence)) => silence.outcome,
                     Err(_) => ProbeOutcome::Timeout,

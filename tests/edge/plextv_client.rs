@@ -213,7 +213,6 @@ async fn the_user_is_read_from_json_and_xml() {
 
 #[tokio::test]
 async fn every_status_has_its_class() {
-    let unreachable = |text: &str| PlexTvError::Unreachable(text.to_owned());
     let limited = |seconds: Option<u64>| PlexTvError::RateLimited {
         retry_after: seconds.map(Duration::from_secs),
     };

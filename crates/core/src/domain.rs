@@ -586,6 +586,13 @@ impl Domain {
                 self.presence.cannot_confirm(context);
             }
         }
+        if let Some(token) = unrefused
+            && !self.refresh.is_running()
+            && self.refresh.may_ask(context.now)
+            && self.presence.take_early_list(context.now.boot)
+        {
+            self.refresh.ask_now(token, context);
+        }
         self.refresh.tick(token, context);
         if !self.refresh.is_running() {
             self.presence.tick(context);

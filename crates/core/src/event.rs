@@ -11,7 +11,7 @@ use crate::{
     notification::Notification,
     plextv_error::PlexTvError,
     presence::CachedServers,
-    probe::{AddressReport, ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, ProbeScope, Probed},
     server::Lists,
     state_snapshot::LoginOffer,
     token::Token,
@@ -247,8 +247,8 @@ pub enum Effect {
         number: u64,
         /// Which server, and at which addresses.
         request: ProbeRequest,
-        /// At addresses on directly connected networks only.
-        on_link_only: bool,
+        /// Which of its addresses are left out.
+        scope: ProbeScope,
     },
     /// Ask a server at each of its addresses, for a person who waits.
     ProbeAddresses {
@@ -398,6 +398,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Ask the servers themselves.
     pub probe: bool,
+    /// How often a server on a directly connected network is asked; zero = never.
+    pub local_interval: Duration,
     /// plex.tv is on this machine, whatever its network does.
     pub plex_tv_is_local: bool,
     /// Tell when plex.tv can't be reached for long.
@@ -422,6 +424,7 @@ impl Default for Settings {
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             probe: true,
+            local_interval: Duration::from_secs(60),
             plex_tv_is_local: false,
             notify_plex_tv: false,
             notify_login: true,

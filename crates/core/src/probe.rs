@@ -58,6 +58,18 @@ impl ProbeRequest {
     }
 }
 
+/// At which of a server's addresses it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeScope {
+    /// All that may be asked.
+    All,
+    /// Not at private addresses of networks that this machine is not on, where nothing or a
+    /// stranger lives; but at the one that answered last.
+    Reachable,
+    /// On directly connected networks only.
+    OnLink,
+}
+
 /// What came of a [`ProbeRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
@@ -69,6 +81,8 @@ pub enum Probed {
         uri: String,
         /// From the request to the whole answer, connection and TLS included.
         latency: Duration,
+        /// It answered on a network that this machine is directly connected to.
+        near: bool,
     },
     /// No id came, but the server's "Maintenance", over https with a good certificate: it is up
     /// and not ready. Neither `online` nor `offline` follows.

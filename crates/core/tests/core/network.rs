@@ -5,7 +5,7 @@ use plex_account_core::{
     network::Connectivity,
     notification::Notification,
     plextv_error::PlexTvError,
-    probe::Probed,
+    probe::{ProbeScope, Probed},
     words::{ErrorName, Reason, State},
 };
 
@@ -68,7 +68,7 @@ fn behind_a_portal_a_failure_is_the_networks() {
     p.take();
     p.next_lists(failed(&down()));
     assert_eq!(p.is("a"), NETWORK_DOWN);
-    let near_only = |e: &Effect| matches!(e, Effect::Probe { on_link_only: true, .. });
+    let near_only = |e: &Effect| matches!(e, Effect::Probe { scope: ProbeScope::OnLink, .. });
     assert_eq!(p.count(near_only), p.probes().len());
     assert_eq!(p.probes().len(), 1);
     p.probed(&answers());
