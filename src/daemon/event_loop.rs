@@ -46,8 +46,8 @@ use plex_account_core::{
 
 /// So many of those places are for the token.
 const VITAL_JOBS: usize = 64;
-/// A store that has not forgotten by then is told not to.
-const FORGET_TIMEOUT: Duration = Duration::from_secs(3);
+/// A store that has not noted a sign-out by then does not do it: its caller waits a little longer.
+const NOTE_TIMEOUT: Duration = Duration::from_millis(2800);
 /// A call that waits for its effect to be on disk waits no longer than this.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
@@ -307,17 +307,24 @@ impl EventLoop {
                 Effect::Probe { number, request, on_link_only } => {
                     self.probe(number, request, on_link_only);
                 }
-                Effect::Revoke(token) => self.ask(move |client| async move {
-                    Event::RevokeAnswered(client.sign_out(&token).await)
-                }),
+                Effect::Revoke { number, token, client_id } => {
+                    // The token may have been issued to an earlier identifier.
+                    let issued_to = super::client(&self.config, &client_id);
+                    self.ask(move |_| async move {
+                        let result = issued_to.sign_out(&token).await;
+                        Event::RevokeAnswered { number, result }
+                    });
+                }
                 Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => {
+                Effect::NoteSignOut { number, wants_token } => {
                     // What is asked of a person now is no longer wanted, and must not keep us.
                     self.keyring.withdraw_prompt();
-                    self.job(Job::Forget(Instant::now() + FORGET_TIMEOUT));
+                    let latest = Instant::now() + NOTE_TIMEOUT;
+                    self.job(Job::NoteSignOut { number, wants_token, latest });
                 }
+                Effect::CancelSignOut => self.job(Job::CancelSignOut),
+                Effect::Forget(revocation) => self.job(Job::Forget(revocation)),
                 Effect::ForgetAgain => self.job(Job::ForgetAgain),
-                Effect::EndSignOut => self.job(Job::EndSignOut),
                 Effect::SaveRejected(since) => self.job(Job::SaveRejected(since)),
                 Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
                 Effect::ReadStore => self.job(Job::Read),
@@ -418,9 +425,10 @@ impl EventLoop {
         let is_vital = matches!(
             job,
             Job::Store(_)
+                | Job::NoteSignOut { .. }
+                | Job::CancelSignOut
                 | Job::Forget(_)
                 | Job::ForgetAgain
-                | Job::EndSignOut
                 | Job::Read
                 | Job::SaveLogin(_)
         );

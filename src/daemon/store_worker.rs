@@ -11,7 +11,7 @@ use tracing::warn;
 use super::Incoming;
 use crate::store::{Relocation, Store};
 use plex_account_core::{
-    account::{Record, SavedLogin},
+    account::{Record, Revocation, SavedLogin},
     event::{Event, StoreFault},
     notification::Notification,
     presence::CachedServers,
@@ -20,10 +20,15 @@ use plex_account_core::{
 /// A write, or a read, of the state directory. Done one after the other.
 pub(super) enum Job {
     Store(Record),
-    /// Not after this time: nobody would be told.
-    Forget(Instant),
+    NoteSignOut {
+        number: u64,
+        wants_token: bool,
+        /// Not after this time: that nothing was changed has been told.
+        latest: Instant,
+    },
+    CancelSignOut,
+    Forget(Option<Revocation>),
     ForgetAgain,
-    EndSignOut,
     SaveRejected(Option<u64>),
     Remember(CachedServers, bool),
     Read,
@@ -51,10 +56,16 @@ pub(super) async fn keep(
     while let Some(job) = jobs.recv().await {
         let answer = match job {
             Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
-            Job::Forget(latest) => {
-                let forgotten = tokio::time::timeout_at(latest, custody.forget()).await;
-                let slow = || StoreFault::disk("The token's store did not answer in time");
-                Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
+            Job::NoteSignOut { number, wants_token, latest } => {
+                let result = custody.note_sign_out(wants_token, latest).await;
+                Incoming::Event(Event::SignOutNoted { number, result })
+            }
+            Job::CancelSignOut => {
+                warn_of(custody.cancel_sign_out().await);
+                continue;
+            }
+            Job::Forget(revocation) => {
+                Incoming::Event(Event::Forgotten(custody.forget(revocation).await))
             }
             Job::ForgetAgain => Incoming::Event(Event::Forgotten(custody.forget_again().await)),
             Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
@@ -68,11 +79,12 @@ pub(super) async fn keep(
                 Relocation::Failed => Event::NotMoved,
                 Relocation::Moved(to) => Event::Moved(to),
                 Relocation::Gone(sentence) => Event::Removed(sentence),
+                Relocation::Doubted => Event::Doubted,
+                Relocation::Lost(sentence) => {
+                    warn!("{sentence}");
+                    Event::Lost(sentence)
+                }
             }),
-            Job::EndSignOut => {
-                warn_of(custody.signed_out().await);
-                continue;
-            }
             Job::SaveLogin(login) => {
                 warn_of(custody.keep_login(login).await);
                 continue;

@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinId, PinKind, Record, Revocation, SavedLogin, User},
     clock::Now,
     error::CallError,
     network::Connectivity,
@@ -94,6 +94,9 @@ pub enum StoredAccount {
     },
     /// There was one, but what is left of it can't be used and was put aside; the sentence says so.
     Damaged(String),
+    /// The keyring that should hold it is open and does not, and nobody was seen to remove it. The
+    /// sentence says where it was last seen.
+    Missing(String),
     /// The store does not answer, so nothing is known.
     Unreadable(StoreFault),
     /// The keyring holds it, and was not asked yet.
@@ -178,20 +181,42 @@ pub enum Event {
         probed: Probed,
     },
     /// The answer to [`Effect::Revoke`].
-    RevokeAnswered(Result<(), PlexTvError>),
+    RevokeAnswered {
+        /// The revocation.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<(), PlexTvError>,
+    },
     /// The answer to [`Effect::Store`].
     Stored(Result<Storage, StoreFault>),
+    /// The answer to [`Effect::NoteSignOut`]: the note is written, and this is the token that the
+    /// store still has.
+    SignOutNoted {
+        /// The sign-out.
+        number: u64,
+        /// Nothing was changed where it failed.
+        result: Result<Option<Record>, StoreFault>,
+    },
     /// The answer to [`Effect::Forget`].
     Forgotten(Result<(), StoreFault>),
+    /// A sign-out was under way when the daemon ended: the token may still be there.
+    ResumeSignOut,
+    /// What the last sign-out came to, before this start.
+    SignedOutBefore(Revocation),
     /// The answer to [`Effect::ReadStore`].
     StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
     /// The account was to be moved to another store, and its disk did not take that.
     NotMoved,
-    /// The account that is held was removed from its store by somebody else; the sentence says what
+    /// The account that is held was removed from its store by the person; the sentence says what
     /// to do.
     Removed(String),
+    /// The store does not have the account any more that is held, and nobody was seen to remove it;
+    /// the sentence says so.
+    Lost(String),
+    /// The keyring said so once. It is to be asked again.
+    Doubted,
     /// The keyring was unlocked or locked, came or went.
     KeyringChanged,
     /// The machine says how far its network leads.
@@ -212,6 +237,8 @@ pub enum Event {
     Undelivered(BTreeSet<String>),
     /// The settings were read again.
     Configured(Settings),
+    /// The daemon is about to stop: calls of `SignOut` are answered with what is so by now.
+    Stopping,
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
     Tick,
 }
@@ -263,15 +290,31 @@ pub enum Effect {
         on_link_only: bool,
     },
     /// Tell plex.tv to revoke a token.
-    Revoke(Token),
+    Revoke {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The client identifier that it was issued to.
+        client_id: String,
+    },
     /// Keep this account, in place of any other.
     Store(Record),
-    /// Forget the account on disk; the note "signing out" stays until [`Effect::EndSignOut`].
-    Forget,
-    /// Forget it once more where that failed, but ask nobody who declined it.
+    /// Note durably that the account is signed out, if its store is open. From then on a start
+    /// goes on with the sign-out.
+    NoteSignOut {
+        /// Comes back with the answer.
+        number: u64,
+        /// No token is held here: the answer is to give out what the store has.
+        wants_token: bool,
+    },
+    /// Take that note back: nothing was changed.
+    CancelSignOut,
+    /// Delete the account and what belongs to it, keep what is to be said of the sign-out, and
+    /// remove the note.
+    Forget(Option<Revocation>),
+    /// Delete once more what could not be deleted, but ask nobody who declined it.
     ForgetAgain,
-    /// Remove the note "signing out".
-    EndSignOut,
     /// Keep on disk that plex.tv refuses the token since then, or does no longer.
     SaveRejected(Option<u64>),
     /// Keep the server list.

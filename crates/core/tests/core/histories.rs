@@ -80,13 +80,15 @@ enum Question {
     User(u64, String),
     Lists(u64),
     Probe(String, u64, Boot),
-    Revoke,
+    Revoke(u64),
 }
 
 /// What the store was asked to do, in order.
 #[derive(Clone, Debug)]
 enum Job {
     Store(Record),
+    Note(u64),
+    Cancel,
     Forget,
     Read,
 }
@@ -114,6 +116,12 @@ struct World {
     unanswered: VecDeque<usize>,
     jobs: VecDeque<Job>,
     disk: Option<Record>,
+    /// The note "signing out" is there.
+    noted: bool,
+    /// Tokens that plex.tv gave us and was not told to revoke.
+    issued: HashSet<String>,
+    /// A message spoke of a token that may be valid there.
+    spoken: bool,
     /// The store is a keyring, and it is locked.
     keyring: bool,
     locked: bool,
@@ -162,6 +170,9 @@ impl World {
             unanswered: VecDeque::new(),
             jobs: VecDeque::new(),
             disk,
+            noted: false,
+            issued: HashSet::new(),
+            spoken: false,
             keyring,
             locked: false,
             held,
@@ -299,11 +310,22 @@ impl World {
         let event = match (self.jobs.pop_front(), works && !self.locked) {
             (None, _) => return,
             (Some(Job::Store(record)), true) => {
+                self.noted = false;
                 self.disk = Some(record);
                 Event::Stored(Ok(storage))
             }
             (Some(Job::Store(_)), false) => Event::Stored(Err(fault)),
+            (Some(Job::Note(number)), true) => {
+                self.noted = true;
+                Event::SignOutNoted { number, result: Ok(self.disk.clone()) }
+            }
+            (Some(Job::Note(number)), false) => Event::SignOutNoted { number, result: Err(fault) },
+            (Some(Job::Cancel), _) => {
+                self.noted = false;
+                return;
+            }
             (Some(Job::Forget), true) => {
+                self.noted = false;
                 self.disk = None;
                 Event::Forgotten(Ok(()))
             }
@@ -333,7 +355,9 @@ impl World {
                 let result = match how {
                     0..100 => {
                         self.tokens += 1;
-                        Ok(Some(token(&self.tokens.to_string())))
+                        let token = token(&self.tokens.to_string());
+                        self.issued.insert(token.expose().to_owned());
+                        Ok(Some(token))
                     }
                     100..200 => Ok(None),
                     _ => Err(failure),
@@ -341,8 +365,7 @@ impl World {
                 Event::PinPolled { login, kind, result }
             }
             Question::User(session, text) => {
-                // Two accounts, and each token belongs to one of them.
-                let id = 1 + text.bytes().map(u64::from).sum::<u64>() % 2;
+                let id = account_of(&text);
                 let result = if how < 150 { Ok(user(id)) } else { Err(failure) };
                 Event::UserAnswered { session, result }
             }
@@ -359,8 +382,9 @@ impl World {
                 }
                 Event::Probed { id, number, probed }
             }
-            Question::Revoke => {
-                Event::RevokeAnswered(if how < 150 { Ok(()) } else { Err(failure) })
+            Question::Revoke(number) => {
+                let result = if how < 150 { Ok(()) } else { Err(failure) };
+                Event::RevokeAnswered { number, result }
             }
             Question::Lists(refresh) => {
                 let lists = some_lists(how, index);
@@ -391,9 +415,11 @@ impl World {
         let stands_still = is_tick && due_then && still_due && self.p.effects.is_empty();
         assert!(!stands_still, "a tick that does nothing");
 
+        let details = &after.account.details;
+        self.spoken |= details.notice.is_some() || details.revoked.as_ref().is_some_and(|r| !r.0);
         let account_before = before.account.details.account.is_some();
         let account_after = after.account.details.account.is_some();
-        let signed_out = |e: &Effect| matches!(e, Effect::Revoke(_) | Effect::EndSignOut);
+        let signed_out = |e: &Effect| matches!(e, Effect::Revoke { .. } | Effect::Forget(_));
         let told = self.p.place(signed_out).is_some();
         assert!(account_after || !account_before || told, "a token went without a sign-out");
         match (account_after, &self.held) {
@@ -493,12 +519,19 @@ impl World {
                     assert!(request.id != "a" && request.id != "b", "they have no address");
                     self.question(Question::Probe(request.id, number, self.p.now.boot));
                 }
-                Effect::Revoke(_) => self.question(Question::Revoke),
+                Effect::Revoke { number, token, .. } => {
+                    // plex.tv has one row for an account and this installation.
+                    let account = account_of(token.expose());
+                    self.issued.retain(|token| account_of(token) != account);
+                    self.question(Question::Revoke(number));
+                }
+                Effect::NoteSignOut { number, .. } => self.jobs.push_back(Job::Note(number)),
+                Effect::CancelSignOut => self.jobs.push_back(Job::Cancel),
                 Effect::Store(record) => {
                     self.newest = Some(record.token.expose().to_owned());
                     self.jobs.push_back(Job::Store(record));
                 }
-                Effect::Forget | Effect::ForgetAgain => self.jobs.push_back(Job::Forget),
+                Effect::Forget(_) | Effect::ForgetAgain => self.jobs.push_back(Job::Forget),
                 Effect::ReadStore => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Tell(notice) => self.told(notice),
@@ -574,9 +607,20 @@ impl World {
             LoginState::SignedOut => assert_eq!(on_disk, None, "the sign-out left a token"),
             state => assert_eq!(state, LoginState::Unknown),
         }
+        assert!(!self.noted || self.held.is_none(), "a start would sign out");
+        for token in &self.issued {
+            let same = |held: &String| account_of(held) == account_of(token);
+            let is_ours = self.held.as_ref().is_some_and(same);
+            assert!(is_ours || self.spoken, "a token lives on and nobody knows: {token}");
+        }
         let all = format!("{:?}", self.p.domain);
         assert!(!all.contains("planted") && !all.contains(CODE) && !all.contains("98765432"));
     }
+}
+
+/// Two accounts, and each token belongs to one of them.
+fn account_of(token: &str) -> u64 {
+    1 + token.bytes().map(u64::from).sum::<u64>() % 2
 }
 
 fn ids(servers: Vec<(String, String)>) -> Vec<String> {
