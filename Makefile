@@ -3,6 +3,7 @@
 # make uninstall          remove what make install put there (say the same PREFIX)
 # make demo               see it work on a private bus, without account or internet
 # make test               all tests, the end-to-end ones included
+# make interop            real clients of plex.tv against the stand-in, as a table
 # make bench              start-up, memory, wake-ups and cost of calls, as a table
 # make check              format, lints, documentation, scripts and data files
 # make deny               licences, banned and doubled crates, sources (installs cargo-deny)
@@ -39,7 +40,7 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
-.PHONY: all install uninstall demo test unit e2e bench check deny deb
+.PHONY: all install uninstall demo test unit e2e interop bench check deny deb
 
 all: $(BINARIES)
 
@@ -127,6 +128,10 @@ unit:
 e2e:
 	tests/e2e/run
 
+interop:
+	tests/setup.sh build interop
+	tests/interop/run
+
 bench:
 	tests/setup.sh build bench
 	tests/bench.sh
@@ -151,7 +156,9 @@ check:
 
 $(TOOLS)/cargo-deb-$(CARGO_DEB) $(TOOLS)/cargo-deny-$(CARGO_DENY):
 	crate=$(notdir $@)
-	cargo install --quiet --locked --root $(TOOLS) "$${crate%-*}" --version "$${crate##*-}"
+	# Unoptimised: they are built for longer than they run.
+	CARGO_PROFILE_DEV_DEBUG=0 cargo install --quiet --locked --debug --root $(TOOLS) \
+	  "$${crate%-*}" --version "$${crate##*-}"
 	touch $@
 
 deny: $(TOOLS)/cargo-deny-$(CARGO_DENY)

@@ -16,11 +16,11 @@ use tracing::{debug, error, info, warn};
 use super::{
     CALLS, Incoming, client, settings,
     status::{Watchdog, log_changes, log_failures, notify, status},
-    store_worker::{Job, Say},
+    store_worker::StoreTask,
 };
 use crate::{
     callback::{CallbackRequest, CallbackServer},
-    config::Config,
+    config::{Config, ConfigError},
     dbus::{
         Service,
         command::{Command, Reply},
@@ -37,17 +37,18 @@ use plex_account_core::{
     clock::Now,
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, CallbackOutcome, Effect, Event, StoreFault, StoredAccount},
-    notification::{Click, Notification},
+    event::{
+        Answer, CallId, CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, StoreCommand,
+        StoreFault, StoredAccount, SystemRequest,
+    },
+    notification::Click,
     plextv_error::PlexTvError,
     probe::{ProbeRequest, Probed},
     state_snapshot::{LoginOffer, StateSnapshot},
 };
 
 /// So many of those places are for the token.
-const VITAL_JOBS: usize = 64;
-/// A store that has not noted a sign-out by then does not do it: its caller waits a little longer.
-const NOTE_TIMEOUT: Duration = Duration::from_millis(2800);
+const VITAL_TASKS: usize = 64;
 /// A call that waits for its effect to be on disk waits no longer than this.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
@@ -65,6 +66,8 @@ pub(super) struct EventLoop {
     pub(super) config: Config,
     pub(super) config_path: Option<PathBuf>,
     pub(super) config_must_exist: bool,
+    /// How often the settings were to be read again.
+    pub(super) reload: u64,
     pub(super) log: logging::Handle,
     pub(super) client_id: String,
     pub(super) client: Client,
@@ -77,7 +80,7 @@ pub(super) struct EventLoop {
     /// Asks a person to unlock it.
     pub(super) asking: Option<JoinHandle<()>>,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
-    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) store_tasks: mpsc::Sender<StoreTask>,
     pub(super) calls: HashMap<CallId, Caller>,
     pub(super) last_call: CallId,
     pub(super) watchdog: Watchdog,
@@ -108,17 +111,15 @@ impl EventLoop {
                 let found = matches!(event, Event::StoreRead(StoredAccount::Account { .. }));
                 self.dispatch(event).await;
                 if found {
-                    self.job(Job::Settle); // it may belong into another store
+                    self.store(StoreCommand::Relocate); // it may belong into another store
                 }
             }
             Incoming::KeyringChanged => {
-                self.job(Job::Settle);
+                self.store(StoreCommand::Relocate);
                 self.dispatch(Event::KeyringChanged).await;
             }
-            Incoming::Say(Say::Tell(notice)) => self.notices.tell(notice),
-            Incoming::Say(Say::WithdrawAccount) => self.notices.withdraw_account(),
-            Incoming::Say(Say::WithdrawServer(id)) => self.notices.withdraw_server(&id),
-            Incoming::Say(Say::WithdrawServers) => self.notices.withdraw_servers(),
+            Incoming::ConfigRead(reload, read) => self.on_config(reload, read).await,
+            Incoming::Notify(command) => self.notices.perform(command),
             Incoming::CallbackArrived(login, visitor) => self.on_callback(login, visitor).await,
         }
     }
@@ -131,7 +132,6 @@ impl EventLoop {
                 self.dispatch(Event::Network { connectivity, moved }).await;
             }
             SystemEvent::Woke => self.dispatch(Event::Woke).await,
-            SystemEvent::Sleeps => {}
         }
     }
 
@@ -279,89 +279,30 @@ impl EventLoop {
                         self.answer_once_kept(caller);
                     }
                 }
-                Effect::AskPin { login, kind } => {
-                    let page = match kind {
-                        PinKind::Strong => self.open_page(login, None).await,
-                        PinKind::Short => None,
-                    };
-                    self.ask(move |client| async move {
-                        let result = client.create_pin(kind, page.as_deref()).await;
-                        Event::PinAnswered { login, kind, result }
-                    });
-                }
-                Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
-                }),
-                Effect::AskUser { session, token } => self.ask(move |client| async move {
-                    Event::UserAnswered { session, result: client.user(&token).await }
-                }),
-                Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    let lists = client.lists(&token).await;
-                    let unreachable =
-                        |list: &Result<_, _>| matches!(list, Err(PlexTvError::Unreachable(_)));
-                    let no_route = unreachable(&lists.v2)
-                        && unreachable(&lists.v1)
-                        && !system::has_default_route();
-                    Event::ListsAnswered { refresh, lists, no_route }
-                }),
+                Effect::PlexTv(request) => self.request(request).await,
                 Effect::Probe { number, request, on_link_only } => {
                     self.probe(number, request, on_link_only);
                 }
-                Effect::Revoke { number, token, client_id } => {
-                    // The token may have been issued to an earlier identifier.
-                    let issued_to = super::client(&self.config, &client_id);
-                    self.ask(move |_| async move {
-                        let result = issued_to.sign_out(&token).await;
-                        Event::RevokeAnswered { number, result }
-                    });
-                }
-                Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::NoteSignOut { number, wants_token } => {
-                    // What is asked of a person now is no longer wanted, and must not keep us.
-                    self.keyring.withdraw_prompt();
-                    let latest = Instant::now() + NOTE_TIMEOUT;
-                    self.job(Job::NoteSignOut { number, wants_token, latest });
-                }
-                Effect::CancelSignOut => self.job(Job::CancelSignOut),
-                Effect::Forget(revocation) => self.job(Job::Forget(revocation)),
-                Effect::ForgetAgain => self.job(Job::ForgetAgain),
-                Effect::SaveRejected(since) => self.job(Job::SaveRejected(since)),
-                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
-                Effect::ReadStore => self.job(Job::Read),
-                Effect::Move => self.job(Job::Settle),
-                Effect::Unlock => {
-                    self.ask_person(|keyring| async move { keyring.unlock().await });
-                }
-                Effect::UnlockItem => {
-                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
-                }
-                Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
-                Effect::ShowCode(offer) => {
-                    if self.config.notifications.login && !offer.code.is_empty() {
-                        self.notices.tell(Notification::LoginWaiting(offer));
-                    }
-                }
-                Effect::Browse(offer) => {
+                Effect::Store(command) => self.store(command),
+                Effect::Notify(command) => drop(self.enqueue(StoreTask::Notify(command))),
+                Effect::System(SystemRequest::Browse(offer)) => {
                     if !browses {
                         drop(tokio::spawn(browse(self.bus.clone(), offer)));
                     }
                 }
-                Effect::SaveLogin(login) => {
-                    let page = self.page.as_ref().map(|page| page.url().to_owned());
-                    self.job(Job::SaveLogin(Some(SavedLogin { page, ..login })));
+                Effect::System(SystemRequest::UnlockKeyring) => {
+                    self.ask_person(|keyring| async move { keyring.unlock().await });
                 }
-                Effect::LoginOver(landing) => {
-                    self.job(Job::SaveLogin(None));
-                    self.notices.withdraw_login();
+                Effect::System(SystemRequest::UnlockItem) => {
+                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
+                }
+                Effect::LoginOver(outcome) => {
+                    self.store(StoreCommand::SaveLogin(None));
+                    let _ = self.enqueue(StoreTask::Notify(NotifyCommand::WithdrawLogin));
                     if let Some(page) = self.page.take() {
-                        page.close(landing);
+                        page.close(outcome);
                     }
                 }
-                Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
-                Effect::WithdrawServerNotice(id) => {
-                    self.job(Job::Say(Say::WithdrawServer(id)));
-                }
-                Effect::WithdrawServerNotices => self.job(Job::Say(Say::WithdrawServers)),
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
                     info!(outcome = word, "login {word}");
@@ -369,6 +310,44 @@ impl EventLoop {
                         warn!(error = %error, "the end of the login could not be told on the bus");
                     }
                 }
+            }
+        }
+    }
+
+    async fn request(&mut self, request: PlexTvRequest) {
+        match request {
+            PlexTvRequest::AskPin { login, kind } => {
+                let page = match kind {
+                    PinKind::Strong => self.open_page(login, None).await,
+                    PinKind::Short => None,
+                };
+                self.ask(move |client| async move {
+                    let result = client.create_pin(kind, page.as_deref()).await;
+                    Event::PinAnswered { login, kind, result }
+                });
+            }
+            PlexTvRequest::PollPin { login, kind, id } => self.ask(move |client| async move {
+                Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+            }),
+            PlexTvRequest::AskUser { session, token } => self.ask(move |client| async move {
+                Event::UserAnswered { session, result: client.user(&token).await }
+            }),
+            PlexTvRequest::AskLists { refresh, token } => self.ask(move |client| async move {
+                let lists = client.lists(&token).await;
+                let unreachable =
+                    |list: &Result<_, _>| matches!(list, Err(PlexTvError::Unreachable(_)));
+                let no_route = unreachable(&lists.v2)
+                    && unreachable(&lists.v1)
+                    && !system::has_default_route();
+                Event::ListsAnswered { refresh, lists, no_route }
+            }),
+            PlexTvRequest::Revoke { number, token, client_id } => {
+                // The token may have been issued to an earlier identifier.
+                let issued_to = super::client(&self.config, &client_id);
+                self.ask(move |_| async move {
+                    let result = issued_to.sign_out(&token).await;
+                    Event::RevokeAnswered { number, result }
+                });
             }
         }
     }
@@ -412,69 +391,90 @@ impl EventLoop {
     /// caller waiting: what it asked for holds, but may not outlive a restart.
     fn answer_once_kept(&self, caller: Caller) {
         let (done, is_done) = oneshot::channel();
-        self.job(Job::Done(done));
+        let _ = self.enqueue(StoreTask::Written(done));
         tokio::spawn(async move {
             let _ = tokio::time::timeout(WRITE_TIMEOUT, is_done).await;
             caller.answer(Ok(Answer::Done));
         });
     }
 
-    pub(super) fn job(&self, job: Job) {
-        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
-        // are for what the token's fate depends on.
-        let is_vital = matches!(
-            job,
-            Job::Store(_)
-                | Job::NoteSignOut { .. }
-                | Job::CancelSignOut
-                | Job::Forget(_)
-                | Job::ForgetAgain
-                | Job::Read
-                | Job::SaveLogin(_)
-        );
-        let stores = matches!(job, Job::Store(_));
-        if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
-            warn!("the state directory does not answer; something was not written");
-            if stores {
-                let fault = StoreFault::disk("The token's store does not answer");
-                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+    pub(super) fn store(&self, command: StoreCommand) {
+        let command = match command {
+            StoreCommand::SaveLogin(Some(login)) => {
+                let page = self.page.as_ref().map(|page| page.url().to_owned());
+                StoreCommand::SaveLogin(Some(SavedLogin { page, ..login }))
             }
+            command => command,
+        };
+        if matches!(command, StoreCommand::NoteSignOut { .. }) {
+            // What is asked of a person now is no longer wanted, and must not keep us.
+            self.keyring.withdraw_prompt();
+        }
+        let saves = matches!(command, StoreCommand::Save(_));
+        if !self.enqueue(StoreTask::Command(command, Instant::now())) && saves {
+            let fault = StoreFault::disk("The token's store does not answer");
+            let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
         }
     }
 
-    pub(super) async fn reload(&mut self) {
+    /// Hands a task to the store's worker; false where it can take no more.
+    fn enqueue(&self, task: StoreTask) -> bool {
+        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
+        // are for what the token's fate depends on.
+        let has_room = task.is_vital() || self.store_tasks.capacity() >= VITAL_TASKS;
+        let is_taken = has_room && self.store_tasks.try_send(task).is_ok();
+        if !is_taken {
+            warn!("the state directory does not answer; something was not written");
+        }
+        is_taken
+    }
+
+    /// Reads the settings again, on a thread that may block; they come back as
+    /// [`Incoming::ConfigRead`]. Where SIGHUP comes again meanwhile, the last reading counts.
+    pub(super) fn reload(&mut self) {
         let mut reloading = vec![sd_notify::NotifyState::Reloading];
         reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
         notify(&reloading);
-        let path = self.config_path.clone();
-        let read = path
-            .as_deref()
-            .map_or(Ok(Config::default()), |path| Config::load(path, self.config_must_exist));
+        self.reload += 1;
+        let (reload, incoming) = (self.reload, self.incoming.clone());
+        let (path, must_exist) = (self.config_path.clone(), self.config_must_exist);
+        tokio::task::spawn_blocking(move || {
+            let read = path
+                .as_deref()
+                .map_or(Ok(Config::default()), |path| Config::load(path, must_exist));
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::ConfigRead(reload, read.map(Box::new)));
+        });
+    }
+
+    async fn on_config(&mut self, reload: u64, read: Result<Box<Config>, ConfigError>) {
+        if reload != self.reload {
+            return;
+        }
         match read {
             Err(error) => error!("the old settings stay in force: {error}"),
-            Ok(new) => {
-                for key in self.config.needs_restart(&new) {
-                    warn!(key, "{key} was changed; in force from the next start on");
-                }
-                self.log.set_level(new.log.level);
-                if self.config.presence.probe_timeout != new.presence.probe_timeout {
-                    self.prober = Prober::new(new.presence.probe_timeout);
-                }
-                let device_changed = self.config.device != new.device;
-                self.config = Config {
-                    plextv: self.config.plextv.clone(),
-                    token: self.config.token.clone(),
-                    ..new
-                };
-                if device_changed {
-                    self.client = client(&self.config, &self.client_id);
-                }
-                self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
-                self.dispatch(Event::Configured(settings(&self.config))).await;
-                info!("settings read again");
-            }
+            Ok(new) => self.configure(*new).await,
         }
         notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    async fn configure(&mut self, new: Config) {
+        for key in self.config.needs_restart(&new) {
+            warn!(key, "{key} was changed; in force from the next start on");
+        }
+        self.log.set_level(new.log.level);
+        if self.config.presence.probe_timeout != new.presence.probe_timeout {
+            self.prober = Prober::new(new.presence.probe_timeout);
+        }
+        let device_changed = self.config.device != new.device;
+        self.config =
+            Config { plextv: self.config.plextv.clone(), token: self.config.token.clone(), ..new };
+        if device_changed {
+            self.client = client(&self.config, &self.client_id);
+        }
+        self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
+        self.dispatch(Event::Configured(settings(&self.config))).await;
+        info!("settings read again");
     }
 }
 

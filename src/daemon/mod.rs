@@ -14,11 +14,11 @@ use tracing::warn;
 use self::{
     event_loop::EventLoop,
     status::{Watchdog, notify, status},
-    store_worker::{Job, Say, keep},
+    store_worker::work,
 };
 use crate::{
     callback::CallbackRequest,
-    config::{self, Config, is_loopback},
+    config::{self, Config, ConfigError, is_loopback},
     dbus::{Service, command::Command},
     logging,
     notifications::Notifications,
@@ -32,14 +32,14 @@ use crate::{
 };
 use plex_account_core::{
     domain::Domain,
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
     state_snapshot::StateSnapshot,
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
 pub const CALLS: usize = 4096;
 /// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
-const JOBS: usize = 256;
+const STORE_TASKS: usize = 256;
 /// A stop waits this long for writes under way.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -97,8 +97,10 @@ pub struct Daemon {
 enum Incoming {
     Event(Event),
     /// All that had to be on disk before this is said is there.
-    Say(Say),
+    Notify(NotifyCommand),
     KeyringChanged,
+    /// The settings were read for the reload of this number.
+    ConfigRead(u64, Result<Box<Config>, ConfigError>),
     /// A browser came to the page of this login.
     CallbackArrived(u64, CallbackRequest),
 }
@@ -172,12 +174,12 @@ impl Daemon {
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
-        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (store_tasks, task_queue) = mpsc::channel(STORE_TASKS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
         let probe_timeout = self.config.presence.probe_timeout;
         let wants_keyring = self.custody.wants_keyring();
-        let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
+        let keeper = tokio::spawn(work(self.custody, task_queue, incoming_sender.clone()));
         let mut event_loop = EventLoop {
             domain: self.domain,
             snapshot: self.snapshot,
@@ -185,6 +187,7 @@ impl Daemon {
             config: self.config,
             config_path: self.config_path,
             config_must_exist: self.config_must_exist,
+            reload: 0,
             log: self.log,
             client_id: self.client_id,
             client: self.client,
@@ -195,7 +198,7 @@ impl Daemon {
             keyring: Arc::clone(&keyring),
             asking: None,
             incoming: incoming_sender,
-            jobs,
+            store_tasks,
             calls: HashMap::new(),
             last_call: 0,
             watchdog: Watchdog::new(),
@@ -220,7 +223,7 @@ impl Daemon {
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
             if !event_loop.snapshot.account.settling {
-                event_loop.job(Job::Settle); // else once the account is read
+                event_loop.store(StoreCommand::Relocate); // else once the account is read
             }
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
@@ -236,13 +239,13 @@ impl Daemon {
             tokio::select! {
                 biased;
                 signal = signals.recv() => match signal {
-                    Some(SIGHUP) => event_loop.reload().await,
+                    Some(SIGHUP) => event_loop.reload(),
                     _ => break Ended::Stopped,
                 },
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => event_loop.on_command(command).await,
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
-                on_system_event = system.next() => event_loop.on_system_event(on_system_event).await,
+                event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
                 Ok(()) = undelivered.changed() => {
                     let ids = undelivered.borrow_and_update().clone();

@@ -38,7 +38,10 @@ use tracing::debug;
 
 use self::persistence::{SavedNotifications, ShownFile};
 pub use self::quiet_hours::QuietHours;
-use plex_account_core::notification::{Click, Notification};
+use plex_account_core::{
+    event,
+    notification::{Click, Notification},
+};
 
 /// Notices that wait for a slow notification server; more are dropped.
 const WAITING: usize = 64;
@@ -132,6 +135,19 @@ impl Notifications {
         self.undelivered.subscribe()
     }
 
+    /// Does what the domain wants done, after all that was done before.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn perform(&mut self, command: event::NotifyCommand) {
+        match command {
+            event::NotifyCommand::Tell(notice) => self.tell(notice),
+            event::NotifyCommand::WithdrawLogin => self.withdraw(NotifyCommand::WithdrawLogin),
+            event::NotifyCommand::WithdrawAccount => self.withdraw_account(),
+            event::NotifyCommand::WithdrawServer(id) => self.withdraw_server(&id),
+            event::NotifyCommand::WithdrawServers => self.withdraw_servers(),
+        }
+    }
+
     /// Tells people something, after all that was told before. Returns at once and never fails:
     /// what can't be shown is told to the log at `debug`.
     ///
@@ -153,11 +169,6 @@ impl Notifications {
     /// Takes away what is said of the account, after a new login that is not told for example.
     pub fn withdraw_account(&mut self) {
         self.withdraw(NotifyCommand::WithdrawAccount);
-    }
-
-    /// Takes away what is said of the login under way, which is over.
-    pub fn withdraw_login(&mut self) {
-        self.withdraw(NotifyCommand::WithdrawLogin);
     }
 
     /// Takes away what is said of servers and of plex.tv, after a sign-out for example.

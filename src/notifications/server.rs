@@ -7,11 +7,11 @@ use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use notify_rust::{Hint, Notification, Urgency};
 use tokio::sync::{mpsc, watch};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
-use zbus::names::{BusName, MemberName};
+use zbus::names::{BusName, MemberName, UniqueName};
 use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::NotifyCommand;
@@ -35,6 +35,10 @@ const APP_NAME: &str = "Plex Account";
 /// For everything that is done with one order. The first call may start the notification server,
 /// which takes its time while a session begins; what is given up counts as shown.
 const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Clicks on a notification that has not been up for so long are ignored: nobody has read it, and
+/// the click was meant for what lay there before.
+const UNREAD: Duration = Duration::from_secs(1);
 
 /// Serves orders until nothing is shown, nothing waits and nothing is asked for, or nobody can
 /// ask any more.
@@ -88,7 +92,7 @@ pub(super) async fn work(
                     Some(NotifyCommand::TakeUp(kept, told)) => {
                         let shown = still_shown(&mut server, address.as_deref(), kept);
                         match timeout(TIMEOUT, shown).await {
-                            Ok(Ok(shown)) => tracker.take_up(shown, &told),
+                            Ok(Ok(shown)) => tracker.take_up(shown, &told, Instant::now()),
                             _ => Vec::new(),
                         }
                     }
@@ -171,7 +175,7 @@ fn clicked(
     key: &str,
     clicks: &mpsc::UnboundedSender<Click>,
 ) -> Vec<Step> {
-    let Some(click) = tracker.clicked(id, key) else {
+    let Some(click) = tracker.clicked(id, key, Instant::now()) else {
         return Vec::new();
     };
     let steps = match &click {
@@ -201,7 +205,9 @@ async fn carry_out(
             Step::Show { about, .. } if nobody.is_some() => tracker.put_off(about),
             Step::Show { about, replaces, softly } => {
                 match server.show(about.look(), replaces, softly).await {
-                    Ok(Some((id, since))) => tracker.put_up(about, id, since),
+                    Ok(Some((id, since))) => {
+                        tracker.put_up(about, id, since, Instant::now() + UNREAD);
+                    }
                     Ok(None) => debug!("no notification shown: this program has no name"),
                     Err(error) if means_nobody(&error) => {
                         tracker.put_off(about);
@@ -293,7 +299,15 @@ async fn heard(server: Option<&mut NotificationServer>) -> ServerEvent {
         Some(Ok(signal)) => {
             let said = signal.recv_position();
             let body = signal.body();
-            match signal.header().member().map(MemberName::as_str) {
+            let header = signal.header();
+            let sender = header.sender().map(UniqueName::as_str);
+            // Any process on the bus can send these two signals.
+            if header.interface().is_some_and(|interface| interface == SERVER)
+                && sender != Some(server.shown_by.name.as_str())
+            {
+                return ServerEvent::Other;
+            }
+            match header.member().map(MemberName::as_str) {
                 Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
                     Ok((id, _reason)) => ServerEvent::Closed(id, said),
                     Err(_) => ServerEvent::Other,
@@ -346,8 +360,14 @@ impl NotificationServer {
         }
         .build()
         .await?;
-        let server =
-            MatchRule::builder().msg_type(Type::Signal).path(PATH).interface(SERVER).build()?;
+        // The sender keeps the bus from waking us for others. Who sent a signal is checked all the
+        // same, since one that is addressed to us needs no rule.
+        let server = MatchRule::builder()
+            .msg_type(Type::Signal)
+            .sender(SERVER)
+            .path(PATH)
+            .interface(SERVER)
+            .build()?;
         let owner = MatchRule::builder()
             .msg_type(Type::Signal)
             .sender(BUS)

@@ -4,6 +4,7 @@
 
 use std::collections::BTreeSet;
 
+use tokio::time::Instant;
 use zbus::message::Sequence;
 
 use super::content::{Button, Content, Member, ServerNews, members};
@@ -26,6 +27,8 @@ enum Placement {
         /// When the answer with the number came: a close that was sent before is about an older
         /// notification with this number.
         since: Sequence,
+        /// Clicks before this are ignored.
+        clickable: Instant,
     },
     /// There was no notification server to show it.
     Waiting,
@@ -94,6 +97,7 @@ impl Tracker {
         &mut self,
         shown: Vec<ShownNotification>,
         told: &BTreeSet<String>,
+        now: Instant,
     ) -> Vec<Step> {
         let mut untold = BTreeSet::new();
         for ShownNotification { id, about } in shown {
@@ -101,21 +105,27 @@ impl Tracker {
                 let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
                 untold.extend(gone.map(|m| m.id.clone()));
             }
-            // Any word of its end comes later.
-            self.put_up(about, id, Sequence::default());
+            // Any word of its end comes later; it has been there for long.
+            self.put_up(about, id, Sequence::default(), now);
         }
         untold.iter().flat_map(|id| self.withdraw_server(id)).collect()
     }
 
-    /// A notification is on the desktop.
-    pub(super) fn put_up(&mut self, mut about: Content, id: u32, since: Sequence) {
+    /// A notification is on the desktop. Clicks before `clickable` will be ignored.
+    pub(super) fn put_up(
+        &mut self,
+        mut about: Content,
+        id: u32,
+        since: Sequence,
+        clickable: Instant,
+    ) {
         if let Content::Servers(members) = &mut about {
             for member in members {
                 member.told = true;
             }
         }
         self.entries.retain(|e| e.number() != Some(id));
-        self.add(about, Placement::Shown { id, since });
+        self.add(about, Placement::Shown { id, since, clickable });
     }
 
     /// There is no notification server that would show it: it waits for one.
@@ -132,8 +142,12 @@ impl Tracker {
 
     /// What a click on this part of a notification asks for, if the notification is ours and
     /// still on the desktop.
-    pub(super) fn clicked(&self, id: u32, key: &str) -> Option<Click> {
-        let about = &self.entries.iter().find(|e| e.number() == Some(id))?.about;
+    pub(super) fn clicked(&self, id: u32, key: &str, now: Instant) -> Option<Click> {
+        let is_clicked = |e: &&Tracked| match e.place {
+            Placement::Shown { id: ours, clickable, .. } => ours == id && clickable <= now,
+            Placement::Waiting => false,
+        };
+        let about = &self.entries.iter().find(is_clicked)?.about;
         let button = about.look().buttons.iter().find(|b| b.answers_to(key))?;
         let server = match about {
             Content::Servers(members) => match members.as_slice() {
@@ -154,7 +168,7 @@ impl Tracker {
     /// The notification server said that a notification closed.
     pub(super) fn closed(&mut self, id: u32, said: Sequence) {
         self.entries.retain(|e| match e.place {
-            Placement::Shown { id: ours, since } => ours != id || since > said,
+            Placement::Shown { id: ours, since, .. } => ours != id || since > said,
             Placement::Waiting => true,
         });
     }

@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     clock::{Boot, Now},
-    event::{CallId, Context, Effect, Event, Settings, StoredAccount},
+    event::{CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand, StoredAccount},
     network::{Connectivity, Network, Reach},
     notification::Notification,
     presence::{CachedServers, Listed, Presence},
@@ -355,7 +355,7 @@ impl Domain {
     fn other_account(&mut self, context: &mut Context<'_>) {
         self.presence.clear();
         self.refresh.forget_last();
-        context.push(Effect::WithdrawServerNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawServers));
         self.remember(false, context);
     }
 
@@ -364,7 +364,7 @@ impl Domain {
         self.refresh.stop(context);
         self.plex_tv_away = None; // its notice goes with the servers'
         self.presence.clear();
-        context.push(Effect::WithdrawServerNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawServers));
     }
 
     /// A server was asked. What one look finds is told together.
@@ -446,7 +446,8 @@ impl Domain {
         if news.learned || list_is_new {
             self.remember(news.learned, context);
         }
-        context.effects.extend(news.notices.into_iter().map(Effect::Tell));
+        let tell = |notice| Effect::Notify(NotifyCommand::Tell(notice));
+        context.effects.extend(news.notices.into_iter().map(tell));
     }
 
     /// What was told of these servers nobody has seen; of the others it was seen.
@@ -460,7 +461,7 @@ impl Domain {
         if self.sign_in.token().is_some() {
             let told_away = matches!(self.plex_tv_away, Some((_, true)));
             let list = self.presence.remembered(self.refresh.last(), told_away);
-            context.push(Effect::Remember { list, durable });
+            context.push(Effect::Store(StoreCommand::Remember { list, durable }));
         }
     }
 
@@ -507,14 +508,14 @@ impl Domain {
             {
                 self.plex_tv_away = Some((since, true));
                 self.remember(true, context);
-                context.push(Effect::Tell(Notification::PlexTvUnreachable));
+                context.push(Effect::Notify(NotifyCommand::Tell(Notification::PlexTvUnreachable)));
             }
             (PlexTv::Unreachable, _) | (_, None) => {}
             (_, Some((_, told))) => {
                 self.plex_tv_away = None;
                 if told {
                     self.remember(true, context);
-                    context.push(Effect::Tell(Notification::PlexTvBack));
+                    context.push(Effect::Notify(NotifyCommand::Tell(Notification::PlexTvBack)));
                 }
             }
         }

@@ -130,7 +130,7 @@ pub enum Event {
         /// Unix seconds.
         until: u64,
     },
-    /// The answer to [`Effect::AskPin`].
+    /// The answer to [`PlexTvRequest::AskPin`].
     PinAnswered {
         /// The login that asked.
         login: u64,
@@ -139,7 +139,7 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<Pin, PlexTvError>,
     },
-    /// The answer to [`Effect::PollPin`]: the token once the PIN is claimed.
+    /// The answer to [`PlexTvRequest::PollPin`]: the token once the PIN is claimed.
     PinPolled {
         /// The login that asked.
         login: u64,
@@ -155,14 +155,14 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
-    /// The answer to [`Effect::AskUser`].
+    /// The answer to [`PlexTvRequest::AskUser`].
     UserAnswered {
         /// The session that asked.
         session: u64,
         /// What plex.tv said.
         result: Result<User, PlexTvError>,
     },
-    /// The answer to [`Effect::AskLists`].
+    /// The answer to [`PlexTvRequest::AskLists`].
     ListsAnswered {
         /// The refresh that asked.
         refresh: u64,
@@ -180,40 +180,39 @@ pub enum Event {
         /// What it said.
         probed: Probed,
     },
-    /// The answer to [`Effect::Revoke`].
+    /// The answer to [`PlexTvRequest::Revoke`].
     RevokeAnswered {
         /// The revocation.
         number: u64,
         /// What plex.tv said.
         result: Result<(), PlexTvError>,
     },
-    /// The answer to [`Effect::Store`].
+    /// The answer to [`StoreCommand::Save`].
     Stored(Result<Storage, StoreFault>),
-    /// The answer to [`Effect::NoteSignOut`]: the note is written, and this is the token that the
-    /// store still has.
+    /// The answer to [`StoreCommand::NoteSignOut`]: the note is written, and this is the token that
+    /// the store still has.
     SignOutNoted {
         /// The sign-out.
         number: u64,
         /// Nothing was changed where it failed.
         result: Result<Option<Record>, StoreFault>,
     },
-    /// The answer to [`Effect::Forget`].
+    /// The answer to [`StoreCommand::Forget`].
     Forgotten(Result<(), StoreFault>),
     /// A sign-out was under way when the daemon ended: the token may still be there.
     ResumeSignOut,
     /// What the last sign-out came to, before this start.
     SignedOutBefore(Revocation),
-    /// The answer to [`Effect::ReadStore`].
+    /// The answer to [`StoreCommand::Read`].
     StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
     /// The account was to be moved to another store, and its disk did not take that.
     NotMoved,
-    /// The account that is held was removed from its store by the person; the sentence says what
-    /// to do.
+    /// The person removed the account that is held from its store; the sentence says what to do.
     Removed(String),
-    /// The store does not have the account any more that is held, and nobody was seen to remove it;
-    /// the sentence says so.
+    /// The store no longer has the account that is held, and nobody was seen to remove it; the
+    /// sentence says so.
     Lost(String),
     /// The keyring said so once. It is to be asked again.
     Doubted,
@@ -243,21 +242,47 @@ pub enum Event {
     Tick,
 }
 
-/// Something to be done.
+/// Something to be done, grouped by who does it.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Answer a call.
     Reply(CallId, Result<Answer, CallError>),
-    /// Answer a call with success, once what was to be kept before is on disk.
+    /// Answer a call with success once all that the store was asked for before is on disk.
     ReplyOnceKept(CallId),
-    /// Ask plex.tv for a PIN.
+    /// Ask plex.tv.
+    PlexTv(PlexTvRequest),
+    /// Ask a server itself.
+    Probe {
+        /// Comes back with the answer.
+        number: u64,
+        /// Which server, and at which addresses.
+        request: ProbeRequest,
+        /// At addresses on directly connected networks only.
+        on_link_only: bool,
+    },
+    /// Read or write the account at rest.
+    Store(StoreCommand),
+    /// Change what people see on their screen.
+    Notify(NotifyCommand),
+    /// Ask the desktop for something.
+    System(SystemRequest),
+    /// Raise the signal `LoginFinished`.
+    LoginFinished(Outcome, String),
+    /// The login is over, with what its page says from now on: put away what was there for it.
+    LoginOver(CallbackOutcome),
+}
+
+/// A request to plex.tv.
+#[derive(Debug, PartialEq)]
+pub enum PlexTvRequest {
+    /// For a PIN.
     AskPin {
         /// The login that asks.
         login: u64,
         /// Which PIN.
         kind: PinKind,
     },
-    /// Ask plex.tv whether a PIN is claimed.
+    /// Whether a PIN is claimed.
     PollPin {
         /// The login that asks.
         login: u64,
@@ -266,30 +291,21 @@ pub enum Effect {
         /// The PIN.
         id: PinId,
     },
-    /// Ask plex.tv whose token this is.
+    /// Whose token this is.
     AskUser {
         /// Comes back with the answer.
         session: u64,
         /// The token to ask with.
         token: Token,
     },
-    /// Ask plex.tv for the server lists.
+    /// For the server lists.
     AskLists {
         /// Comes back with the answer.
         refresh: u64,
         /// The token to ask with.
         token: Token,
     },
-    /// Ask a server itself.
-    Probe {
-        /// Comes back with the answer.
-        number: u64,
-        /// Whom, and where.
-        request: ProbeRequest,
-        /// At addresses on directly connected networks only.
-        on_link_only: bool,
-    },
-    /// Tell plex.tv to revoke a token.
+    /// To revoke a token.
     Revoke {
         /// Comes back with the answer.
         number: u64,
@@ -298,8 +314,13 @@ pub enum Effect {
         /// The client identifier that it was issued to.
         client_id: String,
     },
+}
+
+/// A read or a write of the account at rest. They are done one after the other, in their order.
+#[derive(Debug, PartialEq)]
+pub enum StoreCommand {
     /// Keep this account, in place of any other.
-    Store(Record),
+    Save(Record),
     /// Note durably that the account is signed out, if its store is open. From then on a start
     /// goes on with the sign-out.
     NoteSignOut {
@@ -313,9 +334,9 @@ pub enum Effect {
     /// Delete the account and what belongs to it, keep what is to be said of the sign-out, and
     /// remove the note.
     Forget(Option<Revocation>),
-    /// Delete once more what could not be deleted, but ask nobody who declined it.
+    /// Delete once more what could not be deleted, but do not ask a person who declined it.
     ForgetAgain,
-    /// Keep on disk that plex.tv refuses the token since then, or does no longer.
+    /// Keep since when plex.tv refuses the token, or that it no longer does.
     SaveRejected(Option<u64>),
     /// Keep the server list.
     Remember {
@@ -324,33 +345,38 @@ pub enum Effect {
         /// People were told something that must not be told again: sync it to the disk.
         durable: bool,
     },
-    /// Ask the store (again) what it holds.
-    ReadStore,
+    /// Read (again) what the store holds.
+    Read,
     /// Move the account to the store where it is to be kept.
-    Move,
-    /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
-    Unlock,
-    /// Ask the person to let us at our item in the open keyring, once. Nobody waits for the answer.
-    UnlockItem,
-    /// A login waits that the person did not begin in a terminal: show its code in a notice.
-    ShowCode(LoginOffer),
-    /// A login has begun: take the person there.
+    Relocate,
+    /// Keep the login that waits, or that none does.
+    SaveLogin(Option<SavedLogin>),
+}
+
+/// Something that the desktop does with the person. Nothing waits for the answer.
+#[derive(Debug, PartialEq)]
+pub enum SystemRequest {
+    /// Open the page of a login that has begun in the browser.
     Browse(LoginOffer),
-    /// Keep the login that waits for the time after a restart; where its page is is not known
-    /// here.
-    SaveLogin(SavedLogin),
-    /// Raise the signal `LoginFinished`.
-    LoginFinished(Outcome, String),
-    /// The login is over, with what its page says from now on: put away what was there for it.
-    LoginOver(CallbackOutcome),
-    /// Tell people.
+    /// Ask the person to unlock the keyring, once.
+    UnlockKeyring,
+    /// Ask the person to let us at our item in the open keyring, once.
+    UnlockItem,
+}
+
+/// A change of what people see on their screen.
+#[derive(Debug, PartialEq)]
+pub enum NotifyCommand {
+    /// Show a notification.
     Tell(Notification),
-    /// Take back what was told of the account: it is no longer true.
-    WithdrawAccountNotices,
-    /// Take back what was told of one server.
-    WithdrawServerNotice(String),
-    /// Take back what was told of servers: the account they belong to is gone.
-    WithdrawServerNotices,
+    /// Take back the code of the login: it is over.
+    WithdrawLogin,
+    /// Take back what was shown of the account: it is no longer true.
+    WithdrawAccount,
+    /// Take back what was shown of one server, by id.
+    WithdrawServer(String),
+    /// Take back what was shown of servers: the account they belong to is gone.
+    WithdrawServers,
 }
 
 /// What a call returns.

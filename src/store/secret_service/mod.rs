@@ -259,7 +259,7 @@ impl SecretService {
             }
             return Err(KeyringError::unlike());
         }
-        self.set_collection(collection_of(&item));
+        self.set_seen(collection_of(&item), record.sign_in);
         // The others are older, so they do no harm for now.
         if let Err(trouble) =
             within(TIMEOUT, delete_others(&connection, &self.deletions, &item)).await

@@ -27,7 +27,7 @@ use crate::{
     account::{Record, Revocation},
     clock::Boot,
     error::CallError,
-    event::{Context, Effect, StoreFault, StoredAccount},
+    event::{Context, Effect, NotifyCommand, StoreCommand, StoreFault, StoredAccount},
     login::Login,
     notification::Notification,
     state_snapshot::{AccountDetails, Details},
@@ -229,8 +229,8 @@ impl SignIn {
             *since = Some(context.now.unix);
             // The store may hold a newer token already, of which this would be kept.
             if self.arriving.is_none() {
-                context.push(Effect::SaveRejected(*since));
-                context.push(Effect::Tell(Notification::Rejected));
+                context.push(Effect::Store(StoreCommand::SaveRejected(*since)));
+                context.push(Effect::Notify(NotifyCommand::Tell(Notification::Rejected)));
             }
         }
     }
@@ -239,8 +239,8 @@ impl SignIn {
     pub fn accept(&mut self, context: &mut Context<'_>) {
         if let HeldToken::Token { rejected_since: since @ Some(_), .. } = &mut self.held {
             *since = None;
-            context.push(Effect::SaveRejected(None));
-            context.push(Effect::WithdrawAccountNotices);
+            context.push(Effect::Store(StoreCommand::SaveRejected(None)));
+            context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
         }
     }
 
@@ -255,7 +255,7 @@ impl SignIn {
             self.retry_store(context);
         }
         if self.store.move_at.take_if(|at| *at <= now).is_some() {
-            context.push(Effect::Move);
+            context.push(Effect::Store(StoreCommand::Relocate));
         }
         self.tick_sign_out(context);
         self.tick_revoking(context);

@@ -12,7 +12,7 @@ use super::{HeldToken, SignIn, sign_in::NAME_TIMEOUT};
 use crate::{
     account::{Record, Revocation, User},
     clock::Boot,
-    event::{Context, Effect},
+    event::{Context, Effect, PlexTvRequest},
     login::word_of,
     plextv_error::PlexTvError,
     token::Token,
@@ -71,7 +71,11 @@ impl SignIn {
         of: Of,
         context: &mut Context<'_>,
     ) {
-        context.push(Effect::Revoke { number, token: token.clone(), client_id: client_id.clone() });
+        context.push(Effect::PlexTv(PlexTvRequest::Revoke {
+            number,
+            token: token.clone(),
+            client_id: client_id.clone(),
+        }));
         let until = context.now.boot + REVOKE_TIMEOUT;
         self.revoking.push(Revoking { number, token, client_id, until, stage: Stage::Revoke, of });
     }
@@ -88,7 +92,8 @@ impl SignIn {
         if self.holds_nothing() {
             return self.send_revocation(number, token, client_id, of, context);
         }
-        context.push(Effect::AskUser { session: number, token: token.clone() });
+        context
+            .push(Effect::PlexTv(PlexTvRequest::AskUser { session: number, token: token.clone() }));
         let until = context.now.boot + NAME_TIMEOUT;
         self.revoking.push(Revoking { number, token, client_id, until, stage: Stage::Whose, of });
     }
@@ -127,7 +132,7 @@ impl SignIn {
         {
             revoking.stage = Stage::IsBad;
             let token = revoking.token.clone();
-            context.push(Effect::AskUser { session: number, token });
+            context.push(Effect::PlexTv(PlexTvRequest::AskUser { session: number, token }));
             return;
         }
         let result = result.as_ref().map(|()| true).map_err(ToString::to_string);

@@ -10,7 +10,10 @@ use crate::{
     account::{Pin, PinKind, Record, SavedLogin, SignInId, User},
     clock::Boot,
     error::CallError,
-    event::{Answer, CallId, CallbackOutcome, Context, Effect, StoreFault},
+    event::{
+        Answer, CallId, CallbackOutcome, Context, Effect, NotifyCommand, PlexTvRequest,
+        StoreCommand, StoreFault, SystemRequest,
+    },
     login::{EXPIRED, Login, Progress},
     notification::Notification,
     plextv_error::PlexTvError,
@@ -87,7 +90,7 @@ impl SignIn {
             && let Some(offer) = self.login.as_ref().and_then(Login::offer)
         {
             // The browser has its page from before; the notice went with the daemon.
-            context.push(Effect::ShowCode(offer));
+            show_code(offer, context);
         }
     }
 
@@ -223,15 +226,17 @@ impl SignIn {
             && let Some(offer) = login.offer()
         {
             if was_asking || pins_before != login.pins() {
-                context.push(Effect::SaveLogin(login.kept(&self.client_id)));
+                context.push(Effect::Store(StoreCommand::SaveLogin(Some(
+                    login.kept(&self.client_id),
+                ))));
             }
             for call in login.take_callers() {
                 context.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
             if was_asking && context.settings.open_browser {
                 login.set_opened();
-                context.push(Effect::ShowCode(offer.clone()));
-                context.push(Effect::Browse(offer));
+                show_code(offer.clone(), context);
+                context.push(Effect::System(SystemRequest::Browse(offer)));
             }
         }
         match progress {
@@ -250,10 +255,10 @@ impl SignIn {
                     context.fail(call, ErrorName::PlexTvRefused, TAKEN_BACK);
                 }
                 if context.settings.notify_login {
-                    context.push(Effect::Tell(Notification::LoginFailed {
+                    context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginFailed {
                         expired: outcome == Outcome::Expired,
                         message: String::new(),
-                    }));
+                    })));
                 }
                 self.end_login(outcome, message, context);
             }
@@ -278,6 +283,7 @@ impl SignIn {
             sign_in: login.sign_in(),
         };
         self.newest = self.next_number();
+        self.notice = None; // what is said from here on is of this token
         let mut arriving = Arriving {
             record,
             offer,
@@ -291,7 +297,10 @@ impl SignIn {
             let session = self.next_number();
             arriving.asking_whose = Some(session);
             arriving.until = Some(context.now.boot + NAME_TIMEOUT);
-            context.push(Effect::AskUser { session, token: arriving.record.token.clone() });
+            context.push(Effect::PlexTv(PlexTvRequest::AskUser {
+                session,
+                token: arriving.record.token.clone(),
+            }));
         }
         self.arriving = Some(arriving);
         if !self.is_forgetting() {
@@ -364,7 +373,7 @@ impl SignIn {
             return self.arrive(None, context);
         }
         let token = arriving.record.token.clone();
-        context.push(Effect::AskUser { session: self.session, token });
+        context.push(Effect::PlexTv(PlexTvRequest::AskUser { session: self.session, token }));
         if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, context) }
     }
 
@@ -402,7 +411,10 @@ impl SignIn {
         if let HeldToken::Token { record: record @ Record { user: None, .. }, .. } = &self.held
             && self.arriving.is_none()
         {
-            context.push(Effect::AskUser { session: self.session, token: record.token.clone() });
+            context.push(Effect::PlexTv(PlexTvRequest::AskUser {
+                session: self.session,
+                token: record.token.clone(),
+            }));
         }
     }
 
@@ -427,8 +439,9 @@ impl SignIn {
         }
         self.fruitless.clear();
         self.revoked = None;
-        let unrevoked = std::mem::take(&mut self.unrevoked);
-        self.notice = unrevoked.then(earlier_not_revoked);
+        if std::mem::take(&mut self.unrevoked) {
+            self.notice = Some(earlier_not_revoked());
+        }
         if unseen && self.notice.is_none() {
             self.notice = Some(whose_is_not_known());
         }
@@ -446,9 +459,12 @@ impl SignIn {
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         context.push(Effect::LoginFinished(Outcome::Succeeded, message));
         self.login_over(CallbackOutcome::Done, context);
-        context.push(Effect::WithdrawAccountNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
         if context.settings.notify_login {
-            context.push(Effect::Tell(Notification::LoginSucceeded { name, unsaved }));
+            context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginSucceeded {
+                name,
+                unsaved,
+            })));
         }
         let change = Change::SignedIn { other_account: self.is_another_account() };
         for call in sign_outs {
@@ -495,5 +511,12 @@ impl SignIn {
             }
         };
         CallError::Account(ErrorName::StorageFailed, message)
+    }
+}
+
+/// Shows the code of a login that was not begun in a terminal.
+fn show_code(offer: LoginOffer, context: &mut Context<'_>) {
+    if context.settings.notify_login && !offer.code.is_empty() {
+        context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginWaiting(offer))));
     }
 }

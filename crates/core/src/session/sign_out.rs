@@ -15,7 +15,7 @@ use super::{
 use crate::{
     account::{Record, Revocation},
     clock::Boot,
-    event::{CallId, CallbackOutcome, Context, Effect, StoreFault},
+    event::{CallId, CallbackOutcome, Context, Effect, NotifyCommand, StoreCommand, StoreFault},
     words::{ErrorName, Outcome},
 };
 
@@ -98,7 +98,7 @@ impl SignIn {
     fn begin_sign_out(&mut self, callers: Vec<CallId>, stage: Stage, context: &mut Context<'_>) {
         let number = self.next_number();
         let wants_token = self.token().is_none();
-        context.push(Effect::NoteSignOut { number, wants_token });
+        context.push(Effect::Store(StoreCommand::NoteSignOut { number, wants_token }));
         self.signing_out = Some(SigningOut { number, callers, stage });
     }
 
@@ -134,7 +134,7 @@ impl SignIn {
         }) else {
             // That nothing was changed was told. The next sign-out finds the note, if there is one.
             if result.is_ok() && self.signing_out.is_none() {
-                context.push(Effect::CancelSignOut);
+                context.push(Effect::Store(StoreCommand::CancelSignOut));
             }
             return Change::None;
         };
@@ -187,7 +187,7 @@ impl SignIn {
         }
         self.session = self.next_number();
         self.drop_login(context);
-        context.push(Effect::WithdrawAccountNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
     }
 
     /// A sign-out ends whatever login there is, even one whose token has come.
@@ -221,7 +221,7 @@ impl SignIn {
         callers: Vec<CallId>,
         context: &mut Context<'_>,
     ) {
-        context.push(Effect::Forget(revocation));
+        context.push(Effect::Store(StoreCommand::Forget(revocation)));
         let stage = Stage::Deleting { until: context.now.boot + DELETE_TIMEOUT };
         self.signing_out = Some(SigningOut { number: self.next_number(), callers, stage });
     }
@@ -285,7 +285,7 @@ impl SignIn {
         match signing_out.stage {
             Stage::Noting { .. } => {
                 self.signing_out = None;
-                context.push(Effect::CancelSignOut);
+                context.push(Effect::Store(StoreCommand::CancelSignOut));
                 for call in callers {
                     context.fail(call, ErrorName::StorageFailed, STOPPING);
                 }

@@ -7,7 +7,10 @@ use plex_account_core::{
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, Effect, Event, Settings, StoreFault, StoredAccount},
+    event::{
+        Answer, CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
+        StoreFault, StoredAccount,
+    },
     notification::Notification,
     plextv_error::PlexTvError,
     presence::{CachedServers, RememberedServer},
@@ -192,7 +195,7 @@ impl Player {
 
     pub(crate) fn notices(&self) -> Vec<Notification> {
         let notices = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Tell(notice) => Some(notice.clone()),
+            Effect::Notify(NotifyCommand::Tell(notice)) => Some(notice.clone()),
             _ => None,
         });
         notices.collect()
@@ -210,7 +213,7 @@ impl Player {
     /// The number of the login that asked for PINs last.
     pub(crate) fn login(&self) -> u64 {
         self.last(|effect| match effect {
-            Effect::AskPin { login, .. } => Some(*login),
+            Effect::PlexTv(PlexTvRequest::AskPin { login, .. }) => Some(*login),
             _ => None,
         })
         .expect("a PIN was asked for")
@@ -219,21 +222,21 @@ impl Player {
     /// The number of the refresh asked for last.
     pub(crate) fn refresh(&self) -> Option<u64> {
         self.last(|effect| match effect {
-            Effect::AskLists { refresh, .. } => Some(*refresh),
+            Effect::PlexTv(PlexTvRequest::AskLists { refresh, .. }) => Some(*refresh),
             _ => None,
         })
     }
 
     pub(crate) fn session(&self) -> Option<u64> {
         self.last(|effect| match effect {
-            Effect::AskUser { session, .. } => Some(*session),
+            Effect::PlexTv(PlexTvRequest::AskUser { session, .. }) => Some(*session),
             _ => None,
         })
     }
 
     pub(crate) fn stored(&self) -> Vec<&str> {
         let tokens = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Store(record) => Some(record.token.expose()),
+            Effect::Store(StoreCommand::Save(record)) => Some(record.token.expose()),
             _ => None,
         });
         tokens.collect()
@@ -241,7 +244,9 @@ impl Player {
 
     pub(crate) fn remembered(&self) -> Option<(CachedServers, bool)> {
         self.last(|effect| match effect {
-            Effect::Remember { list, durable } => Some((list.clone(), *durable)),
+            Effect::Store(StoreCommand::Remember { list, durable }) => {
+                Some((list.clone(), *durable))
+            }
             _ => None,
         })
     }
@@ -331,7 +336,7 @@ impl Player {
     /// The store has answered whether the sign-out that was asked for last is noted.
     pub(crate) fn noted(&mut self, result: Result<Option<Record>, StoreFault>) {
         let number = self.last(|effect| match effect {
-            Effect::NoteSignOut { number, .. } => Some(*number),
+            Effect::Store(StoreCommand::NoteSignOut { number, .. }) => Some(*number),
             _ => None,
         });
         self.happens(Event::SignOutNoted { number: number.expect("a note"), result });
@@ -340,7 +345,7 @@ impl Player {
     /// plex.tv has answered the revocation that was asked for last.
     pub(crate) fn revoked(&mut self, result: Result<(), PlexTvError>) {
         let number = self.last(|effect| match effect {
-            Effect::Revoke { number, .. } => Some(*number),
+            Effect::PlexTv(PlexTvRequest::Revoke { number, .. }) => Some(*number),
             _ => None,
         });
         self.happens(Event::RevokeAnswered { number: number.expect("a revocation"), result });
@@ -349,7 +354,9 @@ impl Player {
     /// The tokens that plex.tv was told to revoke.
     pub(crate) fn revocations(&self) -> Vec<(&str, &str)> {
         let tokens = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Revoke { token, client_id, .. } => Some((token.expose(), client_id.as_str())),
+            Effect::PlexTv(PlexTvRequest::Revoke { token, client_id, .. }) => {
+                Some((token.expose(), client_id.as_str()))
+            }
             _ => None,
         });
         tokens.collect()
@@ -537,15 +544,15 @@ pub(crate) fn limited(seconds: impl Into<Option<u64>>) -> PlexTvError {
 }
 
 pub(crate) fn asks_pin(effect: &Effect) -> bool {
-    matches!(effect, Effect::AskPin { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::AskPin { .. }))
 }
 
 pub(crate) fn polls(effect: &Effect) -> bool {
-    matches!(effect, Effect::PollPin { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::PollPin { .. }))
 }
 
 pub(crate) fn asks_lists(effect: &Effect) -> bool {
-    matches!(effect, Effect::AskLists { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::AskLists { .. }))
 }
 
 pub(crate) fn plex_tv(player: &Player) -> PlexTv {

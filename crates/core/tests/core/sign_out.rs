@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::{PinKind, Revocation},
-    event::{Effect, Event, StoreFault, StoredAccount},
+    event::{Effect, Event, NotifyCommand, PlexTvRequest, StoreCommand, StoreFault, StoredAccount},
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
 };
 
 use crate::player::*;
 
 fn notes(effect: &Effect) -> bool {
-    matches!(effect, Effect::NoteSignOut { .. })
+    matches!(effect, Effect::Store(StoreCommand::NoteSignOut { .. }))
 }
 
 fn revokes(effect: &Effect) -> bool {
-    matches!(effect, Effect::Revoke { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::Revoke { .. }))
 }
 
 fn deletes(effect: &Effect) -> bool {
-    matches!(effect, Effect::Forget(_))
+    matches!(effect, Effect::Store(StoreCommand::Forget(_)))
 }
 
 fn deleted() -> Event {
@@ -52,7 +52,7 @@ fn notes_then_revokes_then_deletes_then_answers() {
     p.happens(deleted());
     assert!(p.is_done(first) && p.is_done(second));
     assert!(revoked(&p).0);
-    assert_eq!(p.count(|e| matches!(e, Effect::WithdrawServerNotices)), 1);
+    assert_eq!(p.count(|e| matches!(e, Effect::Notify(NotifyCommand::WithdrawServers))), 1);
     p.take();
     p.wait(1_000_000);
     assert_eq!(p.take(), [], "nothing is asked of plex.tv any more");
@@ -99,7 +99,7 @@ fn a_note_that_comes_after_failure_was_told_is_taken_back() {
     p.sign_out();
     p.wait(3);
     p.noted(Ok(None));
-    assert_eq!(p.count(|e| *e == Effect::CancelSignOut), 1);
+    assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::CancelSignOut)), 1);
     assert_eq!(p.state(), LoginState::SignedIn);
 
     // Not where the next sign-out is to find it.
@@ -109,7 +109,7 @@ fn a_note_that_comes_after_failure_was_told_is_taken_back() {
     p.wait(3);
     let call = p.sign_out();
     p.happens(Event::SignOutNoted { number, result: Ok(None) });
-    assert_eq!(p.count(|e| *e == Effect::CancelSignOut), 0);
+    assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::CancelSignOut)), 0);
     assert_eq!(p.state(), LoginState::SignedIn);
     p.noted(Ok(None));
     p.revoked(Ok(()));
@@ -128,7 +128,11 @@ fn plex_tv_gets_5_s_and_what_can_not_be_revoked_is_deleted_all_the_same() {
     let (was_revoked, message) = revoked(&p);
     assert!(!was_revoked && message.contains("devices"));
     let kept = Some(Revocation { revoked: false, message });
-    assert_eq!(p.count(|e| *e == Effect::Forget(kept.clone())), 1, "it outlives a restart");
+    assert_eq!(
+        p.count(|e| *e == Effect::Store(StoreCommand::Forget(kept.clone()))),
+        1,
+        "it outlives a restart"
+    );
     p.happens(deleted());
     assert!(p.is_done(call));
 
@@ -179,7 +183,7 @@ fn a_deletion_that_fails_or_hangs_is_a_sign_out_all_the_same_and_goes_on() {
         }
         p.take();
         p.happens(Event::KeyringChanged);
-        assert_eq!(p.count(|e| *e == Effect::ForgetAgain), 1);
+        assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::ForgetAgain)), 1);
         p.happens(deleted());
         p.take();
         p.wait(10_000);
@@ -440,7 +444,11 @@ fn a_stop_answers_with_what_is_so_by_then() {
     let call = p.sign_out();
     p.happens(Event::Stopping);
     assert_eq!(p.error(call), Some(ErrorName::StorageFailed));
-    assert_eq!(p.count(|e| *e == Effect::CancelSignOut), 1, "and so nothing was changed");
+    assert_eq!(
+        p.count(|e| *e == Effect::Store(StoreCommand::CancelSignOut)),
+        1,
+        "and so nothing was changed"
+    );
 
     let mut p = Player::signed_in(&[]);
     let call = p.sign_out();
@@ -458,7 +466,7 @@ trait Numbered {
 impl Numbered for Effect {
     fn number(&self) -> u64 {
         match self {
-            Effect::NoteSignOut { number, .. } => *number,
+            Effect::Store(StoreCommand::NoteSignOut { number, .. }) => *number,
             other => panic!("{other:?}"),
         }
     }
