@@ -52,13 +52,13 @@ impl StateDir {
         let why = match self.folder().read(GRANTS, LARGE) {
             FileContent::Absent => return Book::default(),
             FileContent::Unreadable(why) => why,
-            FileContent::Bytes(bytes) => match from_bytes(&bytes, |read: &In| read.version) {
-                Ok(read) => return read.book,
-                Err(_) => {
-                    let path = self.folder().path().join(GRANTS);
-                    format!("{} was damaged or of a newer version", path.display())
+            FileContent::Bytes(bytes) => {
+                if let Ok(read) = from_bytes(&bytes, |read: &In| read.version) {
+                    return read.book;
                 }
-            },
+                let path = self.folder().path().join(GRANTS);
+                format!("{} was damaged or of a newer version", path.display())
+            }
         };
         complaints.push(match self.folder().put_aside(GRANTS) {
             Ok(aside) => format!(
