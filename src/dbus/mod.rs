@@ -5,6 +5,7 @@
 //! is the other end, for programs in Rust. [`wire`] has the dictionaries that both agree on.
 
 mod account;
+mod admission;
 pub mod command;
 mod content;
 mod encoded;
@@ -14,6 +15,7 @@ mod properties;
 mod server;
 mod service;
 mod state;
+pub mod transport;
 pub mod wire;
 
 pub use service::{NameError, Service};

@@ -15,11 +15,14 @@ mod secret_service;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/vandal.rs"]
+mod vandal;
 
 mod account;
 mod callback;
 mod examples;
 mod faults;
+mod floods;
 mod keyring;
 mod list;
 mod login;
