@@ -1,14 +1,11 @@
 //! logind's word that the machine is about to sleep, or has slept.
-//!
-//! Any user may send a signal to our connection, so the sender is looked at: zbus does not compare
-//! a well-known name with it.
 
 use tokio::sync::mpsc::Sender;
-use zbus::export::ordered_stream::OrderedStreamExt;
 use zbus::message::Type as Kind;
-use zbus::{Connection, MatchRule, MessageStream};
+use zbus::{Connection, MatchRule};
 
-use super::{SystemEvent, owner};
+use super::SystemEvent;
+use crate::signals::{Heard, Signals};
 
 const NAME: &str = "org.freedesktop.login1";
 
@@ -21,14 +18,12 @@ pub(super) async fn hear(bus: &Connection, words: &Sender<SystemEvent>) -> zbus:
         .interface("org.freedesktop.login1.Manager")
         .member("PrepareForSleep")
         .build()?;
-    let mut signals = MessageStream::for_match_rule(rule, bus, None).await?;
-    while let Some(signal) = signals.next().await.transpose()? {
+    let mut signals = Signals::open(bus, NAME, rule).await?;
+    while let Some(heard) = signals.next().await.transpose()? {
+        let Heard::Said(signal) = heard else { continue };
         let Ok(sleeps) = signal.body().deserialize() else { continue };
-        let logind = owner(bus, NAME).await.ok();
-        if logind.is_some() && logind.as_deref() == signal.header().sender() {
-            // Nobody listens: this task is about to end.
-            let _ = words.send(if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }).await;
-        }
+        // Nobody listens: this task is about to end.
+        let _ = words.send(if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }).await;
     }
     Ok(())
 }

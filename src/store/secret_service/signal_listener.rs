@@ -15,13 +15,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zbus::{
-    Connection, MatchRule, Message, MessageStream, OwnedVariant,
-    export::ordered_stream::OrderedStreamExt,
+    Connection, MatchRule, Message, OwnedVariant,
     message::Type,
     names::{InterfaceName, MemberName},
 };
 
 use super::{NAME, ROOT};
+use crate::signals::{Heard, Signals};
 
 /// A burst of signals (an unlock says a dozen things, and an alias is set just after its
 /// collection was created) counts as one.
@@ -55,30 +55,12 @@ impl Ear {
             .sender(NAME)
             .path_namespace(ROOT)
             .build()?;
-        let said = MessageStream::for_match_rule(said, connection, None).await?;
-        let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
-        Ok(Self(tokio::spawn(listen(said, owner, worth, owners))))
+        let signals = Signals::open(connection, NAME, said).await?;
+        Ok(Self(tokio::spawn(listen(signals, worth, owners))))
     }
 }
 
-/// The rule for a keyring that comes, goes or is replaced.
-pub(super) fn owner_changed() -> zbus::Result<MatchRule<'static>> {
-    MatchRule::builder()
-        .msg_type(Type::Signal)
-        .sender("org.freedesktop.DBus")
-        .path("/org/freedesktop/DBus")
-        .interface("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .add_arg(NAME)
-        .build()
-}
-
-async fn listen(
-    mut said: MessageStream,
-    mut owner: MessageStream,
-    worth: Arc<Notify>,
-    owners: Arc<AtomicU32>,
-) {
+async fn listen(mut signals: Signals, worth: Arc<Notify>, owners: Arc<AtomicU32>) {
     let mut due: Option<Instant> = None;
     let (mut window, mut told) = (Instant::now(), 0);
     let mut last: Option<Instant> = None;
@@ -97,15 +79,13 @@ async fn listen(
                 last = Some(Instant::now());
                 continue;
             }
-            changed = owner.next() => match changed {
-                Some(changed) => {
+            heard = signals.next() => match heard {
+                Some(Ok(Heard::OwnerChanged)) => {
                     owners.fetch_add(1, Ordering::Relaxed);
-                    changed.is_ok().then_some(KeyringChange::Any)
+                    Some(KeyringChange::Any)
                 }
-                None => return,
-            },
-            signal = said.next() => match signal {
-                Some(signal) => signal.ok().and_then(|signal| change(&signal)),
+                Some(Ok(Heard::Said(signal))) => change(&signal),
+                Some(Err(_)) => None,
                 None => return,
             },
         };
