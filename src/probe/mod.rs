@@ -14,12 +14,13 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
 use self::candidates::{Candidate, Rank, batches};
-use self::direct::Resolver;
+use self::direct::{Lookups, Resolver};
 use crate::plextv::document::{self, Named};
 use crate::plextv::endpoint;
 use crate::plextv::http;
 use crate::plextv::list::without_mark;
 use crate::plextv::value::Scalar;
+use crate::system::is_on_link;
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::probe::{ProbeRequest, Probed};
 
@@ -38,6 +39,7 @@ pub struct Prober(Arc<ProberInner>);
 struct ProberInner {
     timeout: Duration,
     slots: Semaphore,
+    lookups: Arc<Lookups>,
     /// The client for servers of ours, and the one for those of others. Each lives while a probe
     /// needs it: nothing of it, certificates included, is held while nobody is asked.
     clients: [Mutex<Weak<reqwest::Client>>; 2],
@@ -51,6 +53,7 @@ impl Prober {
         Self(Arc::new(ProberInner {
             timeout,
             slots: Semaphore::new(AT_ONCE),
+            lookups: Arc::default(),
             clients: [Mutex::default(), Mutex::default()],
         }))
     }
@@ -58,7 +61,7 @@ impl Prober {
     /// Asks a server at its addresses, the better ones first, and says what came of it. Waits for
     /// its turn while other probes have all eight connections.
     pub async fn probe(&self, request: ProbeRequest) -> Probed {
-        let batches = batches(&request, AT_ONCE);
+        let batches = batches(&request, AT_ONCE, is_on_link);
         let total = batches.iter().map(Vec::len).sum::<usize>();
         if total == 0 {
             return Probed::NothingToAsk;
@@ -81,7 +84,7 @@ impl Prober {
         if let Some(client) = slot.upgrade() {
             return Some(client);
         }
-        let resolver = Resolver { public_only: !owned };
+        let resolver = Resolver { public_only: !owned, lookups: Arc::clone(&self.0.lookups) };
         let builder = http::builder().no_proxy().dns_resolver(Arc::new(resolver));
         let client = Arc::new(builder.build().ok()?);
         *slot = Arc::downgrade(&client);
@@ -262,6 +265,8 @@ async fn ask(
         return Err(other(format!("{host} answered with status 503")));
     }
     match machine_identifier(&body) {
+        // Something is there; whether it is the server, nobody vouches for.
+        Some(found) if found == id && candidate.is_twin => Ok(AddressOutcome::Maintenance),
         Some(found) if found == id => Ok(AddressOutcome::Alive { latency: begin.elapsed() }),
         Some(_) => Err(other(format!("another Plex Media Server answers at {host}"))),
         None => Err(stranger()),
