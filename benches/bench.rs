@@ -29,7 +29,7 @@ use plex_account_core::{
     account::Record,
     clock::{Boot, Now},
     domain::Domain,
-    event::{Effect, Event, Settings, StoredAccount},
+    event::{Effect, Event, PlexTvRequest, Settings, StoredAccount},
     plextv_error::PlexTvError,
     server::{List, Lists},
     token::Token,
@@ -114,7 +114,7 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
     for round in 0..=rounds {
         let list = if round % 2 == 0 { text.as_bytes() } else { other.as_bytes() };
         let asked = effects.iter().find_map(|effect| match effect {
-            Effect::AskLists { refresh, .. } => Some(*refresh),
+            Effect::PlexTv(PlexTvRequest::AskLists { refresh, .. }) => Some(*refresh),
             _ => None,
         });
         let refresh = asked.expect("a refresh is due");

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, and only those that are missing.
 #
-#   tests/setup.sh GROUP...      groups: build demo test e2e bench check
+#   tests/setup.sh GROUP...      groups: build demo test e2e bed debian-root interop bench check
+#   tests/setup.sh --list GROUP  only says which packages
 #
 # Asks dpkg first, so that a machine that has them needs neither root nor network. Not
 # root: by sudo. No apt-get or no sudo: says what is missing and fails.
@@ -14,11 +15,18 @@ group() {
   test)
     echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools
     # what the examples are written in, and shells that complete
-    echo systemd jq python3-gi gjs zsh fish
+    echo systemd jq python3-gi gjs gir1.2-soup-3.0 zsh fish
     ;;
+  # on this machine
   e2e)
-    echo dbus-user-session gnome-keyring python3-dbus dbus-broker libpam-systemd polkitd iproute2 util-linux procps jq curl openssl \
-      ca-certificates libxml2-utils libglib2.0-bin lintian make
+    echo procps util-linux iproute2 openssl jq make lintian imagemagick zbar-tools
+    # what Flatpaks are made of
+    echo flatpak busybox-static libglib2.0-bin
+    ;;
+  # in the system that is booted: this machine's, or one made by tests/bed/debian-root
+  bed)
+    echo dbus dbus-user-session dbus-broker libpam-systemd polkitd gnome-keyring python3-dbus \
+      iproute2 procps jq curl openssl ca-certificates libglib2.0-bin make man-db
     # the desktop: see a notification as a person does
     echo xvfb xdotool imagemagick x11-xserver-utils xfce4-notifyd \
       librsvg2-common fonts-dejavu-core
@@ -26,16 +34,30 @@ group() {
     echo notification-daemon dunst xdg-utils desktop-file-utils
     # a network that comes and goes
     echo network-manager dnsmasq-base
-    # a person who signs in: a terminal, a telephone, a browser
-    echo tmux zbar-tools xdg-utils chromium chromium-driver fonts-noto-core
+    # a person who signs in: a terminal and a browser
+    echo tmux chromium chromium-driver fonts-noto-core
+    # programs in a sandbox
+    echo flatpak
     # the other keyring, and what its recipe tries it with
     echo keepassxc libsecret-tools
     ;;
+  interop)
+    echo python3-venv iproute2 util-linux curl ca-certificates pkg-config libssl-dev
+    # from wherever they are
+    command -v npm > /dev/null || echo npm
+    command -v go > /dev/null || echo golang-go
+    ;;
+  debian-root) echo mmdebstrap debian-archive-keyring ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
   check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac
 }
+
+if [ "${1:-}" = --list ]; then
+  group "$2" | xargs
+  exit
+fi
 
 missing=()
 for name in "$@"; do

@@ -16,15 +16,16 @@ use tracing::{debug, error, info, warn};
 use super::{
     CALLS, Incoming, client, settings,
     status::{Watchdog, log_changes, log_failures, notify, status},
-    store_worker::{Job, Say},
+    store_worker::StoreTask,
 };
 use crate::{
     callback::{CallbackRequest, CallbackServer},
-    config::Config,
+    config::{Config, ConfigError},
     dbus::{
-        Service,
+        Service, TokenServices,
         command::{Command, Reply},
     },
+    grants::Minter,
     logging,
     notifications::Notifications,
     plextv::Client,
@@ -37,17 +38,19 @@ use plex_account_core::{
     clock::Now,
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, CallbackOutcome, Effect, Event, StoreFault, StoredAccount},
-    notification::{Click, Notification},
+    event::{
+        Answer, CallId, CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, StoreCommand,
+        StoreFault, StoredAccount, SystemRequest,
+    },
+    grants::{self, Grants},
+    notification::Click,
     plextv_error::PlexTvError,
     probe::{ProbeRequest, Probed},
     state_snapshot::{LoginOffer, StateSnapshot},
 };
 
 /// So many of those places are for the token.
-const VITAL_JOBS: usize = 64;
-/// A store that has not forgotten by then is told not to.
-const FORGET_TIMEOUT: Duration = Duration::from_secs(3);
+const VITAL_TASKS: usize = 64;
 /// A call that waits for its effect to be on disk waits no longer than this.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(3);
 /// So much more sleep than before means that the machine has slept.
@@ -65,10 +68,14 @@ pub(super) struct EventLoop {
     pub(super) config: Config,
     pub(super) config_path: Option<PathBuf>,
     pub(super) config_must_exist: bool,
+    /// How often the settings were to be read again.
+    pub(super) reload: u64,
     pub(super) log: logging::Handle,
     pub(super) client_id: String,
     pub(super) client: Client,
     pub(super) prober: Prober,
+    pub(super) minter: Minter,
+    pub(super) token_services: TokenServices,
     pub(super) notices: Notifications,
     /// Where the browser comes back to from the login under way.
     pub(super) page: Option<CallbackServer>,
@@ -77,7 +84,7 @@ pub(super) struct EventLoop {
     /// Asks a person to unlock it.
     pub(super) asking: Option<JoinHandle<()>>,
     pub(super) incoming: mpsc::UnboundedSender<Incoming>,
-    pub(super) jobs: mpsc::Sender<Job>,
+    pub(super) store_tasks: mpsc::Sender<StoreTask>,
     pub(super) calls: HashMap<CallId, Caller>,
     pub(super) last_call: CallId,
     pub(super) watchdog: Watchdog,
@@ -90,13 +97,28 @@ impl EventLoop {
         self.last_call += 1;
         let call = self.last_call;
         let (caller, event) = match command {
-            Command::StartLogin(reply) => (Caller::Offer(reply), Event::StartLogin(call)),
+            Command::StartLogin(reply) => (Caller::Offer(reply, None), Event::StartLogin(call)),
+            Command::StartLoginInBrowser(reply) => {
+                (Caller::Offer(reply, Some(self.bus.clone())), Event::StartLogin(call))
+            }
             Command::CancelLogin(reply) => (Caller::Done(reply), Event::CancelLogin(call)),
             Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
             Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
             Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
             Command::Mute { id, until, reply } => {
                 (Caller::Done(reply), Event::Mute { call, id, until })
+            }
+            Command::Grants(event, reply) => {
+                (Caller::Grants(reply), Event::Grants(event.of_call(call)))
+            }
+            Command::SignInWith { token, client_id, reply } => {
+                (Caller::Done(reply), Event::SignInWith { call, token, client_id })
+            }
+            Command::Control(caller, reply) => {
+                let may = Grants::may_control(&settings(&self.config).tokens, &caller);
+                // A caller that has gone needs no answer.
+                let _ = reply.send(if may { Ok(()) } else { Err(grants::not_in_control()) });
+                return;
             }
         };
         self.call(call, caller, event).await;
@@ -108,17 +130,15 @@ impl EventLoop {
                 let found = matches!(event, Event::StoreRead(StoredAccount::Account { .. }));
                 self.dispatch(event).await;
                 if found {
-                    self.job(Job::Settle); // it may belong into another store
+                    self.store(StoreCommand::Relocate); // it may belong into another store
                 }
             }
             Incoming::KeyringChanged => {
-                self.job(Job::Settle);
+                self.store(StoreCommand::Relocate);
                 self.dispatch(Event::KeyringChanged).await;
             }
-            Incoming::Say(Say::Tell(notice)) => self.notices.tell(notice),
-            Incoming::Say(Say::WithdrawAccount) => self.notices.withdraw_account(),
-            Incoming::Say(Say::WithdrawServer(id)) => self.notices.withdraw_server(&id),
-            Incoming::Say(Say::WithdrawServers) => self.notices.withdraw_servers(),
+            Incoming::ConfigRead(reload, read) => self.on_config(reload, read).await,
+            Incoming::Notify(command) => self.notices.perform(command),
             Incoming::CallbackArrived(login, visitor) => self.on_callback(login, visitor).await,
         }
     }
@@ -131,7 +151,6 @@ impl EventLoop {
                 self.dispatch(Event::Network { connectivity, moved }).await;
             }
             SystemEvent::Woke => self.dispatch(Event::Woke).await,
-            SystemEvent::Sleeps => {}
         }
     }
 
@@ -159,6 +178,10 @@ impl EventLoop {
                 self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
             }
             Click::Never { id } => self.mute(id, u64::MAX).await,
+            Click::Question { number, response } => {
+                let event = grants::Event::Answered { number, answer: response };
+                self.dispatch(Event::Grants(event)).await;
+            }
         }
     }
 
@@ -276,85 +299,34 @@ impl EventLoop {
                 }
                 Effect::ReplyOnceKept(call) => {
                     if let Some(caller) = self.calls.remove(&call) {
-                        self.answer_once_kept(caller);
+                        self.answer_once_kept(caller, Answer::Done);
                     }
                 }
-                Effect::AskPin { login, kind } => {
-                    let page = match kind {
-                        PinKind::Strong => self.open_page(login, None).await,
-                        PinKind::Short => None,
-                    };
-                    self.ask(move |client| async move {
-                        let result = client.create_pin(kind, page.as_deref()).await;
-                        Event::PinAnswered { login, kind, result }
-                    });
-                }
-                Effect::PollPin { login, kind, id } => self.ask(move |client| async move {
-                    Event::PinPolled { login, kind, result: client.poll_pin(id).await }
-                }),
-                Effect::AskUser { session, token } => self.ask(move |client| async move {
-                    Event::UserAnswered { session, result: client.user(&token).await }
-                }),
-                Effect::AskLists { refresh, token } => self.ask(move |client| async move {
-                    let lists = client.lists(&token).await;
-                    let unreachable =
-                        |list: &Result<_, _>| matches!(list, Err(PlexTvError::Unreachable(_)));
-                    let no_route = unreachable(&lists.v2)
-                        && unreachable(&lists.v1)
-                        && !system::has_default_route();
-                    Event::ListsAnswered { refresh, lists, no_route }
-                }),
+                Effect::PlexTv(request) => self.request(request).await,
                 Effect::Probe { number, request, on_link_only } => {
                     self.probe(number, request, on_link_only);
                 }
-                Effect::Revoke(token) => self.ask(move |client| async move {
-                    Event::RevokeAnswered(client.sign_out(&token).await)
-                }),
-                Effect::Store(record) => self.job(Job::Store(record)),
-                Effect::Forget => {
-                    // What is asked of a person now is no longer wanted, and must not keep us.
-                    self.keyring.withdraw_prompt();
-                    self.job(Job::Forget(Instant::now() + FORGET_TIMEOUT));
-                }
-                Effect::ForgetAgain => self.job(Job::ForgetAgain),
-                Effect::EndSignOut => self.job(Job::EndSignOut),
-                Effect::SaveRejected(since) => self.job(Job::SaveRejected(since)),
-                Effect::Remember { list, durable } => self.job(Job::Remember(list, durable)),
-                Effect::ReadStore => self.job(Job::Read),
-                Effect::Move => self.job(Job::Settle),
-                Effect::Unlock => {
-                    self.ask_person(|keyring| async move { keyring.unlock().await });
-                }
-                Effect::UnlockItem => {
-                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
-                }
-                Effect::Tell(notice) => self.job(Job::Say(Say::Tell(notice))),
-                Effect::ShowCode(offer) => {
-                    if self.config.notifications.login && !offer.code.is_empty() {
-                        self.notices.tell(Notification::LoginWaiting(offer));
-                    }
-                }
-                Effect::Browse(offer) => {
+                Effect::Store(command) => self.store(command),
+                Effect::Notify(command) => drop(self.enqueue(StoreTask::Notify(command))),
+                Effect::System(SystemRequest::Browse(offer)) => {
                     if !browses {
                         drop(tokio::spawn(browse(self.bus.clone(), offer)));
                     }
                 }
-                Effect::SaveLogin(login) => {
-                    let page = self.page.as_ref().map(|page| page.url().to_owned());
-                    self.job(Job::SaveLogin(Some(SavedLogin { page, ..login })));
+                Effect::System(SystemRequest::UnlockKeyring) => {
+                    self.ask_person(|keyring| async move { keyring.unlock().await });
                 }
-                Effect::LoginOver(landing) => {
-                    self.job(Job::SaveLogin(None));
-                    self.notices.withdraw_login();
+                Effect::System(SystemRequest::UnlockItem) => {
+                    self.ask_person(|keyring| async move { keyring.unlock_item().await });
+                }
+                Effect::LoginOver(outcome) => {
+                    self.store(StoreCommand::SaveLogin(None));
+                    let _ = self.enqueue(StoreTask::Notify(NotifyCommand::WithdrawLogin));
                     if let Some(page) = self.page.take() {
-                        page.close(landing);
+                        page.close(outcome);
                     }
                 }
-                Effect::WithdrawAccountNotices => self.job(Job::Say(Say::WithdrawAccount)),
-                Effect::WithdrawServerNotice(id) => {
-                    self.job(Job::Say(Say::WithdrawServer(id)));
-                }
-                Effect::WithdrawServerNotices => self.job(Job::Say(Say::WithdrawServers)),
+                Effect::Grants(effect) => self.perform_grants(effect).await,
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
                     info!(outcome = word, "login {word}");
@@ -366,8 +338,44 @@ impl EventLoop {
         }
     }
 
+    async fn request(&mut self, request: PlexTvRequest) {
+        match request {
+            PlexTvRequest::AskPin { login, kind } => {
+                let page = match kind {
+                    PinKind::Strong => self.open_page(login, None).await,
+                    PinKind::Short => None,
+                };
+                self.ask(move |client| async move {
+                    let result = client.create_pin(kind, page.as_deref()).await;
+                    Event::PinAnswered { login, kind, result }
+                });
+            }
+            PlexTvRequest::PollPin { login, kind, id } => self.ask(move |client| async move {
+                Event::PinPolled { login, kind, result: client.poll_pin(id).await }
+            }),
+            PlexTvRequest::AskUser { session, token } => self.ask(move |client| async move {
+                Event::UserAnswered { session, result: client.user(&token).await }
+            }),
+            PlexTvRequest::AskOwner { number, token, client_id } => {
+                self.ask_owner(number, token, &client_id);
+            }
+            PlexTvRequest::AskLists { refresh, token } => self.ask(move |client| async move {
+                let lists = client.lists(&token).await;
+                let unreachable =
+                    |list: &Result<_, _>| matches!(list, Err(PlexTvError::Unreachable(_)));
+                let no_route = unreachable(&lists.v2)
+                    && unreachable(&lists.v1)
+                    && !system::has_default_route();
+                Event::ListsAnswered { refresh, lists, no_route }
+            }),
+            PlexTvRequest::Revoke(token) => self.ask(move |client| async move {
+                Event::RevokeAnswered(client.sign_out(&token).await)
+            }),
+        }
+    }
+
     /// Asks plex.tv; the answer comes back as an event.
-    fn ask<F>(&self, question: impl FnOnce(Client) -> F)
+    pub(super) fn ask<F>(&self, question: impl FnOnce(Client) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {
@@ -403,70 +411,92 @@ impl EventLoop {
 
     /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
     /// caller waiting: what it asked for holds, but may not outlive a restart.
-    fn answer_once_kept(&self, caller: Caller) {
+    pub(super) fn answer_once_kept(&self, caller: Caller, answer: Answer) {
         let (done, is_done) = oneshot::channel();
-        self.job(Job::Done(done));
+        let _ = self.enqueue(StoreTask::Written(done));
         tokio::spawn(async move {
             let _ = tokio::time::timeout(WRITE_TIMEOUT, is_done).await;
-            caller.answer(Ok(Answer::Done));
+            caller.answer(Ok(answer));
         });
     }
 
-    pub(super) fn job(&self, job: Job) {
-        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
-        // are for what the token's fate depends on.
-        let is_vital = matches!(
-            job,
-            Job::Store(_)
-                | Job::Forget(_)
-                | Job::ForgetAgain
-                | Job::EndSignOut
-                | Job::Read
-                | Job::SaveLogin(_)
-        );
-        let stores = matches!(job, Job::Store(_));
-        if (!is_vital && self.jobs.capacity() < VITAL_JOBS) || self.jobs.try_send(job).is_err() {
-            warn!("the state directory does not answer; something was not written");
-            if stores {
-                let fault = StoreFault::disk("The token's store does not answer");
-                let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
+    pub(super) fn store(&self, command: StoreCommand) {
+        let command = match command {
+            StoreCommand::SaveLogin(Some(login)) => {
+                let page = self.page.as_ref().map(|page| page.url().to_owned());
+                StoreCommand::SaveLogin(Some(SavedLogin { page, ..login }))
             }
+            command => command,
+        };
+        if command == StoreCommand::Forget {
+            // What is asked of a person now is no longer wanted, and must not keep us.
+            self.keyring.withdraw_prompt();
+        }
+        let saves = matches!(command, StoreCommand::Save(_));
+        if !self.enqueue(StoreTask::Command(command, Instant::now())) && saves {
+            let fault = StoreFault::disk("The token's store does not answer");
+            let _ = self.incoming.send(Incoming::Event(Event::Stored(Err(fault))));
         }
     }
 
-    pub(super) async fn reload(&mut self) {
+    /// Hands a task to the store's worker; false where it can take no more.
+    fn enqueue(&self, task: StoreTask) -> bool {
+        // A disk that hangs may fill the queue, and then nothing may wait for it. The last places
+        // are for what the token's fate depends on.
+        let has_room = task.is_vital() || self.store_tasks.capacity() >= VITAL_TASKS;
+        let is_taken = has_room && self.store_tasks.try_send(task).is_ok();
+        if !is_taken {
+            warn!("the state directory does not answer; something was not written");
+        }
+        is_taken
+    }
+
+    /// Reads the settings again, on a thread that may block; they come back as
+    /// [`Incoming::ConfigRead`]. Where SIGHUP comes again meanwhile, the last reading counts.
+    pub(super) fn reload(&mut self) {
         let mut reloading = vec![sd_notify::NotifyState::Reloading];
         reloading.extend(sd_notify::NotifyState::monotonic_usec_now());
         notify(&reloading);
-        let path = self.config_path.clone();
-        let read = path
-            .as_deref()
-            .map_or(Ok(Config::default()), |path| Config::load(path, self.config_must_exist));
+        self.reload += 1;
+        let (reload, incoming) = (self.reload, self.incoming.clone());
+        let (path, must_exist) = (self.config_path.clone(), self.config_must_exist);
+        tokio::task::spawn_blocking(move || {
+            let read = path
+                .as_deref()
+                .map_or(Ok(Config::default()), |path| Config::load(path, must_exist));
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::ConfigRead(reload, read.map(Box::new)));
+        });
+    }
+
+    async fn on_config(&mut self, reload: u64, read: Result<Box<Config>, ConfigError>) {
+        if reload != self.reload {
+            return;
+        }
         match read {
             Err(error) => error!("the old settings stay in force: {error}"),
-            Ok(new) => {
-                for key in self.config.needs_restart(&new) {
-                    warn!(key, "{key} was changed; in force from the next start on");
-                }
-                self.log.set_level(new.log.level);
-                if self.config.presence.probe_timeout != new.presence.probe_timeout {
-                    self.prober = Prober::new(new.presence.probe_timeout);
-                }
-                let device_changed = self.config.device != new.device;
-                self.config = Config {
-                    plextv: self.config.plextv.clone(),
-                    token: self.config.token.clone(),
-                    ..new
-                };
-                if device_changed {
-                    self.client = client(&self.config, &self.client_id);
-                }
-                self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
-                self.dispatch(Event::Configured(settings(&self.config))).await;
-                info!("settings read again");
-            }
+            Ok(new) => self.configure(*new).await,
         }
         notify(&[sd_notify::NotifyState::Ready]);
+    }
+
+    async fn configure(&mut self, new: Config) {
+        for key in self.config.needs_restart(&new) {
+            warn!(key, "{key} was changed; in force from the next start on");
+        }
+        self.log.set_level(new.log.level);
+        if self.config.presence.probe_timeout != new.presence.probe_timeout {
+            self.prober = Prober::new(new.presence.probe_timeout);
+        }
+        let device_changed = self.config.device != new.device;
+        self.config =
+            Config { plextv: self.config.plextv.clone(), token: self.config.token.clone(), ..new };
+        if device_changed {
+            self.client = client(&self.config, &self.client_id);
+        }
+        self.notices.set_quiet_hours(self.config.notifications.quiet_hours);
+        self.dispatch(Event::Configured(settings(&self.config))).await;
+        info!("settings read again");
     }
 }
 
@@ -474,13 +504,15 @@ impl EventLoop {
 pub(super) enum Caller {
     /// A button: the login goes on in the browser.
     Browser(zbus::Connection),
-    Offer(Reply<LoginOffer>),
+    /// Where it is not told the link, that is opened on this bus.
+    Offer(Reply<LoginOffer>, Option<zbus::Connection>),
+    Grants(Reply<grants::Answer>),
     Done(Reply<()>),
     CallbackRequest(CallbackRequest),
 }
 
 impl Caller {
-    fn answer(self, answer: Result<Answer, CallError>) {
+    pub(super) fn answer(self, answer: Result<Answer, CallError>) {
         // A caller that has gone needs no answer.
         match (self, answer) {
             (Self::Browser(bus), Ok(Answer::Offer(offer))) => {
@@ -491,7 +523,15 @@ impl Caller {
                     warn!("the sign-in could not be started: {error}");
                 }
             }
-            (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
+            (Self::Offer(reply, browser), Ok(Answer::Offer(offer))) => {
+                if let Some(bus) = browser.filter(|_| !offer.auth_url.is_empty()) {
+                    drop(tokio::spawn(browse(bus, offer.clone())));
+                }
+                drop(reply.send(Ok(offer)));
+            }
+            (Self::Grants(reply), Ok(Answer::Grants(answer))) => drop(reply.send(Ok(answer))),
+            (Self::Grants(reply), Ok(_)) => drop(reply.send(Ok(grants::Answer::Done))),
+            (Self::Grants(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::CallbackRequest(visitor), answer) => {
                 let landing = match answer {
                     Ok(Answer::CallbackOutcome(landing)) => landing,
@@ -499,8 +539,8 @@ impl Caller {
                 };
                 let _ = visitor.send(landing);
             }
-            (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
-            (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
+            (Self::Offer(reply, _), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Offer(reply, _), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
     }

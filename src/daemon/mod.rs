@@ -4,6 +4,7 @@
 mod event_loop;
 mod status;
 mod store_worker;
+mod tokens;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -14,12 +15,13 @@ use tracing::warn;
 use self::{
     event_loop::EventLoop,
     status::{Watchdog, notify, status},
-    store_worker::{Job, Say, keep},
+    store_worker::work,
 };
 use crate::{
     callback::CallbackRequest,
-    config::{self, Config, is_loopback},
-    dbus::{Service, command::Command},
+    config::{self, Config, ConfigError, is_loopback},
+    dbus::{Service, TokenServices, command::Command},
+    grants::Minter,
     logging,
     notifications::Notifications,
     plextv::{self, Client},
@@ -32,14 +34,15 @@ use crate::{
 };
 use plex_account_core::{
     domain::Domain,
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
+    grants,
     state_snapshot::StateSnapshot,
 };
 
 /// Calls that may wait for the owner task; more are told `LimitsExceeded`.
 pub const CALLS: usize = 4096;
 /// Writes that may wait for the disk. The domain makes a few for each answer of plex.tv.
-const JOBS: usize = 256;
+const STORE_TASKS: usize = 256;
 /// A stop waits this long for writes under way.
 const STOP_TIMEOUT: Duration = Duration::from_millis(1500);
 
@@ -97,8 +100,10 @@ pub struct Daemon {
 enum Incoming {
     Event(Event),
     /// All that had to be on disk before this is said is there.
-    Say(Say),
+    Notify(NotifyCommand),
     KeyringChanged,
+    /// The settings were read for the reload of this number.
+    ConfigRead(u64, Result<Box<Config>, ConfigError>),
     /// A browser came to the page of this login.
     CallbackArrived(u64, CallbackRequest),
 }
@@ -116,6 +121,7 @@ impl Daemon {
             list_of,
             given,
             login,
+            grants,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -129,6 +135,7 @@ impl Daemon {
         if given {
             domain.token_is_given();
         }
+        domain.recall_grants(grants, now, &mut first);
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
@@ -160,16 +167,17 @@ impl Daemon {
         self,
         bus: &zbus::Connection,
         service: Service,
+        token_services: TokenServices,
         mut commands: mpsc::Receiver<Command>,
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
-        let (jobs, job_queue) = mpsc::channel(JOBS);
+        let (store_tasks, task_queue) = mpsc::channel(STORE_TASKS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
         let keyring = self.custody.keyring();
         let probe_timeout = self.config.presence.probe_timeout;
         let wants_keyring = self.custody.wants_keyring();
-        let keeper = tokio::spawn(keep(self.custody, job_queue, incoming_sender.clone()));
+        let keeper = tokio::spawn(work(self.custody, task_queue, incoming_sender.clone()));
         let mut event_loop = EventLoop {
             domain: self.domain,
             snapshot: self.snapshot,
@@ -177,17 +185,20 @@ impl Daemon {
             config: self.config,
             config_path: self.config_path,
             config_must_exist: self.config_must_exist,
+            reload: 0,
             log: self.log,
             client_id: self.client_id,
             client: self.client,
             prober: Prober::new(probe_timeout),
+            minter: Minter::default(),
+            token_services,
             notices: Notifications::new(click_sender),
             page: None,
             bus: bus.clone(),
             keyring: Arc::clone(&keyring),
             asking: None,
             incoming: incoming_sender,
-            jobs,
+            store_tasks,
             calls: HashMap::new(),
             last_call: 0,
             watchdog: Watchdog::new(),
@@ -212,7 +223,7 @@ impl Daemon {
         // Not before: what asks the keyring may start it, and takes its time.
         if wants_keyring {
             if !event_loop.snapshot.account.settling {
-                event_loop.job(Job::Settle); // else once the account is read
+                event_loop.store(StoreCommand::Relocate); // else once the account is read
             }
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
@@ -228,13 +239,13 @@ impl Daemon {
             tokio::select! {
                 biased;
                 signal = signals.recv() => match signal {
-                    Some(SIGHUP) => event_loop.reload().await,
+                    Some(SIGHUP) => event_loop.reload(),
                     _ => break Ended::Stopped,
                 },
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => event_loop.on_command(command).await,
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
-                on_system_event = system.next() => event_loop.on_system_event(on_system_event).await,
+                event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
                 Ok(()) = undelivered.changed() => {
                     let ids = undelivered.borrow_and_update().clone();
@@ -299,5 +310,12 @@ fn settings(config: &Config) -> Settings {
             .filter(|(_, server)| !server.notify)
             .map(|(id, _)| id.clone())
             .collect(),
+        tokens: grants::Settings {
+            ask: config.tokens.ask,
+            lasting: config.tokens.lasting,
+            allow: config.tokens.allow.clone(),
+            product: config.device.product.clone(),
+            refresh_interval: config.refresh.interval,
+        },
     }
 }

@@ -1,7 +1,10 @@
-//! What is written to the stores and read from them, one job after the other, so that the daemon's
-//! own task never waits for a disk or a keyring. What people are told passes the same way: all that
-//! must be on disk before it is told is there then.
+//! The store's worker: reads and writes are done here, one after the other, so that the daemon's own
+//! task never waits for a disk or a keyring. What people are told passes through the same queue: all
+//! that must be on disk before it is told is there then.
 
+use std::time::Duration;
+
+use plex_account_core::event::{Event, NotifyCommand, StoreCommand, StoreFault};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -10,89 +13,93 @@ use tracing::warn;
 
 use super::Incoming;
 use crate::store::{Relocation, Store};
-use plex_account_core::{
-    account::{Record, SavedLogin},
-    event::{Event, StoreFault},
-    notification::Notification,
-    presence::CachedServers,
-};
 
-/// A write, or a read, of the state directory. Done one after the other.
-pub(super) enum Job {
-    Store(Record),
-    /// Not after this time: nobody would be told.
-    Forget(Instant),
-    ForgetAgain,
-    EndSignOut,
-    SaveRejected(Option<u64>),
-    Remember(CachedServers, bool),
-    Read,
-    Settle,
-    SaveLogin(Option<SavedLogin>),
-    Say(Say),
-    /// Say that all that came before is done.
-    Done(oneshot::Sender<()>),
+/// A store that has not forgotten by then, counted from the request, is told not to: nobody would
+/// be told of it.
+const FORGET_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// What the worker is given.
+pub(super) enum StoreTask {
+    /// A command, with the time at which it was given.
+    Command(StoreCommand, Instant),
+    /// Pass this on when all that came before is done.
+    Notify(NotifyCommand),
+    /// Say so when all that came before is done.
+    Written(oneshot::Sender<()>),
 }
 
-/// What people are told, or are not to see any longer; in the order it came up.
-pub(super) enum Say {
-    Tell(Notification),
-    WithdrawAccount,
-    WithdrawServer(String),
-    WithdrawServers,
+impl StoreTask {
+    /// The token's fate depends on it.
+    pub(super) fn is_vital(&self) -> bool {
+        match self {
+            Self::Command(command, _) => match command {
+                StoreCommand::Save(_)
+                | StoreCommand::Forget
+                | StoreCommand::ForgetAgain
+                | StoreCommand::EndSignOut
+                | StoreCommand::Read
+                | StoreCommand::SaveLogin(_)
+                | StoreCommand::SaveGrants { durable: true, .. } => true,
+                StoreCommand::SaveRejected(_)
+                | StoreCommand::Remember { .. }
+                | StoreCommand::SaveGrants { .. }
+                | StoreCommand::Relocate => false,
+            },
+            Self::Notify(_) | Self::Written(_) => false,
+        }
+    }
 }
 
-/// Works on the state directory, one job after the other, until nobody has any more.
-pub(super) async fn keep(
-    mut custody: Store,
-    mut jobs: mpsc::Receiver<Job>,
+/// Does one task after the other, until nobody has any more.
+pub(super) async fn work(
+    mut store: Store,
+    mut tasks: mpsc::Receiver<StoreTask>,
     incoming: mpsc::UnboundedSender<Incoming>,
 ) {
-    while let Some(job) = jobs.recv().await {
-        let answer = match job {
-            Job::Store(record) => Incoming::Event(Event::Stored(custody.store(record).await)),
-            Job::Forget(latest) => {
-                let forgotten = tokio::time::timeout_at(latest, custody.forget()).await;
-                let slow = || StoreFault::disk("The token's store did not answer in time");
-                Incoming::Event(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))))
+    while let Some(task) = tasks.recv().await {
+        let answer = match task {
+            StoreTask::Command(command, given) => {
+                execute(&mut store, command, given).await.map(Incoming::Event)
             }
-            Job::ForgetAgain => Incoming::Event(Event::Forgotten(custody.forget_again().await)),
-            Job::Read => Incoming::Event(Event::StoreRead(custody.read_again().await)),
-            Job::Say(say) => Incoming::Say(say),
-            Job::Done(asked) => {
+            StoreTask::Notify(command) => Some(Incoming::Notify(command)),
+            StoreTask::Written(asked) => {
                 let _ = asked.send(()); // nobody may wait any more
-                continue;
-            }
-            Job::Settle => Incoming::Event(match custody.settle().await {
-                Relocation::AsItWas => continue,
-                Relocation::Failed => Event::NotMoved,
-                Relocation::Moved(to) => Event::Moved(to),
-                Relocation::Gone(sentence) => Event::Removed(sentence),
-            }),
-            Job::EndSignOut => {
-                warn_of(custody.signed_out().await);
-                continue;
-            }
-            Job::SaveLogin(login) => {
-                warn_of(custody.keep_login(login).await);
-                continue;
-            }
-            Job::SaveRejected(since) => {
-                warn_of(custody.set_rejected(since).await);
-                continue;
-            }
-            Job::Remember(list, durable) => {
-                warn_of(custody.remember(list, durable).await);
-                continue;
+                None
             }
         };
-        // Nobody listens any more: we are stopping, and finish what was begun.
-        let _ = incoming.send(answer);
+        if let Some(answer) = answer {
+            // Nobody listens any more: we are stopping, and finish what was begun.
+            let _ = incoming.send(answer);
+        }
     }
 }
 
-fn warn_of(result: Result<(), StoreFault>) {
-    if let Err(error) = result {
+async fn execute(store: &mut Store, command: StoreCommand, given: Instant) -> Option<Event> {
+    let written = match command {
+        StoreCommand::Save(record) => return Some(Event::Stored(store.store(record).await)),
+        StoreCommand::Forget => {
+            let forgotten = tokio::time::timeout_at(given + FORGET_TIMEOUT, store.forget()).await;
+            let slow = || StoreFault::disk("The token's store did not answer in time");
+            return Some(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))));
+        }
+        StoreCommand::ForgetAgain => return Some(Event::Forgotten(store.forget_again().await)),
+        StoreCommand::Read => return Some(Event::StoreRead(store.read_again().await)),
+        StoreCommand::Relocate => {
+            return match store.settle().await {
+                Relocation::AsItWas => None,
+                Relocation::Failed => Some(Event::NotMoved),
+                Relocation::Moved(to) => Some(Event::Moved(to)),
+                Relocation::Gone(sentence) => Some(Event::Removed(sentence)),
+            };
+        }
+        StoreCommand::EndSignOut => store.signed_out().await,
+        StoreCommand::SaveLogin(login) => store.keep_login(login).await,
+        StoreCommand::SaveGrants { book, durable } => store.keep_grants(book, durable).await,
+        StoreCommand::SaveRejected(since) => store.set_rejected(since).await,
+        StoreCommand::Remember { list, durable } => store.remember(list, durable).await,
+    };
+    if let Err(error) = written {
         warn!("{error}");
     }
+    None
 }

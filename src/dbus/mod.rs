@@ -15,7 +15,9 @@ mod properties;
 mod server;
 mod service;
 mod state;
+mod tokens;
 pub mod transport;
 pub mod wire;
 
 pub use service::{NameError, Service};
+pub use tokens::TokenServices;

@@ -23,6 +23,7 @@
 mod content;
 mod messages;
 mod persistence;
+mod question;
 mod quiet_hours;
 mod server;
 mod tracker;
@@ -38,7 +39,11 @@ use tracing::debug;
 
 use self::persistence::{SavedNotifications, ShownFile};
 pub use self::quiet_hours::QuietHours;
-use plex_account_core::notification::{Click, Notification};
+use plex_account_core::{
+    event,
+    grants::{Question, Response},
+    notification::{Click, Notification},
+};
 
 /// Notices that wait for a slow notification server; more are dropped.
 const WAITING: usize = 64;
@@ -53,6 +58,8 @@ enum NotifyCommand {
     WithdrawLogin,
     WithdrawServers,
     WithdrawServer(String),
+    Ask(Question),
+    WithdrawQuestion(u64),
 }
 
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
@@ -132,6 +139,19 @@ impl Notifications {
         self.undelivered.subscribe()
     }
 
+    /// Does what the domain wants done, after all that was done before.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn perform(&mut self, command: event::NotifyCommand) {
+        match command {
+            event::NotifyCommand::Tell(notice) => self.tell(notice),
+            event::NotifyCommand::WithdrawLogin => self.withdraw(NotifyCommand::WithdrawLogin),
+            event::NotifyCommand::WithdrawAccount => self.withdraw_account(),
+            event::NotifyCommand::WithdrawServer(id) => self.withdraw_server(&id),
+            event::NotifyCommand::WithdrawServers => self.withdraw_servers(),
+        }
+    }
+
     /// Tells people something, after all that was told before. Returns at once and never fails:
     /// what can't be shown is told to the log at `debug`.
     ///
@@ -155,11 +175,6 @@ impl Notifications {
         self.withdraw(NotifyCommand::WithdrawAccount);
     }
 
-    /// Takes away what is said of the login under way, which is over.
-    pub fn withdraw_login(&mut self) {
-        self.withdraw(NotifyCommand::WithdrawLogin);
-    }
-
     /// Takes away what is said of servers and of plex.tv, after a sign-out for example.
     pub fn withdraw_servers(&mut self) {
         self.withdraw(NotifyCommand::WithdrawServers);
@@ -169,6 +184,32 @@ impl Notifications {
     /// will be told that it is back.
     pub fn withdraw_server(&mut self, id: &str) {
         self.withdraw(NotifyCommand::WithdrawServer(id.to_owned()));
+    }
+
+    /// Puts a question, whatever the hour. What becomes of it comes as a click.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn ask(&mut self, question: Question) {
+        let number = question.number;
+        let order = NotifyCommand::Ask(question);
+        let sent = match &self.orders {
+            Some(orders) => orders.try_send(order),
+            None => Err(TrySendError::Closed(order)),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(TrySendError::Closed(order)) => self.start(order),
+            Err(TrySendError::Full(_)) => {
+                let response = Response::NotShown;
+                // Nobody listens any more: we are stopping.
+                let _ = self.clicks.send(Click::Question { number, response });
+            }
+        }
+    }
+
+    /// Takes a question away.
+    pub fn withdraw_question(&mut self, number: u64) {
+        self.withdraw(NotifyCommand::WithdrawQuestion(number));
     }
 
     /// Whether anything is open: a task and, as a rule, a connection.

@@ -152,6 +152,7 @@ mod tests {
     use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt;
 
+    use tokio::time::Instant;
     use zbus::message::Sequence;
 
     use super::super::tracker::{Step, Tracker};
@@ -168,7 +169,7 @@ mod tests {
         for (id, notice) in (1..).zip(notices) {
             for step in tracker.plan(notice, false) {
                 if let Step::Show { about, .. } = step {
-                    tracker.put_up(about, id, Sequence::default());
+                    tracker.put_up(about, id, Sequence::default(), Instant::now());
                 }
             }
         }
@@ -201,9 +202,11 @@ mod tests {
         // Of the cellar nobody would be told that it is back.
         let mut tracker = Tracker::default();
         let told = BTreeSet::from(["attic".to_owned()]);
-        assert_eq!(tracker.take_up(kept.shown, &told), [Step::Close(2)]);
-        assert!(tracker.clicked(1, "mute").is_some() && tracker.clicked(3, "signin").is_some());
-        assert!(tracker.clicked(5, "link").is_none());
+        let now = Instant::now();
+        assert_eq!(tracker.take_up(kept.shown, &told, now), [Step::Close(2)]);
+        assert!(tracker.clicked(1, "mute", now).is_some());
+        assert!(tracker.clicked(3, "signin", now).is_some());
+        assert!(tracker.clicked(5, "link", now).is_none());
         assert!(tracker.undelivered().is_empty());
         let back = Notification::ServerBack { id: "attic".into(), name: "attic".into() };
         let steps = tracker.plan(back, false);

@@ -7,6 +7,7 @@ use std::net::{IpAddr, SocketAddr};
 use url::Url;
 
 use super::direct;
+use crate::system::is_on_link;
 use plex_account_core::probe::ProbeRequest;
 use plex_account_core::server::Connection;
 use plex_account_core::words::Route;
@@ -81,6 +82,18 @@ pub(super) fn batches(
         .collect()
 }
 
+/// The addresses where a token may be sent, the better ones first: nobody else listens there.
+pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
+    let is_here = |url: &Url| {
+        let address = direct::address(url);
+        request.owned && address.is_some_and(|address| address.to_canonical().is_loopback())
+    };
+    let all = batches(request, MAX_CANDIDATES, is_on_link).into_iter().flatten();
+    all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
+        .map(|candidate| (candidate.uri, candidate.url))
+        .collect()
+}
+
 /// The connection, if it may be asked.
 fn candidate(
     request: &ProbeRequest,
@@ -151,6 +164,25 @@ mod tests {
             connections: connections.iter().map(|text| connection(text)).collect(),
             ..ProbeRequest::default()
         }
+    }
+
+    #[test]
+    fn tokens_go_where_nobody_else_listens() {
+        let mut request = request(&[
+            "http://192.0.2.7:32400",
+            "https://192-0-2-7.abc.plex.direct:32400",
+            "http://10.0.0.7:32400 l",
+            "http://127.0.0.1:32400 l",
+            "https://relay.example:443 r",
+        ]);
+        let uris = |request: &ProbeRequest| -> Vec<String> {
+            secure_addresses(request).into_iter().map(|(uri, _)| uri).collect()
+        };
+        let https = ["https://192-0-2-7.abc.plex.direct:32400", "https://relay.example:443"];
+        assert_eq!(uris(&request), [https[0], "http://127.0.0.1:32400", https[1]]);
+        // This machine is no place of somebody else's server.
+        request.owned = false;
+        assert_eq!(uris(&request), https);
     }
 
     fn uris(request: &ProbeRequest) -> Vec<Vec<String>> {

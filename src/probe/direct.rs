@@ -6,7 +6,6 @@
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, ToSocketAddrs};
-use std::sync::Arc;
 
 use reqwest::dns::{Addrs, Name, Resolve, Resolving};
 use tokio::sync::Semaphore;
@@ -99,38 +98,39 @@ pub(super) fn is_private(address: IpAddr) -> bool {
 /// system's resolver gives up, long after whoever wanted it has. So they are counted until they
 /// really end, and are few of the threads that also write the token.
 #[derive(Debug)]
-pub(super) struct Lookups {
-    all: Arc<Semaphore>,
-    strangers: Arc<Semaphore>,
+struct Lookups {
+    all: Semaphore,
+    strangers: Semaphore,
 }
 
+/// All that this process has in work.
+static LOOKUPS: Lookups = Lookups::new();
+
 /// Of all servers' names.
-const LOOKUPS: usize = 8;
+const MAX_LOOKUPS: usize = 8;
 /// Of names that somebody else chose.
 const STRANGERS_LOOKUPS: usize = 4;
 
-impl Default for Lookups {
-    fn default() -> Self {
+impl Lookups {
+    const fn new() -> Self {
         Self {
-            all: Arc::new(Semaphore::new(LOOKUPS)),
-            strangers: Arc::new(Semaphore::new(STRANGERS_LOOKUPS)),
+            all: Semaphore::const_new(MAX_LOOKUPS),
+            strangers: Semaphore::const_new(STRANGERS_LOOKUPS),
         }
     }
-}
 
-impl Lookups {
     /// Looks something up when its turn has come.
     async fn look_up<T: Send + 'static>(
-        &self,
+        &'static self,
         of_a_stranger: bool,
         look_up: impl FnOnce() -> io::Result<T> + Send + 'static,
     ) -> io::Result<T> {
         let closed = |_| io::Error::from(io::ErrorKind::Other);
         let mut places = Vec::new();
         if of_a_stranger {
-            places.push(Arc::clone(&self.strangers).acquire_owned().await.map_err(closed)?);
+            places.push(self.strangers.acquire().await.map_err(closed)?);
         }
-        places.push(Arc::clone(&self.all).acquire_owned().await.map_err(closed)?);
+        places.push(self.all.acquire().await.map_err(closed)?);
         tokio::task::spawn_blocking(move || {
             let found = look_up();
             drop(places);
@@ -141,17 +141,16 @@ impl Lookups {
 }
 
 /// Reads addresses out of names where they stand in them, and looks other names up.
-#[derive(Clone, Debug)]
-pub(super) struct Resolver {
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Resolver {
     /// Drops what a look-up says of this machine and its networks: the name is a stranger's.
     /// (Addresses in names were judged before.)
-    pub(super) public_only: bool,
-    pub(super) lookups: Arc<Lookups>,
+    pub(crate) public_only: bool,
 }
 
 impl Resolve for Resolver {
     fn resolve(&self, name: Name) -> Resolving {
-        let Self { public_only, lookups } = self.clone();
+        let Self { public_only } = *self;
         Box::pin(async move {
             if let Some(address) = address_in_name(name.as_str()) {
                 return Ok(Box::new(std::iter::once(SocketAddr::from((address, 0)))) as Addrs);
@@ -161,7 +160,7 @@ impl Resolve for Resolver {
                 let near = |ip| is_no_place(ip) || is_private(ip) || is_on_link(ip);
                 Ok(found.filter(|a| !(public_only && near(a.ip()))).collect::<Vec<_>>())
             };
-            let usable = lookups.look_up(public_only, look_up).await?;
+            let usable = LOOKUPS.look_up(public_only, look_up).await?;
             if usable.is_empty() {
                 return Err(io::Error::from(io::ErrorKind::NotFound).into());
             }
@@ -174,7 +173,7 @@ impl Resolve for Resolver {
 mod tests {
     use std::{
         sync::{
-            Mutex,
+            Arc, Mutex,
             atomic::{AtomicUsize, Ordering},
             mpsc,
         },
@@ -208,9 +207,8 @@ mod tests {
 
     #[tokio::test]
     async fn a_stranger_s_name_does_not_lead_to_this_machine() {
-        let resolve = |name: &str, public_only| {
-            Resolver { public_only, lookups: Arc::default() }.resolve(name.parse().unwrap())
-        };
+        let resolve =
+            |name: &str, public_only| Resolver { public_only }.resolve(name.parse().unwrap());
         assert!(resolve("localhost", false).await.is_ok());
         assert!(resolve("localhost", true).await.is_err());
         let mut read = resolve("192-0-2-7.0123abcd.plex.direct", true).await.unwrap();
@@ -274,12 +272,11 @@ mod tests {
 
     #[tokio::test]
     async fn slow_names_hold_eight_threads_and_strangers_four_of_them_until_they_really_end() {
-        let lookups = Arc::new(Lookups::default());
+        let lookups: &'static Lookups = Box::leak(Box::new(Lookups::new()));
         let (in_work, (go, wait)) = (Arc::new(AtomicUsize::new(0)), mpsc::channel::<()>());
         let wait = Arc::new(Mutex::new(wait));
         let slow = |of_a_stranger| {
-            let (lookups, in_work, wait) =
-                (Arc::clone(&lookups), Arc::clone(&in_work), Arc::clone(&wait));
+            let (in_work, wait) = (Arc::clone(&in_work), Arc::clone(&wait));
             tokio::spawn(async move {
                 let look_up = move || {
                     in_work.fetch_add(1, Ordering::SeqCst);

@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::candidates::secure_addresses;
 use self::candidates::{Candidate, Rank, batches};
-use self::direct::{Lookups, Resolver};
+pub(crate) use self::direct::Resolver;
 use crate::plextv::document::{self, Named};
 use crate::plextv::endpoint;
 use crate::plextv::http;
@@ -39,7 +40,6 @@ pub struct Prober(Arc<ProberInner>);
 struct ProberInner {
     timeout: Duration,
     slots: Semaphore,
-    lookups: Arc<Lookups>,
     /// The client for servers of ours, and the one for those of others. Each lives while a probe
     /// needs it: nothing of it, certificates included, is held while nobody is asked.
     clients: [Mutex<Weak<reqwest::Client>>; 2],
@@ -53,7 +53,6 @@ impl Prober {
         Self(Arc::new(ProberInner {
             timeout,
             slots: Semaphore::new(AT_ONCE),
-            lookups: Arc::default(),
             clients: [Mutex::default(), Mutex::default()],
         }))
     }
@@ -84,7 +83,7 @@ impl Prober {
         if let Some(client) = slot.upgrade() {
             return Some(client);
         }
-        let resolver = Resolver { public_only: !owned, lookups: Arc::clone(&self.0.lookups) };
+        let resolver = Resolver { public_only: !owned };
         let builder = http::builder().no_proxy().dns_resolver(Arc::new(resolver));
         let client = Arc::new(builder.build().ok()?);
         *slot = Arc::downgrade(&client);

@@ -1,4 +1,4 @@
-//! logind's word that the machine is about to sleep, or has slept.
+//! logind's word that the machine has slept.
 
 use tokio::sync::mpsc::Sender;
 use zbus::message::Type as Kind;
@@ -21,9 +21,10 @@ pub(super) async fn hear(bus: &Connection, words: &Sender<SystemEvent>) -> zbus:
     let mut signals = Signals::open(bus, NAME, rule).await?;
     while let Some(heard) = signals.next().await.transpose()? {
         let Heard::Said(signal) = heard else { continue };
-        let Ok(sleeps) = signal.body().deserialize() else { continue };
-        // Nobody listens: this task is about to end.
-        let _ = words.send(if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }).await;
+        if signal.body().deserialize() == Ok(false) {
+            // Nobody listens: this task is about to end.
+            let _ = words.send(SystemEvent::Woke).await;
+        }
     }
     Ok(())
 }

@@ -15,6 +15,8 @@ mod secret_service;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/systemd.rs"]
+mod systemd;
 #[path = "../support/vandal.rs"]
 mod vandal;
 
@@ -33,5 +35,6 @@ mod probes;
 mod process;
 mod program;
 mod secrets;
+mod tokens;
 
 use support::PrivateBus;

@@ -174,7 +174,7 @@ async fn the_buttons_of_a_server_s_notice_open_and_mute() {
     let attic = desktop.told().await;
     let cellar = desktop.told().await;
 
-    desktop.click(attic.id, "default").await;
+    desktop.read_and_click(cellar.id, "default").await;
     assert_eq!(soon("a link", links.recv()).await.unwrap(), "https://app.plex.tv/desktop");
 
     for (notice, button) in [(&attic, "mute"), (&cellar, "never")] {
@@ -209,7 +209,7 @@ async fn a_login_opens_the_browser_and_shows_its_code_where_that_is_wanted() {
     assert!(notice.body.contains(&code), "{}", notice.body);
     assert_eq!(notice.actions, ["link", "Open plex.tv/link", "default", ""]);
     account.start_login().await.unwrap();
-    desktop.click(notice.id, "link").await;
+    desktop.read_and_click(notice.id, "link").await;
     let opened = soon("a link", links.recv()).await.unwrap();
     assert_eq!(opened, format!("{link}/?pin={code}"), "nothing was opened by the second call");
 

@@ -13,13 +13,14 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export LC_ALL=C.UTF-8 # in which the tests are written
 
 TEST=$(basename "$0" .sh)
 OUT=$PWD/target/e2e/$TEST
 UNIT=plex-accountd.service
 NAME=org.plexaccountd.Account1
 OBJECT=/org/plexaccountd/Account1
-BED=${BED:-../shared/bed}
+BED=tests/bed
 export BED_STATE=${BED_STATE:-/tmp/plex-accountd-e2e-$$}
 export BED_SHARE=$OUT/share # /bed in there
 

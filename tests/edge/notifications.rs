@@ -3,6 +3,7 @@
 
 use crate::notification_server::{Manner, Server, gone, on_bus, soon};
 use crate::support::PrivateBus;
+use plex_account_core::event::NotifyCommand;
 use plex_account_core::notification::{Click, Notification};
 use plex_accountd::notifications::Notifications;
 use plex_accountd::notifications::QuietHours;
@@ -33,27 +34,54 @@ async fn idle(notices: &Notifications) {
     .await;
 }
 
+/// The notifications that were told have been up for long enough to be read.
+async fn read(notices: &mut Notifications) {
+    // Our side has taken in that they are up, for it is done with an order.
+    let mut done = notices.undelivered();
+    notices.perform(NotifyCommand::WithdrawLogin);
+    soon("an order to be done", done.changed()).await.unwrap();
+    tokio::time::pause();
+    tokio::time::advance(std::time::Duration::from_millis(1_001)).await;
+    tokio::time::resume();
+}
+
 /// The user closes a notification, and our side has heard of it: a click that the server told of
 /// after it, on the notice `other` of a server, has come.
-async fn closed(server: &Server, id: u32, other: u32, clicked: &mut UnboundedReceiver<Click>) {
+async fn closed(
+    notices: &mut Notifications,
+    server: &Server,
+    id: u32,
+    other: u32,
+    clicked: &mut UnboundedReceiver<Click>,
+) {
     server.close(id).await;
+    read(notices).await;
     server.click(other, "open").await;
     assert!(matches!(soon("the click", clicked.recv()).await, Some(Click::Open { .. })));
 }
 
 /// All errors that anybody on the bus gets.
 async fn errors(bus: &PrivateBus) -> impl OrderedStream<Data = zbus::Result<Message>> + Unpin {
+    let errors = monitored(bus, "type='error'").await;
+    errors.filter(|message| {
+        message.as_ref().is_ok_and(|m| m.message_type() == zbus::message::Type::Error)
+    })
+}
+
+/// All messages on the bus that fit this rule.
+async fn monitored(
+    bus: &PrivateBus,
+    rule: &str,
+) -> impl OrderedStream<Data = zbus::Result<Message>> + Unpin {
     let connection = bus.connect().await;
     let all = MessageStream::from(&connection);
     zbus::fdo::MonitoringProxy::new(&connection)
         .await
         .unwrap()
-        .become_monitor(&["type='error'".try_into().unwrap()], 0)
+        .become_monitor(&[rule.try_into().unwrap()], 0)
         .await
         .unwrap();
-    all.filter(|message| {
-        message.as_ref().is_ok_and(|m| m.message_type() == zbus::message::Type::Error)
-    })
+    all
 }
 
 #[tokio::test]
@@ -84,7 +112,7 @@ async fn a_server_that_comes_back_replaces_its_own_notice() {
     assert_eq!(server.told().await.replaces, attic.id);
 
     // The user put the notice away: the next is a new one.
-    closed(&server, cellar.id, attic.id, &mut clicked).await;
+    closed(&mut notices, &server, cellar.id, attic.id, &mut clicked).await;
     notices.tell(back("c", "Cellar"));
     let new = server.told().await;
     assert_eq!((new.replaces, new.seen().0.as_str()), (0, "Cellar is back"));
@@ -174,7 +202,7 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     assert_eq!(attic.sender, cellar.sender);
     assert_eq!(attic.sender, cellar_back.sender);
 
-    closed(&server, attic.id, cellar.id, &mut clicked).await;
+    closed(&mut notices, &server, attic.id, cellar.id, &mut clicked).await;
     notices.tell(back("a", "Attic"));
     let attic_back = server.told().await;
     assert_eq!(attic_back.replaces, 0);
@@ -434,6 +462,7 @@ async fn a_refused_token_comes_with_a_button_that_signs_in() {
     let rejected = server.told().await;
     assert_eq!(rejected.actions, ["signin", "Sign in"]);
 
+    read(&mut notices).await;
     // Neither somebody else's notification nor another button is ours.
     server.click(rejected.id + 100, "signin").await;
     server.click(rejected.id, "other").await;
@@ -471,6 +500,7 @@ async fn a_server_s_notice_opens_and_mutes() {
                 ""
             ]
         );
+        read(&mut notices).await;
         server.click(attic.id, button).await;
         assert_eq!(soon("the click", clicked.recv()).await, Some(click));
         if mutes {
@@ -483,6 +513,7 @@ async fn a_server_s_notice_opens_and_mutes() {
     notices.tell(Notification::ManyOffline { servers: three() });
     let many = server.told().await;
     assert_eq!(many.actions, ["open", "Open", "default", ""]);
+    read(&mut notices).await;
     server.click(many.id, "mute").await;
     server.click(many.id, "open").await;
     assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: None }));
@@ -491,6 +522,59 @@ async fn a_server_s_notice_opens_and_mutes() {
     let rest = server.told().await;
     assert_eq!((rest.replaces, rest.urgency()), (many.id, Some(0)));
     assert_eq!(rest.seen().1, "Plex has lost contact with Cellar and Loft.");
+}
+
+#[tokio::test]
+async fn a_click_before_anybody_can_have_read_the_notice_is_ignored() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notifications::at(bus.address(), clicks);
+    notices.tell(offline("c", "Cellar"));
+    let cellar = server.told().await;
+    read(&mut notices).await;
+    notices.tell(offline("a", "Attic"));
+    let attic = server.told().await;
+    server.click(attic.id, "never").await;
+    server.click(cellar.id, "open").await;
+    assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: Some("c".into()) }));
+    read(&mut notices).await;
+    server.click(attic.id, "never").await;
+    assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Never { id: "a".into() }));
+}
+
+#[tokio::test]
+async fn only_the_notification_server_clicks_and_closes() {
+    let bus = PrivateBus::start();
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let mut notices = Notifications::at(bus.address(), clicks);
+    let mut signals =
+        monitored(&bus, "type='signal',interface='org.freedesktop.Notifications'").await;
+    notices.tell(offline("a", "Attic"));
+    let attic = server.told().await;
+    read(&mut notices).await;
+
+    // Another program says it, to everybody and straight to us.
+    for destination in [None, Some(attic.sender.as_str())] {
+        for (signal, what) in
+            [("ActionInvoked", "string:never"), ("NotificationClosed", "uint32:2")]
+        {
+            let forger = std::process::Command::new("dbus-send")
+                .arg(format!("--bus={}", bus.address()))
+                .args(destination.map(|name| format!("--dest={name}")))
+                .args(["--type=signal", "/org/freedesktop/Notifications"])
+                .arg(format!("org.freedesktop.Notifications.{signal}"))
+                .args([&format!("uint32:{}", attic.id), what])
+                .status();
+            assert!(forger.expect("dbus-send (package dbus) starts").success());
+            soon("the forged signal", signals.next()).await;
+        }
+    }
+    server.click(attic.id, "open").await;
+    assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: Some("a".into()) }));
+    notices.tell(back("a", "Attic"));
+    assert_eq!(server.told().await.replaces, attic.id, "it was not taken for closed");
 }
 
 #[tokio::test]

@@ -225,13 +225,15 @@ async fn sleep_is_told_by_logind_only() {
     say(&somebody, Some(&us), &true).await;
     say(&logind, None, &"true").await;
     say(&logind, None, &(true, 1)).await;
+    // What it is about to do is not told, only what it did.
     for sleeps in [false, true, false] {
         say(&logind, None, &sleeps).await;
-        assert_eq!(
-            heard(&mut world).await,
-            if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }
-        );
     }
+    for _ in 0..2 {
+        assert_eq!(heard(&mut world).await, SystemEvent::Woke);
+    }
+    manager.set("Connectivity", 4u32).await;
+    assert_eq!(heard(&mut world).await, network(Connectivity::Full));
 }
 
 /// Says `PrepareForSleep`.
@@ -282,7 +284,7 @@ async fn a_flood_of_forged_signals_changes_nothing_and_makes_us_deaf_to_nothing(
         ] {
             let us = Some(us.as_str());
             match body {
-                None => vandal.emit_signal(us, path, interface, member, &(true,)).await,
+                None => vandal.emit_signal(us, path, interface, member, &(false,)).await,
                 Some(name) => {
                     let vandal_is_it = (name, "", vandal.unique_name().unwrap().as_str());
                     vandal.emit_signal(us, path, interface, member, &vandal_is_it).await
@@ -311,11 +313,11 @@ async fn a_flood_of_forged_signals_changes_nothing_and_makes_us_deaf_to_nothing(
             "/org/freedesktop/login1",
             "org.freedesktop.login1.Manager",
             "PrepareForSleep",
-            &(true,),
+            &(false,),
         )
         .await
         .unwrap();
-    assert_eq!(heard(&mut world).await, SystemEvent::Sleeps);
+    assert_eq!(heard(&mut world).await, SystemEvent::Woke);
 }
 
 #[tokio::test]

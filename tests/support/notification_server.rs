@@ -209,6 +209,12 @@ impl Server {
         interface.get_mut().await.say_closed(&self.connection, id, 2).await;
     }
 
+    /// The user reads a notification that has just come, then clicks a button of it.
+    pub async fn read_and_click(&self, id: u32, action: &str) {
+        tokio::time::sleep(Duration::from_millis(1_100)).await;
+        self.click(id, action).await;
+    }
+
     /// The user clicks a button.
     pub async fn click(&self, id: u32, action: &str) {
         self.connection

@@ -7,6 +7,7 @@ use crate::{
     account::{Pin, PinId, PinKind, Record, SavedLogin, User},
     clock::Now,
     error::CallError,
+    grants,
     network::Connectivity,
     notification::Notification,
     plextv_error::PlexTvError,
@@ -127,7 +128,7 @@ pub enum Event {
         /// Unix seconds.
         until: u64,
     },
-    /// The answer to [`Effect::AskPin`].
+    /// The answer to [`PlexTvRequest::AskPin`].
     PinAnswered {
         /// The login that asked.
         login: u64,
@@ -136,7 +137,7 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<Pin, PlexTvError>,
     },
-    /// The answer to [`Effect::PollPin`]: the token once the PIN is claimed.
+    /// The answer to [`PlexTvRequest::PollPin`]: the token once the PIN is claimed.
     PinPolled {
         /// The login that asked.
         login: u64,
@@ -152,14 +153,30 @@ pub enum Event {
         /// The call.
         call: CallId,
     },
-    /// The answer to [`Effect::AskUser`].
+    /// The answer to [`PlexTvRequest::AskUser`].
     UserAnswered {
         /// The session that asked.
         session: u64,
         /// What plex.tv said.
         result: Result<User, PlexTvError>,
     },
-    /// The answer to [`Effect::AskLists`].
+    /// `SignInWith` was called.
+    SignInWith {
+        /// The call.
+        call: CallId,
+        /// A token that exists.
+        token: Token,
+        /// The identifier that it was issued to.
+        client_id: String,
+    },
+    /// The answer to [`PlexTvRequest::AskOwner`].
+    OwnerAnswered {
+        /// Which token.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<User, PlexTvError>,
+    },
+    /// The answer to [`PlexTvRequest::AskLists`].
     ListsAnswered {
         /// The refresh that asked.
         refresh: u64,
@@ -177,13 +194,13 @@ pub enum Event {
         /// What it said.
         probed: Probed,
     },
-    /// The answer to [`Effect::Revoke`].
+    /// The answer to [`PlexTvRequest::Revoke`].
     RevokeAnswered(Result<(), PlexTvError>),
-    /// The answer to [`Effect::Store`].
+    /// The answer to [`StoreCommand::Save`].
     Stored(Result<Storage, StoreFault>),
-    /// The answer to [`Effect::Forget`].
+    /// The answer to [`StoreCommand::Forget`].
     Forgotten(Result<(), StoreFault>),
-    /// The answer to [`Effect::ReadStore`].
+    /// The answer to [`StoreCommand::Read`].
     StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
@@ -210,27 +227,57 @@ pub enum Event {
     /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
     /// back, or there is no notification server.
     Undelivered(BTreeSet<String>),
+    /// Something about tokens for other programs.
+    Grants(grants::Event),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
     Tick,
 }
 
-/// Something to be done.
+/// Something to be done, grouped by who does it.
 #[derive(Debug, PartialEq)]
 pub enum Effect {
     /// Answer a call.
     Reply(CallId, Result<Answer, CallError>),
-    /// Answer a call with success, once what was to be kept before is on disk.
+    /// Answer a call with success once all that the store was asked for before is on disk.
     ReplyOnceKept(CallId),
-    /// Ask plex.tv for a PIN.
+    /// Ask plex.tv.
+    PlexTv(PlexTvRequest),
+    /// Ask a server itself.
+    Probe {
+        /// Comes back with the answer.
+        number: u64,
+        /// Which server, and at which addresses.
+        request: ProbeRequest,
+        /// At addresses on directly connected networks only.
+        on_link_only: bool,
+    },
+    /// Read or write the account at rest.
+    Store(StoreCommand),
+    /// Change what people see on their screen.
+    Notify(NotifyCommand),
+    /// Ask the desktop for something.
+    System(SystemRequest),
+    /// Raise the signal `LoginFinished`.
+    LoginFinished(Outcome, String),
+    /// The login is over, with what its page says from now on: put away what was there for it.
+    LoginOver(CallbackOutcome),
+    /// Something about tokens for other programs.
+    Grants(grants::Effect),
+}
+
+/// A request to plex.tv.
+#[derive(Debug, PartialEq)]
+pub enum PlexTvRequest {
+    /// For a PIN.
     AskPin {
         /// The login that asks.
         login: u64,
         /// Which PIN.
         kind: PinKind,
     },
-    /// Ask plex.tv whether a PIN is claimed.
+    /// Whether a PIN is claimed.
     PollPin {
         /// The login that asks.
         login: u64,
@@ -239,40 +286,46 @@ pub enum Effect {
         /// The PIN.
         id: PinId,
     },
-    /// Ask plex.tv whose token this is.
+    /// Whose token this is.
     AskUser {
         /// Comes back with the answer.
         session: u64,
         /// The token to ask with.
         token: Token,
     },
-    /// Ask plex.tv for the server lists.
+    /// Whose a token is that somebody brings, under the identifier that it was issued
+    /// to.
+    AskOwner {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The identifier.
+        client_id: String,
+    },
+    /// For the server lists.
     AskLists {
         /// Comes back with the answer.
         refresh: u64,
         /// The token to ask with.
         token: Token,
     },
-    /// Ask a server itself.
-    Probe {
-        /// Comes back with the answer.
-        number: u64,
-        /// Whom, and where.
-        request: ProbeRequest,
-        /// At addresses on directly connected networks only.
-        on_link_only: bool,
-    },
-    /// Tell plex.tv to revoke a token.
+    /// To revoke a token.
     Revoke(Token),
+}
+
+/// A read or a write of the account at rest. They are done one after the other, in their order.
+#[derive(Debug, PartialEq)]
+pub enum StoreCommand {
     /// Keep this account, in place of any other.
-    Store(Record),
-    /// Forget the account on disk; the note "signing out" stays until [`Effect::EndSignOut`].
+    Save(Record),
+    /// Forget the account; the note "signing out" stays until [`StoreCommand::EndSignOut`].
     Forget,
-    /// Forget it once more where that failed, but ask nobody who declined it.
+    /// Forget it once more where that failed, but do not ask a person who declined it.
     ForgetAgain,
     /// Remove the note "signing out".
     EndSignOut,
-    /// Keep on disk that plex.tv refuses the token since then, or does no longer.
+    /// Keep since when plex.tv refuses the token, or that it no longer does.
     SaveRejected(Option<u64>),
     /// Keep the server list.
     Remember {
@@ -281,33 +334,45 @@ pub enum Effect {
         /// People were told something that must not be told again: sync it to the disk.
         durable: bool,
     },
-    /// Ask the store (again) what it holds.
-    ReadStore,
+    /// Read (again) what the store holds.
+    Read,
     /// Move the account to the store where it is to be kept.
-    Move,
-    /// Ask the person to unlock the keyring, once. Nobody waits for the answer.
-    Unlock,
-    /// Ask the person to let us at our item in the open keyring, once. Nobody waits for the answer.
-    UnlockItem,
-    /// A login waits that the person did not begin in a terminal: show its code in a notice.
-    ShowCode(LoginOffer),
-    /// A login has begun: take the person there.
+    Relocate,
+    /// Keep the login that waits, or that none does.
+    SaveLogin(Option<SavedLogin>),
+    /// Keep what was decided about other programs.
+    SaveGrants {
+        /// All of it.
+        book: grants::Book,
+        /// Somebody relies on it: sync it to the disk.
+        durable: bool,
+    },
+}
+
+/// Something that the desktop does with the person. Nothing waits for the answer.
+#[derive(Debug, PartialEq)]
+pub enum SystemRequest {
+    /// Open the page of a login that has begun in the browser.
     Browse(LoginOffer),
-    /// Keep the login that waits for the time after a restart; where its page is is not known
-    /// here.
-    SaveLogin(SavedLogin),
-    /// Raise the signal `LoginFinished`.
-    LoginFinished(Outcome, String),
-    /// The login is over, with what its page says from now on: put away what was there for it.
-    LoginOver(CallbackOutcome),
-    /// Tell people.
+    /// Ask the person to unlock the keyring, once.
+    UnlockKeyring,
+    /// Ask the person to let us at our item in the open keyring, once.
+    UnlockItem,
+}
+
+/// A change of what people see on their screen.
+#[derive(Debug, PartialEq)]
+pub enum NotifyCommand {
+    /// Show a notification.
     Tell(Notification),
-    /// Take back what was told of the account: it is no longer true.
-    WithdrawAccountNotices,
-    /// Take back what was told of one server.
-    WithdrawServerNotice(String),
-    /// Take back what was told of servers: the account they belong to is gone.
-    WithdrawServerNotices,
+    /// Take back the code of the login: it is over.
+    WithdrawLogin,
+    /// Take back what was shown of the account: it is no longer true.
+    WithdrawAccount,
+    /// Take back what was shown of one server, by id.
+    WithdrawServer(String),
+    /// Take back what was shown of servers: the account they belong to is gone.
+    WithdrawServers,
 }
 
 /// What a call returns.
@@ -319,6 +384,8 @@ pub enum Answer {
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
     CallbackOutcome(CallbackOutcome),
+    /// What is answered about tokens for other programs.
+    Grants(grants::Answer),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
@@ -360,6 +427,8 @@ pub struct Settings {
     pub notify_shared: bool,
     /// Servers that nobody wants to hear of, by id.
     pub silent_servers: Vec<String>,
+    /// Tokens for other programs.
+    pub tokens: grants::Settings,
 }
 
 impl Default for Settings {
@@ -377,6 +446,7 @@ impl Default for Settings {
             notify_online: true,
             notify_shared: false,
             silent_servers: Vec::new(),
+            tokens: grants::Settings::default(),
         }
     }
 }

@@ -10,7 +10,7 @@ use crate::{
     account::{Pin, PinKind, SavedLogin, SavedPin},
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Context, Effect, Settings},
+    event::{CallId, Context, Effect, PlexTvRequest, Settings},
     plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
     token::Token,
@@ -96,7 +96,9 @@ pub enum Progress {
 impl Login {
     /// Begins a login: both PINs are asked for.
     pub fn start(number: u64, call: CallId, context: &mut Context<'_>) -> Self {
-        context.effects.extend(KINDS.map(|kind| Effect::AskPin { login: number, kind }));
+        context.effects.extend(
+            KINDS.map(|kind| Effect::PlexTv(PlexTvRequest::AskPin { login: number, kind })),
+        );
         Self {
             number,
             callers: vec![call],
@@ -341,7 +343,11 @@ impl Login {
                 && at <= now.boot
             {
                 granted.poll = Poll::UnderWay;
-                context.push(Effect::PollPin { login, kind, id: granted.pin.id });
+                context.push(Effect::PlexTv(PlexTvRequest::PollPin {
+                    login,
+                    kind,
+                    id: granted.pin.id,
+                }));
             }
         }
         Progress::Open

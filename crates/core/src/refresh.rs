@@ -10,7 +10,7 @@ use std::time::Duration;
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Context, Effect, Settings},
+    event::{CallId, Context, Effect, PlexTvRequest, Settings},
     login::{best, word_of},
     plextv_error::PlexTvError,
     server::Lists,
@@ -215,7 +215,10 @@ impl Refresh {
             callers: call.into_iter().collect(),
             patience_ends: context.now.boot + CALLER_TIMEOUT,
         });
-        context.push(Effect::AskLists { refresh: self.counter, token: token.clone() });
+        context.push(Effect::PlexTv(PlexTvRequest::AskLists {
+            refresh: self.counter,
+            token: token.clone(),
+        }));
     }
 
     /// There is no network: nothing is planned until it is back.

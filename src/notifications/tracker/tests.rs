@@ -32,7 +32,7 @@ impl Desktop {
                     let look = about.look();
                     let summary = look.text.summary.replace(['\u{2068}', '\u{2069}'], "");
                     let softly = if softly { " (softly)" } else { "" };
-                    self.tracker.put_up(about, id, Sequence::default());
+                    self.tracker.put_up(about, id, Sequence::default(), Instant::now());
                     format!("{id}: {summary}{softly}")
                 }
             });
@@ -68,6 +68,10 @@ impl Desktop {
         self.nobody = false;
         let steps = self.tracker.appeared(self.quiet);
         self.does(steps)
+    }
+
+    fn clicked(&self, id: u32, key: &str) -> Option<Click> {
+        self.tracker.clicked(id, key, Instant::now())
     }
 
     fn mutes(&mut self, name: &str) -> Vec<String> {
@@ -256,19 +260,19 @@ fn only_a_notice_of_one_server_mutes_it() {
     d.offline(&["B", "C", "D"]);
     d.tell(Notification::Rejected);
     let id = || "A".to_owned();
-    assert_eq!(d.tracker.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.tracker.clicked(1, "default"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.tracker.clicked(1, "mute"), Some(Click::Mute { id: id() }));
-    assert_eq!(d.tracker.clicked(1, "never"), Some(Click::Never { id: id() }));
-    assert_eq!(d.tracker.clicked(2, "default"), Some(Click::Open { id: None }));
+    assert_eq!(d.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.clicked(1, "default"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.clicked(1, "mute"), Some(Click::Mute { id: id() }));
+    assert_eq!(d.clicked(1, "never"), Some(Click::Never { id: id() }));
+    assert_eq!(d.clicked(2, "default"), Some(Click::Open { id: None }));
     for (notification, key) in [(1, "signin"), (2, "mute"), (3, "default"), (4, "open"), (1, "")] {
-        assert_eq!(d.tracker.clicked(notification, key), None, "{notification} {key}");
+        assert_eq!(d.clicked(notification, key), None, "{notification} {key}");
     }
     d.back(&["A"]);
-    assert_eq!(d.tracker.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
-    assert_eq!(d.tracker.clicked(1, "never"), None);
+    assert_eq!(d.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
+    assert_eq!(d.clicked(1, "never"), None);
     d.tracker.closed(1, Sequence::default());
-    assert_eq!(d.tracker.clicked(1, "open"), None);
+    assert_eq!(d.clicked(1, "open"), None);
 }
 
 #[test]
@@ -277,7 +281,7 @@ fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
     let mut d = Desktop::new();
     d.offline(&["A"]);
     assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
-    assert_eq!(d.tracker.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
+    assert_eq!(d.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
     assert_eq!(d.back(&["A"]), ["1: A is back"]);
     assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
     assert_eq!(d.offline(&["A"]), ["1: A is offline"]);

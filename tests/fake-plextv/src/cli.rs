@@ -9,23 +9,29 @@ const AFTER_HELP: &str = "\
 CONTROL, by plain HTTP with JSON bodies, on any of the addresses:
   POST   /fake/approve    {\"code\":\"7RQZ\"} or {\"which\":\"short\"|\"strong\"}  (none: the latest PIN)
   POST   /fake/deny       the same, or {\"all\":true}; \"status\": what polls get (404); also named expire
-  POST   /fake/revoke     {} all tokens, or {\"tokens\":[...]}: refused with 401 from now on; undone by restore
+  POST   /fake/revoke     {} all tokens, or {\"tokens\":[...]}: refused with 401 (or \"status\":498|422, as a JWT) until restore
+  POST   /fake/tokens     {\"repeat\":\"same\"|\"new\"}: what a client gets that signs in to the same account once more
   POST   /fake/presence   {\"id\":\"...\"|\"ids\":[...]|\"all\":true, \"present\":false, \"probe\":\"down\"}
   POST   /fake/server     {\"id\":\"...\", \"name\":\"...\", ...} adds one or changes fields; DELETE {\"id\":\"...\"}
   POST   /fake/servers    {\"count\":1000} replaces all servers with so many of four connections each
+  POST   /fake/rotate     {\"id\":\"...\"|\"all\":true}: another access token for the server; restart: it forgets what it minted
+  DELETE /fake/minted     {} all transient tokens, or {\"server\":\"...\"}; POST /fake/minting {\"expires_in_ms\":500}
+  POST   /fake/auth-page  {\"forward\":\"any\"|\"origin\"|\"front\", \"ip_matches\":false, \"safe_origin\":false, \"trusted\":true}
   POST   /fake/account    {\"username\":\"...\", ...}; with another id: another account approves from now on
   POST   /fake/pins       {\"expires_in\":5} lifetime of new PINs in seconds
   POST   /fake/document   {\"endpoint\":\"v2\", \"body\":\"...\"} served verbatim; {\"endpoint\":\"v2\",\"clear\":true}
   POST   /fake/fault      {\"endpoint\":\"v2\"|\"*\", \"times\":1, \"status\":429, \"headers\":{\"Retry-After\":\"5\"}, \"body\":\"...\",
-                           \"delay_ms\":0, \"mode\":\"answer\"|\"hang\"|\"reset\"|\"truncate\"|\"stall\"|\"huge\"}; DELETE: no faults
+                           \"delay_ms\":0, \"mode\":\"answer\"|\"hang\"|\"reset\"|\"truncate\"|\"stall\"|\"huge\"|\"bomb\"}; DELETE: no faults
   GET    /fake/log        the requests so far; DELETE empties it
   GET    /fake/wait       ?endpoint=pin&after=N&timeout_ms=10000[&answered=1]: the next such request, once it has come
   GET    /fake/state      PINs with codes, tokens, servers
   POST   /fake/reset      back to the beginning
 
 ENDPOINT NAMES:
-  pins-create pins-link pin user ping signout v2 v1 pms-servers servers-xml devices account identity
-  auth-page link-page other
+  plex.tv: pins-create pins-link pins-info pins-qr pin user ping signin signout v2 v1 pms-servers servers-xml devices
+           device-delete account features home-users switch friends claim auth-page link-page
+  servers: identity server providers libraries sessions mint
+  both:    other
 
 EXAMPLES:
   fake-plextv --listen 127.0.0.1:8080
@@ -55,7 +61,8 @@ pub struct Args {
     #[arg(long, value_name = "FILE", requires = "cert")]
     pub(crate) key: Option<PathBuf>,
 
-    /// Make ca.pem, plex.pem and plex-key.pem for plex.tv's names in DIR, or use those that are there.
+    /// Make an authority (ca.pem) and certificates for plex.tv's names and for servers in DIR, or use those that are
+    /// there.
     #[arg(long, value_name = "DIR")]
     pub(crate) make_certs: Option<PathBuf>,
 

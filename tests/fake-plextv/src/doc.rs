@@ -104,7 +104,7 @@ fn push(out: &mut String, number: u64) {
     let _ = write!(out, "{number}");
 }
 
-fn json_text(out: &mut String, text: &str) {
+pub(crate) fn json_text(out: &mut String, text: &str) {
     out.push('"');
     for c in text.chars() {
         match c {
@@ -121,7 +121,7 @@ fn json_text(out: &mut String, text: &str) {
 
 /// Escapes for an attribute. Control characters become references, of which XML 1.0 forbids all but tab and line
 /// ends: whoever puts them into a name wants to see what a client does with such a document.
-fn xml_text(out: &mut String, text: &str) {
+pub(crate) fn xml_text(out: &mut String, text: &str) {
     for c in text.chars() {
         match c {
             '&' => out.push_str("&amp;"),

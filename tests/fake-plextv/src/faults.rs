@@ -2,20 +2,19 @@
 //! the stand-in's own.
 
 use std::collections::BTreeMap;
-
 use std::sync::Arc;
-
 use std::time::Duration;
 
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Request, State};
-use axum::http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header, request};
+use axum::http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header, request};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
-
 use serde::{Deserialize, Serialize};
 
 use crate::body::{End, Misbehaving};
+use crate::endpoints;
+use crate::gzip;
 use crate::net::Connections;
 use crate::plex;
 use crate::render::{self, Format};
@@ -52,6 +51,8 @@ pub(crate) enum Mode {
     Stall,
     /// Sends `body` and then `megabytes` of spaces.
     Huge,
+    /// The same, compressed to a thousandth of it.
+    Bomb,
 }
 
 /// An order to misbehave.
@@ -60,6 +61,9 @@ pub(crate) enum Mode {
 pub(crate) struct Fault {
     /// Endpoint name, or `*`.
     pub(crate) endpoint: String,
+    /// Only requests to the simulated server with this id.
+    #[serde(default)]
+    pub(crate) server: Option<String>,
     /// Only requests whose host, path, query or body has this text.
     #[serde(default)]
     pub(crate) contains: Option<String>,
@@ -91,58 +95,17 @@ pub(crate) struct Fault {
 #[derive(Clone, Debug)]
 pub(crate) struct ServerId(pub(crate) String);
 
-/// The name of the call, as the log and the faults use it.
-pub(crate) fn endpoint(method: &Method, path: &str) -> &'static str {
-    let path = if path.len() > 1 { path.trim_end_matches('/') } else { path };
-    match (method.as_str(), path) {
-        ("POST", "/api/v2/pins") => "pins-create",
-        ("PUT", "/api/v2/pins/link") => "pins-link",
-        ("GET", path) if path.strip_prefix("/api/v2/pins/").is_some_and(|id| !id.contains('/')) => {
-            "pin"
-        }
-        ("GET", "/api/v2/user") => "user",
-        ("GET", "/api/v2/ping") => "ping",
-        ("DELETE", "/api/v2/users/signout") => "signout",
-        ("GET", "/api/v2/resources") => "v2",
-        ("GET", "/api/resources") => "v1",
-        ("GET", "/pms/servers.xml") => "pms-servers",
-        ("GET", "/servers.xml") => "servers-xml",
-        ("GET", "/devices.xml") => "devices",
-        ("GET", "/users/account" | "/users/account.json" | "/users/account.xml") => "account",
-        ("GET", "/identity") => "identity",
-        ("GET", "/auth") => "auth-page",
-        ("GET", "/link") => "link-page",
-        _ => "other",
-    }
-}
-
-/// The names [`endpoint`] can give, so that a mistyped one in a control call is told.
-pub(crate) const ENDPOINTS: [&str; 16] = [
-    "pins-create",
-    "pins-link",
-    "pin",
-    "user",
-    "ping",
-    "signout",
-    "v2",
-    "v1",
-    "pms-servers",
-    "servers-xml",
-    "devices",
-    "account",
-    "identity",
-    "auth-page",
-    "link-page",
-    "other",
-];
-
 /// Logs the request, applies the first fault that fits, and puts documents in place.
 pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     let path = request.uri().path();
     if path == "/fake" || path.starts_with("/fake/") {
         return next.run(request).await;
     }
-    let name = endpoint(request.method(), path);
+    let server = request.extensions().get::<ServerId>().map(|id| id.0.clone());
+    let name = match server {
+        Some(_) => endpoints::of_server(request.method(), path),
+        None => endpoints::of_plex_tv(request.method(), path),
+    };
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, BODY_LIMIT).await else {
         return StatusCode::PAYLOAD_TOO_LARGE.into_response();
@@ -154,18 +117,19 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
         parts.uri,
         String::from_utf8_lossy(&body)
     );
-    let fault = take_fault(&app, name, &text);
+    let fault = take_fault(&app, name, server.as_deref(), &text);
     let reset = parts
         .extensions
         .get::<Arc<Connections>>()
         .cloned()
         .zip(parts.extensions.get::<ConnectInfo<std::net::SocketAddr>>().map(|peer| peer.0));
+    let gzip = gzip::wanted(&parts.headers);
     let format = plex::format(&parts.headers, parts.uri.path());
     let usual = async {
         with_document(&app, name, next.run(Request::from_parts(parts, Body::from(body))).await)
     };
     let Some(fault) = fault else {
-        let response = usual.await;
+        let response = pack(gzip, usual.await).await;
         app.answered(n, response.status().as_u16());
         return response;
     };
@@ -192,14 +156,32 @@ pub(crate) async fn observe(State(app): State<Arc<App>>, request: Request, next:
                 Body::new(Misbehaving { head: Some(head), then: End::Filler(filler) });
             response
         }
+        Mode::Bomb => {
+            let start = fault.body.as_deref().unwrap_or_default();
+            let Ok(packed) = gzip::bomb(start, fault.megabytes.unwrap_or(100)) else {
+                return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+            };
+            let mut response = ordered(&fault, format);
+            gzip::encoded(response.headers_mut());
+            *response.body_mut() = Body::from(packed);
+            response
+        }
     };
     let mut response = with_headers(response, &fault.headers);
+    if fault.mode != Mode::Huge {
+        response = pack(gzip, response).await;
+    }
     if matches!(fault.mode, Mode::Truncate | Mode::Stall) {
         let end = if fault.mode == Mode::Truncate { End::Flush } else { End::Silence };
         response = cut(response, fault.bytes, end).await;
     }
     app.answered(n, response.status().as_u16());
     response
+}
+
+/// Compressed if the client takes it.
+async fn pack(gzip: bool, response: Response) -> Response {
+    if gzip { gzip::compressed(response).await } else { response }
 }
 
 fn entry(app: &App, parts: &request::Parts, endpoint: &'static str, body: &Bytes) -> Logged {
@@ -230,10 +212,11 @@ fn entry(app: &App, parts: &request::Parts, endpoint: &'static str, body: &Bytes
 }
 
 /// The first fault for this request (host, path, query and body in `text`), used up once.
-fn take_fault(app: &App, endpoint: &str, text: &str) -> Option<Fault> {
+fn take_fault(app: &App, endpoint: &str, server: Option<&str>, text: &str) -> Option<Fault> {
     let mut state = app.lock();
     let at = state.faults.iter().position(|fault| {
         (fault.endpoint == "*" || fault.endpoint == endpoint)
+            && (fault.server.is_none() || fault.server.as_deref() == server)
             && fault.contains.as_ref().is_none_or(|part| text.contains(part))
             && fault.lacks.as_ref().is_none_or(|part| !text.contains(part))
     })?;
@@ -267,7 +250,7 @@ fn with_document(app: &App, endpoint: &str, response: Response) -> Response {
 fn ordered(fault: &Fault, format: Format) -> Response {
     let status = fault.status.unwrap_or(200);
     let body = fault.body.clone().unwrap_or_else(|| match (fault.mode, status) {
-        (Mode::Huge, _) | (_, 200..=399) => String::new(),
+        (Mode::Huge | Mode::Bomb, _) | (_, 200..=399) => String::new(),
         (_, 429) => render::error(format, 1003, "Too many requests", 429),
         (_, 401) => render::error(format, 1001, "User could not be authenticated", 401),
         (_, 404) => render::error(format, 1020, "Code not found or expired", 404),

@@ -3,33 +3,44 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | `model`, `demo` | accounts, servers, PINs: the vocabulary; the account served by default |
+//! | `model`, `demo` | accounts and servers: the vocabulary; the account served by default |
+//! | `pins`, `tokens`, `auth_page` | how a sign-in goes, who gets which token, when each of them dies |
 //! | `state` | everything remembered, behind one lock |
-//! | `plex`, `render`, `lists`, `doc`, `query` | the endpoints, and the documents they answer with |
+//! | `plex` | the endpoints of plex.tv, a file for each subject |
+//! | `pms` | what a media server of the account answers on its own port |
+//! | `render`, `lists`, `doc`, `query`, `qr` | the documents they answer with |
 //! | `pages` | what a person sees in a browser |
-//! | `faults`, `body` | request log, faults and replaced documents, in front of every endpoint |
+//! | `faults`, `body`, `gzip`, `endpoints` | request log, faults and replaced documents, in front of every endpoint |
 //! | `control`, `orders`, `scenario` | what a test can order, over HTTP and from a file |
 //! | `simulate` | the account's servers on loopback ports |
-//! | `net`, `certs`, `cli` | listeners, certificates, command line |
+//! | `net`, `tls`, `certs`, `cli` | listeners, certificates, command line |
 
+mod auth_page;
 mod body;
 mod certs;
 mod cli;
 mod control;
 mod demo;
 mod doc;
+mod endpoints;
 mod faults;
+mod gzip;
 mod lists;
 mod model;
 mod net;
 mod orders;
 mod pages;
+mod pins;
 mod plex;
+mod pms;
+mod qr;
 mod query;
 mod render;
 mod scenario;
 mod simulate;
 mod state;
+mod tls;
+mod tokens;
 
 use std::fs;
 use std::io::{self, Write as _};
@@ -38,14 +49,12 @@ use std::path::Path;
 use std::sync::Arc;
 
 use axum::extract::DefaultBodyLimit;
-use axum::routing::{delete, get, post, put};
+use axum::routing::{get, post};
 use axum::{Router, middleware};
 use axum_server::Handle;
-use axum_server::tls_rustls::RustlsConfig;
 use tokio::sync::oneshot;
 
 pub use cli::Args;
-use cli::Listen;
 use scenario::Scenario;
 use state::App;
 
@@ -63,8 +72,8 @@ pub async fn run(args: Args, stop: oneshot::Receiver<()>) -> Result<(), String> 
             .map_err(|error| format!("{}: {error}", file.display()))?,
     };
     let listens = args.listens()?;
-    let tls = tls(&args, &listens).await?;
-    let app = App::new(scenario, args.token.clone());
+    let (tls, certs) = tls::configs(&args, &listens).await?;
+    let app = App::new(scenario, args.token.clone(), certs);
     simulate::sync(&app).await.map_err(|error| format!("a server can't be simulated: {error}"))?;
 
     let handle = Handle::new();
@@ -90,35 +99,6 @@ pub async fn run(args: Args, stop: oneshot::Receiver<()>) -> Result<(), String> 
         let _ = task.await;
     }
     Ok(())
-}
-
-/// The certificate, where any address wants one.
-async fn tls(args: &Args, listens: &[Listen]) -> Result<Option<RustlsConfig>, String> {
-    let files = match (&args.make_certs, &args.cert, &args.key) {
-        (Some(dir), ..) => {
-            let made = certs::make(dir);
-            Some(made.map_err(|error| {
-                format!("can't make certificates in {}: {error}", dir.display())
-            })?)
-        }
-        (None, Some(cert), Some(key)) => {
-            Some(certs::Files { cert: cert.clone(), key: key.clone() })
-        }
-        _ => None,
-    };
-    if !listens.iter().any(|listen| listen.https) {
-        return Ok(None);
-    }
-    let Some(files) = files else {
-        return Err("https needs --make-certs DIR, or --cert FILE and --key FILE".into());
-    };
-    let config = RustlsConfig::from_pem_file(&files.cert, &files.key)
-        .await
-        .map_err(|error| format!("can't use the certificate {}: {error}", files.cert.display()))?;
-    // Faults are made at the level of HTTP/1.1.
-    let mut inner = (*config.get_inner()).clone();
-    inner.alpn_protocols = vec![b"http/1.1".to_vec()];
-    Ok(Some(RustlsConfig::from_config(Arc::new(inner))))
 }
 
 /// Says where we listen, on standard output and in a file that appears whole.
@@ -151,28 +131,13 @@ fn router(app: &Arc<App>) -> Router {
         .route("/fake/log", get(orders::show_log).delete(orders::clear_log))
         .route("/fake/{name}", post(orders::post).delete(orders::delete))
         .layer(DefaultBodyLimit::disable());
-    Router::new()
-        .route("/api/v2/pins", post(plex::create_pin))
-        .route("/api/v2/pins/link", put(plex::link_pin))
-        .route("/api/v2/pins/{id}", get(plex::poll_pin))
-        .route("/api/v2/user", get(plex::user))
-        .route("/api/v2/ping", get(plex::ping))
-        .route("/api/v2/users/signout", delete(plex::sign_out))
-        .route("/api/v2/resources", get(plex::resources_v2))
-        .route("/users/account", get(plex::users_account))
-        .route("/users/account.json", get(plex::users_account))
-        .route("/users/account.xml", get(plex::users_account))
-        .route("/api/resources", get(plex::old_list))
-        .route("/pms/servers.xml", get(plex::old_list))
-        .route("/servers.xml", get(plex::old_list))
-        .route("/devices.xml", get(plex::old_list))
+    plex::router()
         .route("/", get(pages::front))
         .route("/auth", get(pages::auth))
         .route("/auth/", get(pages::auth))
         .route("/link", get(pages::link))
         .route("/link/", get(pages::link))
         .merge(control)
-        .fallback(plex::not_found)
         .layer(middleware::from_fn_with_state(Arc::clone(app), faults::observe))
         .with_state(Arc::clone(app))
 }

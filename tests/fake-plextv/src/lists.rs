@@ -1,5 +1,6 @@
-//! The lists of servers and devices, in each of the four shapes that plex.tv has for them.
+//! The lists of servers and devices, in each of the three shapes that plex.tv has for them.
 
+use std::borrow::Cow;
 use std::fmt::Write as _;
 
 use crate::doc::{Row, XML_HEAD, json_members, rfc3339, row, xml_attributes};
@@ -15,7 +16,7 @@ pub(crate) struct Include {
 }
 
 /// A server with the port it is simulated on (0 if it is not).
-pub(crate) type Listed<'a> = (&'a Server, u16);
+pub(crate) type Listed<'a> = (Cow<'a, Server>, u16);
 
 /// The list of `/api/v2/resources`.
 pub(crate) fn v2<'a>(
@@ -28,7 +29,7 @@ pub(crate) fn v2<'a>(
         out.push_str("<resources>\n");
     }
     for (n, (server, port)) in servers.enumerate() {
-        let row = v2_row(server);
+        let row = v2_row(&server);
         let connections = server
             .connections
             .iter()
@@ -113,8 +114,9 @@ fn connection_row(connection: &Connection, simulated: u16, https: bool) -> Row {
     }
 }
 
-/// The list of `/api/resources`: XML, no relays, no IPv6, some servers missing, dates in unix seconds.
-pub(crate) fn v1<'a>(servers: impl Iterator<Item = Listed<'a>>, https: bool) -> String {
+/// The list of `/api/resources`: XML, no IPv6, some servers missing, dates in unix seconds. A connection says whether
+/// it is a relay only where relays were asked for.
+pub(crate) fn v1<'a>(servers: impl Iterator<Item = Listed<'a>>, include: Include) -> String {
     let mut rows = String::new();
     let mut size = 0_u64;
     for (server, port) in servers.filter(|(server, _)| server.in_v1) {
@@ -158,10 +160,16 @@ pub(crate) fn v1<'a>(servers: impl Iterator<Item = Listed<'a>>, https: bool) -> 
         rows.push_str("  <Device");
         xml_attributes(&mut rows, &row);
         let mut open = false;
-        for connection in server.connections.iter().filter(|c| !c.relay && !c.ipv6) {
+        for connection in
+            server.connections.iter().filter(|c| (include.relay || !c.relay) && !c.ipv6)
+        {
             rows.push_str(if open { "    <Connection" } else { ">\n    <Connection" });
             open = true;
-            xml_attributes(&mut rows, &connection_row(connection, port, https));
+            let mut row = connection_row(connection, port, include.https);
+            if include.relay {
+                row.extend(row! { "relay" => connection.relay });
+            }
+            xml_attributes(&mut rows, &row);
             rows.push_str("/>\n");
         }
         rows.push_str(if open { "  </Device>\n" } else { "/>\n" });
@@ -208,46 +216,5 @@ pub(crate) fn servers_xml<'a>(servers: impl Iterator<Item = Listed<'a>>) -> Stri
         "{XML_HEAD}<MediaContainer friendlyName=\"myPlex\" identifier=\"com.plexapp.plugins.myplex\" \
          machineIdentifier=\"{}\" size=\"{size}\">\n{rows}</MediaContainer>\n",
         "0".repeat(40)
-    )
-}
-
-/// The list of `/devices.xml`; connections have only a uri there.
-pub(crate) fn devices<'a>(servers: impl Iterator<Item = Listed<'a>>) -> String {
-    let mut rows = String::new();
-    let mut size = 0_u64;
-    for (server, port) in servers.filter(|(server, _)| server.owned) {
-        size += 1;
-        let row = row! {
-            "name" => &server.name,
-            "publicAddress" => server.public_address.as_ref(),
-            "product" => &server.product,
-            "productVersion" => &server.product_version,
-            "platform" => &server.platform,
-            "platformVersion" => &server.platform_version,
-            "device" => &server.device,
-            "model" => "",
-            "vendor" => "",
-            "provides" => &server.provides,
-            "clientIdentifier" => &server.id,
-            "version" => &server.product_version,
-            "id" => 100_000 + size,
-            "token" => server.token(),
-            "createdAt" => server.created_at,
-            "lastSeenAt" => server.last_seen_at,
-            "screenResolution" => "",
-            "screenDensity" => "",
-        };
-        let _ = writeln!(rows, "  <Device{}>", attributes(&row));
-        for connection in &server.connections {
-            let _ = writeln!(
-                rows,
-                "    <Connection{}/>",
-                attributes(&row! { "uri" => connection.uri_or(port) })
-            );
-        }
-        rows.push_str("  </Device>\n");
-    }
-    format!(
-        "{XML_HEAD}<MediaContainer publicAddress=\"198.51.100.20\" size=\"{size}\">\n{rows}</MediaContainer>\n"
     )
 }

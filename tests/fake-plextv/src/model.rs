@@ -1,8 +1,6 @@
 //! What the stand-in knows of an account, its servers and its clients: the vocabulary that the scenario file, the
 //! control calls and the rendered documents share.
 
-use std::time::Instant;
-
 use serde::{Deserialize, Serialize};
 
 /// The person that a token belongs to. Every key is optional in a scenario file or a control call.
@@ -27,6 +25,14 @@ pub(crate) struct Account {
     pub(crate) country: String,
     /// Whether the subscription is active.
     pub(crate) plex_pass: bool,
+    /// For a sign-in by name and password.
+    pub(crate) password: String,
+    /// Wanted by such a sign-in besides the password, where there is one.
+    pub(crate) verification_code: Option<String>,
+    /// In the Plex Home of all accounts that say so: each of its members can switch to the others.
+    pub(crate) home: bool,
+    /// Four digits that protect this member of a home.
+    pub(crate) pin: Option<String>,
 }
 
 impl Default for Account {
@@ -41,6 +47,10 @@ impl Default for Account {
             thumb: "https://plex.tv/users/0123456789abcdef/avatar?c=1".into(),
             country: "NL".into(),
             plex_pass: false,
+            password: "password-of-demo".into(),
+            verification_code: None,
+            home: false,
+            pin: None,
         }
     }
 }
@@ -59,6 +69,37 @@ pub(crate) enum Probe {
     WrongId,
     /// Connections are accepted and never answered.
     Hang,
+}
+
+/// Which certificate a simulated server shows; all but `Untrusted` are of the authority that `--make-certs` made.
+#[derive(Clone, Copy, Debug, Deserialize, Eq, PartialEq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Certificate {
+    /// For 127.0.0.1, and for `*.plex.direct` names as `certs` makes them.
+    Good,
+    /// For the name of another machine.
+    WrongName,
+    /// Ran out long ago.
+    Expired,
+    /// Signed by itself.
+    Untrusted,
+}
+
+/// A library of a simulated server.
+#[derive(Clone, Debug, Deserialize, Serialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Library {
+    /// What it is called.
+    pub(crate) title: String,
+    /// `movie`, `show`, `artist` or `photo`.
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+}
+
+impl Library {
+    fn new(title: &str, kind: &str) -> Self {
+        Self { title: title.into(), kind: kind.into() }
+    }
 }
 
 /// One address of a server. `port` and `uri` default to those of the simulated server.
@@ -176,6 +217,14 @@ pub(crate) struct Server {
     pub(crate) probe: Option<Probe>,
     /// The loopback port to use for `probe`; any free one if absent.
     pub(crate) port: Option<u16>,
+    /// Serve https there, and nothing else; plain http if absent.
+    pub(crate) certificate: Option<Certificate>,
+    /// What `/identity` says of it.
+    pub(crate) claimed: bool,
+    /// What there is to watch.
+    pub(crate) libraries: Vec<Library>,
+    /// The account that has it; every one if absent.
+    pub(crate) account: Option<u64>,
 }
 
 impl Default for Server {
@@ -206,6 +255,14 @@ impl Default for Server {
             connections: Vec::new(),
             probe: None,
             port: None,
+            certificate: None,
+            claimed: true,
+            libraries: vec![
+                Library::new("Movies", "movie"),
+                Library::new("TV Shows", "show"),
+                Library::new("Music", "artist"),
+            ],
+            account: None,
         }
     }
 }
@@ -219,12 +276,14 @@ impl Server {
     /// Gives a simulated server the address that it is simulated on, unless it has others.
     pub(crate) fn reachable(mut self) -> Self {
         if self.probe.is_some() && self.connections.is_empty() {
-            self.connections.push(Connection::default());
+            let protocol = if self.certificate.is_some() { "https" } else { "http" };
+            self.connections
+                .push(Connection { protocol: protocol.into(), ..Connection::default() });
         }
         self
     }
 
-    /// The token for this server: as given, else made of its id, for servers only.
+    /// The token that this server accepts: as given, else made of its id, for servers only.
     pub(crate) fn token(&self) -> Option<String> {
         match &self.access_token {
             Some(token) => Some(token.clone()),
@@ -234,86 +293,6 @@ impl Server {
             None => None,
         }
     }
-}
-
-/// What a client said of itself in its `X-Plex-*` headers when it asked for a PIN.
-#[derive(Clone, Debug, Default, Serialize)]
-#[expect(clippy::struct_field_names, reason = "one of the headers is X-Plex-Device")]
-pub(crate) struct Device {
-    /// `X-Plex-Client-Identifier`.
-    pub(crate) client_id: String,
-    /// `X-Plex-Product`, or `"0"` as plex.tv has it.
-    pub(crate) product: String,
-    /// `X-Plex-Version`.
-    pub(crate) version: String,
-    /// `X-Plex-Platform`.
-    pub(crate) platform: String,
-    /// `X-Plex-Platform-Version`.
-    pub(crate) platform_version: String,
-    /// `X-Plex-Device`.
-    pub(crate) device: String,
-    /// `X-Plex-Device-Name`.
-    pub(crate) name: String,
-    /// `X-Plex-Provides`.
-    pub(crate) provides: String,
-}
-
-/// What has become of a PIN.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "kebab-case", tag = "state")]
-pub(crate) enum PinState {
-    /// Nobody has approved it yet.
-    Pending,
-    /// Approved: polls get this token.
-    Claimed {
-        /// The account token.
-        token: String,
-    },
-    /// Polls get this status.
-    Gone {
-        /// HTTP status, 404 as a rule.
-        status: u16,
-    },
-}
-
-/// A login PIN.
-#[derive(Clone, Debug)]
-pub(crate) struct Pin {
-    /// Its number, beyond 2^31.
-    pub(crate) id: u64,
-    /// Four characters, or 25 if strong.
-    pub(crate) code: String,
-    /// Made for the browser page rather than for typing.
-    pub(crate) strong: bool,
-    /// Who asked for it.
-    pub(crate) device: Device,
-    /// Unix seconds.
-    pub(crate) created_at: u64,
-    /// The same moment on the clock that ends it.
-    pub(crate) created: Instant,
-    /// Seconds.
-    pub(crate) lifetime: u64,
-    /// What has become of it.
-    pub(crate) state: PinState,
-}
-
-impl Pin {
-    /// Seconds left; `None` once it has expired.
-    pub(crate) fn expires_in(&self, now: Instant) -> Option<u64> {
-        let passed = now.saturating_duration_since(self.created).as_secs();
-        (passed < self.lifetime).then(|| self.lifetime - passed)
-    }
-}
-
-/// A token that was issued.
-#[derive(Clone, Debug, Serialize)]
-pub(crate) struct Token {
-    /// Whose it is.
-    pub(crate) account_id: u64,
-    /// Whom it was issued to.
-    pub(crate) device: Device,
-    /// Refused with 401 until restored.
-    pub(crate) revoked: bool,
 }
 
 /// Now, in unix seconds.

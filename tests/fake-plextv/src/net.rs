@@ -123,6 +123,10 @@ impl<S> Accept<TcpStream, S> for Tracking {
     }
 }
 
+/// `http` or `https`, as a request came in.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Scheme(pub(crate) &'static str);
+
 /// Serves `router` on a bound, non-blocking listener until `handle` says stop.
 ///
 /// # Errors
@@ -137,6 +141,7 @@ pub(crate) fn serve(
     let connections = Arc::<Connections>::default();
     let service = router
         .layer(Extension(Arc::clone(&connections)))
+        .layer(Extension(Scheme(if tls.is_some() { "https" } else { "http" })))
         .into_make_service_with_connect_info::<SocketAddr>();
     let server = axum_server::from_tcp(listener)?.handle(handle).http1_only();
     let tracking = Tracking(connections);

@@ -10,7 +10,7 @@ use axum::response::{IntoResponse, Response};
 use serde_json::{Value, json};
 
 use crate::control::{Refused, call, known_endpoint};
-use crate::model::PinState;
+use crate::pins::PinState;
 use crate::query;
 use crate::state::App;
 
@@ -30,8 +30,9 @@ pub(crate) async fn show_state(State(app): State<Arc<App>>) -> Response {
                 (PinState::Pending, Some(_)) => "pending",
             };
             json!({
-                "id": pin.id, "code": pin.code, "strong": pin.strong, "state": word,
-                "client_id": pin.device.client_id, "product": pin.device.product,
+                "id": pin.id, "code": pin.code, "strong": pin.asked.strong, "state": word,
+                "client_id": pin.asked.device.client_id, "product": pin.asked.device.product,
+                "origin": pin.asked.origin, "from": pin.asked.from,
                 "expires_in": left.unwrap_or(0), "created_at": pin.created_at,
             })
         })
@@ -45,6 +46,16 @@ pub(crate) async fn show_state(State(app): State<Arc<App>>) -> Response {
             value
         })
         .collect();
+    let minted: Vec<Value> = state
+        .minted
+        .iter()
+        .map(|(token, minted)| {
+            json!({
+                "token": token, "server": minted.server, "client_id": minted.client_id,
+                "expires_in": minted.expires.saturating_duration_since(now).as_secs(),
+            })
+        })
+        .collect();
     json_answer(
         StatusCode::OK,
         &json!({
@@ -52,6 +63,8 @@ pub(crate) async fn show_state(State(app): State<Arc<App>>) -> Response {
             "accounts": state.accounts.values().collect::<Vec<_>>(),
             "pins": pins,
             "tokens": state.tokens,
+            "minted": minted,
+            "auth_page": state.auth_page,
             "servers": servers,
             "faults": state.faults,
             "documents": state.documents.keys().collect::<Vec<_>>(),

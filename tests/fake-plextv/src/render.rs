@@ -1,9 +1,11 @@
 //! The documents of plex.tv but for the lists, field by field as its clients see them.
 
+use std::fmt::Write as _;
 use std::time::Instant;
 
 use crate::doc::{Row, XML_HEAD, json_members, rfc3339, row, spaced_utc, xml_attributes};
-use crate::model::{Account, Device, Pin, PinState, Server, unix_now};
+use crate::model::{Account, Server, unix_now};
+use crate::pins::{Device, Pin, PinState};
 
 /// Which notation a client wants.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -31,8 +33,8 @@ pub(crate) fn old_error(format: Format, message: &str) -> String {
     }
 }
 
-/// A PIN, pending or claimed.
-pub(crate) fn pin(format: Format, pin: &Pin, now: Instant) -> String {
+/// A PIN, pending or claimed, as the one at `own_url` answers it.
+pub(crate) fn pin(format: Format, pin: &Pin, now: Instant, own_url: &str) -> String {
     let date = match format {
         Format::Json => rfc3339,
         Format::Xml => spaced_utc,
@@ -44,10 +46,10 @@ pub(crate) fn pin(format: Format, pin: &Pin, now: Instant) -> String {
     let head = row! {
         "id" => pin.id,
         "code" => &pin.code,
-        "product" => &pin.device.product,
+        "product" => &pin.asked.device.product,
         "trusted" => false,
-        "qr" => format!("https://plex.tv/api/v2/pins/qr/{}", pin.code),
-        "clientIdentifier" => &pin.device.client_id,
+        "qr" => format!("{own_url}/api/v2/pins/qr/{}", pin.code),
+        "clientIdentifier" => &pin.asked.device.client_id,
     };
     let tail = row! {
         "expiresIn" => pin.expires_in(now).unwrap_or(0),
@@ -87,8 +89,45 @@ pub(crate) fn pin(format: Format, pin: &Pin, now: Instant) -> String {
     }
 }
 
-/// The user document; `token` is the one the request came with.
-pub(crate) fn user(format: Format, account: &Account, token: &str) -> String {
+/// A PIN as it was before v2: elements in place of attributes.
+pub(crate) fn old_pin(pin: &Pin) -> String {
+    let mut fields = String::new();
+    let mut field = |name: &str, kind: &str, value: &str| {
+        let kind = if kind.is_empty() { String::new() } else { format!(" type=\"{kind}\"") };
+        let mut text = String::new();
+        crate::doc::xml_text(&mut text, value);
+        let _ = writeln!(fields, "  <{name}{kind}>{text}</{name}>");
+    };
+    field("client-identifier", "", &pin.asked.device.client_id);
+    field("code", "", &pin.code);
+    field("expires-at", "datetime", &rfc3339(pin.created_at + pin.lifetime));
+    field("id", "integer", &pin.id.to_string());
+    match &pin.state {
+        PinState::Claimed { token } => {
+            field("auth-token", "", token);
+            field("auth_token", "", token);
+        }
+        PinState::Pending | PinState::Gone { .. } => fields.push_str(
+            "  <auth-token type=\"NilClass\" nil=\"true\"/>\n  <auth_token nil=\"true\"></auth_token>\n",
+        ),
+    }
+    format!("{XML_HEAD}<pin>\n{fields}</pin>\n")
+}
+
+/// What the account's subscription has.
+pub(crate) fn features(account: &Account) -> &'static [&'static str] {
+    if account.plex_pass { &["hardware_transcoding", "lyrics", "webhooks"] } else { &[] }
+}
+
+/// The user document; `token` is the one the request came with, `home` the size of the home that the account is in.
+/// A sign-in says a little more.
+pub(crate) fn user(
+    format: Format,
+    account: &Account,
+    token: &str,
+    home: Option<u64>,
+    sign_in: bool,
+) -> String {
     let main = row! {
         "id" => account.id,
         "uuid" => &account.uuid,
@@ -101,7 +140,7 @@ pub(crate) fn user(format: Format, account: &Account, token: &str) -> String {
         "joinedAt" => 1_339_124_759,
         "emailOnlyAuth" => false,
         "hasPassword" => true,
-        "protected" => false,
+        "protected" => account.pin.is_some(),
         "thumb" => &account.thumb,
         "authToken" => token,
         "mailingListStatus" => "unsubscribed",
@@ -111,10 +150,10 @@ pub(crate) fn user(format: Format, account: &Account, token: &str) -> String {
         "subscriptionDescription" => None::<String>,
         "restricted" => false,
         "anonymous" => None::<bool>,
-        "home" => false,
+        "home" => home.is_some(),
         "guest" => false,
-        "homeSize" => 1,
-        "homeAdmin" => false,
+        "homeSize" => home.unwrap_or(1),
+        "homeAdmin" => home.is_some(),
         "maxHomeSize" => 15,
         "rememberExpiresAt" => unix_now() + 14 * 86_400,
         "adsConsent" => None::<bool>,
@@ -124,9 +163,13 @@ pub(crate) fn user(format: Format, account: &Account, token: &str) -> String {
         "twoFactorEnabled" => false,
         "backupCodesCreated" => false,
     };
+    let date = match format {
+        Format::Json => rfc3339,
+        Format::Xml => spaced_utc,
+    };
     let subscription = row! {
         "active" => account.plex_pass,
-        "subscribedAt" => account.plex_pass.then_some("2023-09-19 00:00:00 UTC"),
+        "subscribedAt" => account.plex_pass.then(|| date(1_695_081_600)),
         "status" => if account.plex_pass { "Active" } else { "Inactive" },
         "paymentService" => None::<String>,
         "plan" => account.plex_pass.then_some("lifetime"),
@@ -138,26 +181,39 @@ pub(crate) fn user(format: Format, account: &Account, token: &str) -> String {
         "autoSelectSubtitle" => 0,
         "defaultSubtitleAccessibility" => 0,
         "defaultSubtitleForced" => 0,
+        "watchedIndicator" => 1,
+        "mediaReviewsVisibility" => 0,
     };
     match format {
-        Format::Json => format!(
-            "{{{},\"subscription\":{{{},\"features\":[]}},\"profile\":{{{}}},\"entitlements\":[],\"roles\":[],\
-             \"subscriptions\":[],\"services\":[]}}",
-            members(&main),
-            members(&subscription),
-            members(&profile)
-        ),
-        Format::Xml => format!(
-            "{XML_HEAD}<user{}>\n  <subscription{}>\n    <features/>\n  </subscription>\n  <profile{}/>\n  \
-             <entitlements/>\n  <roles/>\n  <subscriptions/>\n  <services/>\n</user>\n",
-            attributes(&main),
-            attributes(&subscription),
-            attributes(&profile)
-        ),
+        Format::Json => {
+            let quoted: Vec<String> =
+                features(account).iter().map(|id| format!("\"{id}\"")).collect();
+            format!(
+                "{{{},\"subscription\":{{{},\"features\":[{}]}},\"profile\":{{{}}},\"entitlements\":[],\"roles\":[],\
+                 \"subscriptions\":[],\"services\":[]{}}}",
+                members(&main),
+                members(&subscription),
+                quoted.join(","),
+                members(&profile),
+                if sign_in { ",\"pastSubscriptions\":[],\"trials\":[]" } else { "" }
+            )
+        }
+        Format::Xml => {
+            let ids: Vec<Row> = features(account).iter().map(|id| row! { "id" => *id }).collect();
+            let ids = children("      ", "feature", &ids);
+            format!(
+                "{XML_HEAD}<user{}>\n  <subscription{}>\n    <features>\n{ids}    </features>\n  </subscription>\n  \
+                 <profile{}/>\n  <entitlements/>\n  <roles/>\n  <subscriptions/>\n  <services/>\n{}</user>\n",
+                attributes(&main),
+                attributes(&subscription),
+                attributes(&profile),
+                if sign_in { "  <pastSubscriptions/>\n  <trials/>\n" } else { "" }
+            )
+        }
     }
 }
 
-/// The document of `/users/account`.
+/// The document of `/users/account` and of the older sign-in.
 pub(crate) fn users_account(format: Format, account: &Account, token: &str) -> String {
     let main = row! {
         "id" => account.id,
@@ -167,6 +223,8 @@ pub(crate) fn users_account(format: Format, account: &Account, token: &str) -> S
         "username" => &account.username,
         "title" => &account.title,
         "thumb" => &account.thumb,
+        "home" => account.home,
+        "restricted" => false,
         "hasPassword" => true,
         "authToken" => token,
         "authentication_token" => token,
@@ -190,28 +248,6 @@ pub(crate) fn users_account(format: Format, account: &Account, token: &str) -> S
     }
 }
 
-/// A server's `/identity`.
-pub(crate) fn identity(format: Format, id: &str, version: &str) -> String {
-    let row =
-        row! { "size" => 0, "claimed" => true, "machineIdentifier" => id, "version" => version };
-    match format {
-        Format::Json => format!("{{\"MediaContainer\":{{{}}}}}", members(&row)),
-        Format::Xml => {
-            format!("{XML_HEAD}<MediaContainer{}>\n</MediaContainer>\n", attributes(&row))
-        }
-    }
-}
-
-/// What a server answers while it starts.
-pub(crate) fn maintenance() -> String {
-    let row = row! {
-        "code" => 503,
-        "title" => "Maintenance",
-        "status" => "Plex Media Server is currently running startup maintenance tasks.",
-    };
-    format!("{XML_HEAD}<Response{}/>\n", attributes(&row))
-}
-
 /// The row of a signed-in client in the account's own lists.
 pub(crate) fn own_device(device: &Device, token: &str) -> Server {
     Server {
@@ -226,6 +262,46 @@ pub(crate) fn own_device(device: &Device, token: &str) -> Server {
         access_token: Some(token.to_owned()),
         ..Server::default()
     }
+}
+
+/// An XML document of this element with these children.
+pub(crate) fn document(name: &str, head: &Row, children: &str) -> String {
+    format!("{XML_HEAD}<{name}{}>\n{children}</{name}>\n", attributes(head))
+}
+
+/// An XML document of one element.
+pub(crate) fn element(name: &str, row: &Row) -> String {
+    format!("{XML_HEAD}<{name}{}/>\n", attributes(row))
+}
+
+/// An XML document of an element and one kind of children.
+pub(crate) fn list(name: &str, head: &Row, child: &str, rows: &[Row]) -> String {
+    document(name, head, &children("  ", child, rows))
+}
+
+/// The same with an element between.
+pub(crate) fn nested(name: &str, head: &Row, middle: &str, child: &str, rows: &[Row]) -> String {
+    let rows = children("    ", child, rows);
+    document(name, head, &format!("  <{middle}>\n{rows}  </{middle}>\n"))
+}
+
+/// An element of a list with its own children.
+pub(crate) fn parent(name: &str, head: &Row, child: &str, rows: &[Row]) -> String {
+    format!("  <{name}{}>\n{}  </{name}>\n", attributes(head), children("    ", child, rows))
+}
+
+fn children(indent: &str, name: &str, rows: &[Row]) -> String {
+    let mut out = String::new();
+    for row in rows {
+        let _ = writeln!(out, "{indent}<{name}{}/>", attributes(row));
+    }
+    out
+}
+
+/// JSON objects, separated by commas.
+pub(crate) fn objects(rows: &[Row]) -> String {
+    let all: Vec<String> = rows.iter().map(|row| format!("{{{}}}", members(row))).collect();
+    all.join(",")
 }
 
 /// The members of a JSON object.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tokio::task::JoinHandle;
 
 use crate::control;
-use crate::faults::ENDPOINTS;
+use crate::endpoints;
 use crate::model::{Account, Server};
 use crate::state::App;
 
@@ -85,12 +85,13 @@ impl Scenario {
     pub(crate) fn parse(text: &str) -> Result<Self, String> {
         let scenario: Self = toml::from_str(text).map_err(|error| error.to_string())?;
         for (n, step) in scenario.steps.iter().enumerate() {
-            if let Some(on) = step.on.as_deref().filter(|on| *on != "*" && !ENDPOINTS.contains(on))
+            if let Some(on) =
+                step.on.as_deref().filter(|on| *on != "*" && !endpoints::ALL.contains(on))
             {
                 return Err(format!(
                     "step {}: no endpoint is called {on:?}; there are {}",
                     n + 1,
-                    ENDPOINTS.join(", ")
+                    endpoints::ALL.join(", ")
                 ));
             }
             for (name, _) in step.calls.each() {

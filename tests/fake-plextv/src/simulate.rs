@@ -1,24 +1,22 @@
-//! Servers of the account, simulated on loopback ports: what a probe of `/identity` finds.
+//! The ports of the account's simulated servers: each is reserved, and refuses connections or serves, as the server's
+//! `probe` and `certificate` say.
 
 use std::collections::HashMap;
 use std::io;
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 
-use axum::extract::{Extension, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::response::{IntoResponse, Response};
-use axum::routing::get;
-use axum::{Router, middleware};
+use axum::extract::Extension;
+use axum::middleware;
 use axum_server::Handle;
 use tokio::net::TcpSocket;
 use tokio::sync::Mutex;
 use tokio::task::JoinHandle;
 
 use crate::faults::{ServerId, observe};
-use crate::model::Probe;
+use crate::model::{Certificate, Probe};
 use crate::state::App;
-use crate::{net, plex, render};
+use crate::{net, pms};
 
 /// The ports in use, by server id.
 #[derive(Debug, Default)]
@@ -28,6 +26,7 @@ pub(crate) struct Simulated(Mutex<HashMap<String, Port>>);
 struct Port {
     number: u16,
     now: Now,
+    certificate: Option<Certificate>,
 }
 
 #[derive(Debug)]
@@ -45,11 +44,14 @@ enum Now {
 /// A port can't be had.
 pub(crate) async fn sync(app: &Arc<App>) -> io::Result<()> {
     let mut ports = app.simulated.0.lock().await;
-    let wanted: Vec<(String, Probe, Option<u16>)> = app
+    let wanted: Vec<(String, Probe, Option<u16>, Option<Certificate>)> = app
         .lock()
         .servers
         .iter()
-        .filter_map(|server| server.probe.map(|probe| (server.id.clone(), probe, server.port)))
+        .filter_map(|server| {
+            let probe = server.probe?;
+            Some((server.id.clone(), probe, server.port, server.certificate))
+        })
         .collect();
 
     let gone: Vec<String> = ports
@@ -64,7 +66,7 @@ pub(crate) async fn sync(app: &Arc<App>) -> io::Result<()> {
         app.lock().ports.remove(&id);
     }
 
-    for (id, probe, number) in wanted {
+    for (id, probe, number, certificate) in wanted {
         let mut port = match ports.remove(&id) {
             Some(port) if number.is_none_or(|number| number == port.number) => port,
             other => {
@@ -72,18 +74,19 @@ pub(crate) async fn sync(app: &Arc<App>) -> io::Result<()> {
                     stop(port.now).await;
                 }
                 let (socket, number) = reserve(number.unwrap_or(0))?;
-                Port { number, now: Now::Reserved(socket) }
+                Port { number, now: Now::Reserved(socket), certificate }
             }
         };
+        if port.certificate != certificate {
+            port.now = down(app, &id, port.now, port.number).await?;
+            port.certificate = certificate;
+        }
         port.now = match (port.now, probe) {
-            (Now::Serving(handle, task), Probe::Down) => {
-                stop(Now::Serving(handle, task)).await;
-                Now::Reserved(reserve(port.number)?.0)
-            }
+            (now, Probe::Down) => down(app, &id, now, port.number).await?,
             (
                 Now::Reserved(socket),
                 Probe::Up | Probe::Maintenance | Probe::WrongId | Probe::Hang,
-            ) => serve(app, &id, socket)?,
+            ) => serve(app, &id, socket, certificate)?,
             (now, _) => now,
         };
         app.lock().ports.insert(id.clone(), port.number);
@@ -100,21 +103,43 @@ fn reserve(port: u16) -> io::Result<(TcpSocket, u16)> {
     Ok((socket, number))
 }
 
-fn serve(app: &Arc<App>, id: &str, socket: TcpSocket) -> io::Result<Now> {
+fn serve(
+    app: &Arc<App>,
+    id: &str,
+    socket: TcpSocket,
+    certificate: Option<Certificate>,
+) -> io::Result<Now> {
+    let tls = match certificate {
+        None => None,
+        Some(certificate) => {
+            let all = app.certs.as_ref().ok_or_else(|| {
+                io::Error::other("a server with a certificate needs --make-certs")
+            })?;
+            all.get(certificate.file()).cloned()
+        }
+    };
     let listener = socket.listen(1_024)?.into_std()?;
-    let router = Router::new()
-        .route("/identity", get(identity))
-        .fallback(unauthorized)
+    let router = pms::router(app)
         .layer(middleware::from_fn_with_state(Arc::clone(app), observe))
         .layer(Extension(ServerId(id.to_owned())))
         .with_state(Arc::clone(app));
     let handle = Handle::new();
-    let serving = net::serve(listener, router, None, handle.clone())?;
+    let serving = net::serve(listener, router, tls, handle.clone())?;
     let task = tokio::spawn(async move {
         // The only end is the handle's.
         let _ = serving.await;
     });
     Ok(Now::Serving(handle, task))
+}
+
+/// A server that is down refuses connections, and has forgotten what it minted when it comes back.
+async fn down(app: &App, id: &str, now: Now, number: u16) -> io::Result<Now> {
+    if let Now::Reserved(socket) = now {
+        return Ok(Now::Reserved(socket));
+    }
+    app.lock().restarted(id);
+    stop(now).await;
+    Ok(Now::Reserved(reserve(number)?.0))
 }
 
 async fn stop(now: Now) {
@@ -123,36 +148,4 @@ async fn stop(now: Now) {
         // Waits until the listener is closed.
         let _ = task.await;
     }
-}
-
-async fn identity(
-    State(app): State<Arc<App>>,
-    Extension(id): Extension<ServerId>,
-    headers: HeaderMap,
-) -> Response {
-    let found = {
-        let mut state = app.lock();
-        state.server_mut(&id.0).map(|server| (server.probe, server.product_version.clone()))
-    };
-    let Some((probe, version)) = found else {
-        return StatusCode::NOT_FOUND.into_response();
-    };
-    let format = plex::format(&headers, "/identity");
-    match probe {
-        Some(Probe::Maintenance) => {
-            let xml = [(header::CONTENT_TYPE, "text/xml;charset=utf-8")];
-            (StatusCode::SERVICE_UNAVAILABLE, xml, render::maintenance()).into_response()
-        }
-        Some(Probe::WrongId) => {
-            plex::document(format, render::identity(format, &"9".repeat(40), &version))
-        }
-        Some(Probe::Hang) => std::future::pending().await,
-        _ => plex::document(format, render::identity(format, &id.0, &version)),
-    }
-}
-
-/// Everything else wants a token, which the stand-in's servers never accept.
-async fn unauthorized() -> Response {
-    let html = "<html><head><title>Unauthorized</title></head><body><h1>401 Unauthorized</h1></body></html>";
-    (StatusCode::UNAUTHORIZED, [(header::CONTENT_TYPE, "text/html")], html).into_response()
 }

@@ -1,28 +1,28 @@
 //! Everything the stand-in remembers, behind one lock: nothing here waits, and no lock is held over an await.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde::Serialize;
 use tokio::sync::watch;
 
+use crate::auth_page::AuthPage;
 use crate::demo::default_servers;
 use crate::faults::{Document, Fault};
 use crate::lists::Listed;
-use crate::model::{Account, Device, Pin, PinState, Server, Token, unix_now};
+use crate::model::{Account, Server, unix_now};
+use crate::pins::{Device, Pin};
 use crate::render::own_device;
 use crate::scenario::{Running, Scenario};
 use crate::simulate::Simulated;
+use crate::tls::ServerCerts;
+use crate::tokens::{Minted, Repeat, Token};
 
 /// Entries kept in the request log; older ones are dropped.
 const LOG_LIMIT: usize = 100_000;
-
-/// Letters and digits that can't be taken for one another, for codes that people type.
-const SHORT_ALPHABET: &[u8] = b"ABCDEFGHJKLMNPQRSTUVWXYZ23456789";
-const STRONG_ALPHABET: &[u8] = b"abcdefghijklmnopqrstuvwxyz0123456789";
-const TOKEN_ALPHABET: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
 /// A request as `/fake/log` shows it.
 #[derive(Clone, Debug, Serialize)]
@@ -63,6 +63,8 @@ pub(crate) struct App {
     pub(crate) steps: Mutex<Running>,
     /// How it all began, for `/fake/reset`.
     pub(crate) scenario: Scenario,
+    /// For servers that are simulated over https.
+    pub(crate) certs: Option<ServerCerts>,
     /// A token that is valid from the start.
     initial_token: Option<String>,
     started: Instant,
@@ -81,22 +83,36 @@ pub(crate) struct State {
     /// Seconds; plex.tv's own if absent.
     pub(crate) pin_lifetime: Option<u64>,
     pub(crate) tokens: BTreeMap<String, Token>,
+    pub(crate) repeat: Repeat,
+    /// The transient tokens of all servers.
+    pub(crate) minted: BTreeMap<String, Minted>,
+    /// The servers' own if absent.
+    pub(crate) minted_lifetime: Option<Duration>,
+    /// Sign-ins with a wrong password so far.
+    pub(crate) failures: u32,
+    pub(crate) auth_page: AuthPage,
     pub(crate) documents: HashMap<String, Document>,
     pub(crate) faults: Vec<Fault>,
     pub(crate) log: VecDeque<Logged>,
     /// The number of the latest request.
     pub(crate) last_n: u64,
-    last_pin: u64,
+    pub(crate) last_pin: u64,
+    pub(crate) last_row: u64,
 }
 
 impl App {
-    pub(crate) fn new(scenario: Scenario, initial_token: Option<String>) -> Arc<Self> {
+    pub(crate) fn new(
+        scenario: Scenario,
+        initial_token: Option<String>,
+        certs: Option<ServerCerts>,
+    ) -> Arc<Self> {
         let app = Arc::new(Self {
             state: Mutex::default(),
             progress: watch::Sender::new(0),
             simulated: Simulated::default(),
             steps: Mutex::default(),
             scenario,
+            certs,
             initial_token,
             started: Instant::now(),
         });
@@ -117,6 +133,7 @@ impl App {
             pin_lifetime: self.scenario.pins.expires_in,
             last_n: state.last_n,
             last_pin: state.last_pin,
+            last_row: state.last_row,
             ports: std::mem::take(&mut state.ports),
             ..State::default()
         };
@@ -127,9 +144,15 @@ impl App {
                 name: "Preset".into(),
                 ..Device::default()
             };
-            fresh
-                .tokens
-                .insert(token.clone(), Token { account_id: account.id, device, revoked: false });
+            let row = Token {
+                account_id: account.id,
+                device,
+                revoked: false,
+                refused_with: 401,
+                row: fresh.new_row(),
+                created_at: unix_now(),
+            };
+            fresh.tokens.insert(token.clone(), row);
         }
         fresh.accounts.insert(account.id, account);
         *state = fresh;
@@ -205,77 +228,41 @@ impl App {
 }
 
 impl State {
-    /// Makes a PIN for a client.
-    pub(crate) fn new_pin(&mut self, device: Device, strong: bool) -> Pin {
-        let (alphabet, length, own_lifetime) =
-            if strong { (STRONG_ALPHABET, 25, 1_800) } else { (SHORT_ALPHABET, 4, 900) };
-        let code = loop {
-            let code = random_text(alphabet, length);
-            if !self.pins.values().any(|pin| pin.code == code) {
-                break code;
-            }
-        };
-        // Beyond 2^31 and 2^32, for clients that keep ids in too small a type.
-        self.last_pin = self.last_pin.max(5_000_000_000) + 1 + random_u64() % 1_000;
-        let pin = Pin {
-            id: self.last_pin,
-            code,
-            strong,
-            device,
-            created_at: unix_now(),
-            created: Instant::now(),
-            lifetime: self.pin_lifetime.unwrap_or(own_lifetime),
-            state: PinState::Pending,
-        };
-        self.pins.insert(pin.id, pin.clone());
-        pin
-    }
-
-    /// Approves a PIN: issues a token of the current account to the PIN's client.
-    pub(crate) fn approve(&mut self, id: u64) -> Option<String> {
-        let account_id = self.current_account;
-        let pin = self.pins.get_mut(&id)?;
-        let token = random_text(TOKEN_ALPHABET, 20);
-        pin.state = PinState::Claimed { token: token.clone() };
-        let device = pin.device.clone();
-        self.tokens.insert(token.clone(), Token { account_id, device, revoked: false });
-        Some(token)
-    }
-
-    /// Whose token this is, if it is valid.
-    pub(crate) fn account_of(&self, token: &str) -> Option<&Account> {
-        let token = self.tokens.get(token).filter(|token| !token.revoked)?;
-        self.accounts.get(&token.account_id)
-    }
-
     /// The server with this id.
+    pub(crate) fn server(&self, id: &str) -> Option<&Server> {
+        self.servers.iter().find(|server| server.id == id)
+    }
+
+    /// The same, to change it.
     pub(crate) fn server_mut(&mut self, id: &str) -> Option<&mut Server> {
         self.servers.iter_mut().find(|server| server.id == id)
     }
 
-    /// The row of the client that holds `token`.
-    pub(crate) fn own_row(&self, token: &str) -> Option<Server> {
-        self.tokens.get(token).map(|held| own_device(&held.device, token))
-    }
-
-    /// All rows with the ports they are simulated on.
-    pub(crate) fn listed<'a>(
-        &'a self,
-        own: Option<&'a Server>,
-    ) -> impl Iterator<Item = Listed<'a>> {
-        self.servers
+    /// The rows of an account, with the ports that they are simulated on: servers and other devices, and every client
+    /// that is signed in.
+    pub(crate) fn rows_of(&self, account_id: u64) -> Vec<Listed<'_>> {
+        let servers = self
+            .servers
             .iter()
-            .chain(own)
-            .map(|server| (server, self.ports.get(&server.id).copied().unwrap_or(0)))
+            .filter(|server| server.account.is_none_or(|owner| owner == account_id))
+            .map(|server| {
+                (Cow::Borrowed(server), self.ports.get(&server.id).copied().unwrap_or(0))
+            });
+        let clients = self
+            .tokens
+            .iter()
+            .filter(|(_, held)| held.account_id == account_id && !held.revoked)
+            .map(|(token, held)| (Cow::Owned(own_device(&held.device, token)), 0));
+        servers.chain(clients).collect()
     }
 }
 
 /// Random enough for codes that mean nothing: the standard library seeds each hasher from the system.
-fn random_u64() -> u64 {
+pub(crate) fn random_u64() -> u64 {
     RandomState::new().hash_one(0)
 }
 
-fn random_text(alphabet: &[u8], length: usize) -> String {
+pub(crate) fn random_text(alphabet: &[u8], length: usize) -> String {
     (0..length)
         .map(|_| {
             let n = usize::try_from(random_u64() % alphabet.len() as u64).unwrap_or(0);

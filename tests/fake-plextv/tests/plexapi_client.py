@@ -2,40 +2,17 @@
 
 plexapi_client.py HTTPS_PORT CONTROL_ADDRESS
 
-The client is not changed and believes that it talks to plex.tv: names of plex.tv lead to the stand-in's https port on
-this machine, and REQUESTS_CA_BUNDLE names the authority to trust.
+REQUESTS_CA_BUNDLE names the authority to trust.
 """
 
 import json
-import socket
-import sys
 import urllib.request
 
-HTTPS_PORT, CONTROL = int(sys.argv[1]), sys.argv[2]
-
-resolve = socket.getaddrinfo
-
-
-def resolve_here(host, port, *args, **kwargs):
-    if host == "plex.tv" or host.endswith(".plex.tv"):
-        host, port = "127.0.0.1", HTTPS_PORT
-    elif host not in ("127.0.0.1", "localhost"):
-        raise OSError(f"nothing beyond this machine: {host}")
-    return resolve(host, port, *args, **kwargs)
-
-
-socket.getaddrinfo = resolve_here
-
-from plexapi.exceptions import Unauthorized  # noqa: E402
-from plexapi.myplex import MyPlexAccount, MyPlexPinLogin  # noqa: E402
+from here import order  # before the client
+from plexapi.exceptions import Unauthorized
+from plexapi.myplex import MyPlexAccount, MyPlexPinLogin
 
 MyPlexPinLogin.POLLINTERVAL = 0.05
-
-
-def order(call, **body):
-    request = urllib.request.Request(f"http://{CONTROL}/fake/{call}", json.dumps(body).encode())
-    with urllib.request.urlopen(request) as answer:
-        return json.load(answer)
 
 
 def seen_by(account):

@@ -26,7 +26,7 @@ use self::{
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{Context, Effect, Settings},
+    event::{Context, Effect, NotifyCommand, Settings},
     notification::Notification,
     probe::{ProbeRequest, Probed},
     server::{ListedServer, Server},
@@ -351,7 +351,7 @@ impl Presence {
             } else {
                 if known.telling.announced_offline {
                     let id = known.snapshot.server.id.clone();
-                    context.push(Effect::WithdrawServerNotice(id));
+                    context.push(Effect::Notify(NotifyCommand::WithdrawServer(id)));
                 }
                 self.changed = true;
             }
@@ -476,7 +476,9 @@ impl Presence {
                 Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
                 Some(Tell::Back) => back.push((id.clone(), name.clone())),
                 Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
-                Some(Tell::Withdraw) => context.push(Effect::WithdrawServerNotice(id.clone())),
+                Some(Tell::Withdraw) => {
+                    context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.clone())));
+                }
             }
         }
         let mut notices = Notification::offline(gone);
@@ -498,7 +500,9 @@ impl Presence {
     pub fn reconfigured(&self, context: &mut Context<'_>) {
         for known in &self.servers {
             if known.telling.announced_offline && !known.wanted(context).offline {
-                context.push(Effect::WithdrawServerNotice(known.snapshot.server.id.clone()));
+                context.push(Effect::Notify(NotifyCommand::WithdrawServer(
+                    known.snapshot.server.id.clone(),
+                )));
             }
         }
     }
@@ -527,7 +531,7 @@ impl Presence {
             return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
         };
         if until != 0 {
-            context.push(Effect::WithdrawServerNotice(id.into()));
+            context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.into())));
         }
         if known.snapshot.muted_until != until {
             Arc::make_mut(&mut known.snapshot).muted_until = until;

@@ -8,7 +8,10 @@ use crate::{
     account::Record,
     clock::Boot,
     error::CallError,
-    event::{Context, Effect, FaultOf, StoreFault, StoredAccount},
+    event::{
+        Context, Effect, FaultOf, NotifyCommand, StoreCommand, StoreFault, StoredAccount,
+        SystemRequest,
+    },
     notification::Notification,
     words::{ErrorName, Storage},
 };
@@ -73,8 +76,9 @@ impl SignIn {
             StoredAccount::Damaged(message) => {
                 self.held = HeldToken::Nothing;
                 self.store_works();
-                context
-                    .push(Effect::Tell(Notification::AccountDamaged { message: message.clone() }));
+                context.push(Effect::Notify(NotifyCommand::Tell(Notification::AccountDamaged {
+                    message: message.clone(),
+                })));
                 self.store.fault = Some(StoreFault::disk(message));
                 Change::SignedOut
             }
@@ -88,7 +92,7 @@ impl SignIn {
                 // Who has just opened the keyring is there to be asked. At a start nobody may be.
                 let is_start = matches!(self.held, HeldToken::Pending);
                 if found == (StoredAccount::ItemLocked { opened: true }) && !is_start {
-                    context.push(Effect::UnlockItem);
+                    context.push(Effect::System(SystemRequest::UnlockItem));
                 }
                 self.held = HeldToken::Locked;
                 self.store_works();
@@ -104,7 +108,7 @@ impl SignIn {
 
     fn read_store(&mut self, context: &mut Context<'_>) {
         if !std::mem::replace(&mut self.store.reading, true) {
-            context.push(Effect::ReadStore);
+            context.push(Effect::Store(StoreCommand::Read));
         }
     }
 
@@ -127,7 +131,9 @@ impl SignIn {
         match &self.held {
             HeldToken::Locked => self.read_store(context),
             HeldToken::Unknown if by_keyring => self.read_store(context),
-            HeldToken::Nothing if self.residue => context.push(Effect::ForgetAgain),
+            HeldToken::Nothing if self.residue => {
+                context.push(Effect::Store(StoreCommand::ForgetAgain));
+            }
             HeldToken::Pending
             | HeldToken::Unknown
             | HeldToken::Nothing
@@ -163,7 +169,7 @@ impl SignIn {
     /// Hands the newest token to the store.
     pub(super) fn hand_over(&mut self, record: Record, context: &mut Context<'_>) {
         self.storing.push_back(self.newest);
-        context.push(Effect::Store(record));
+        context.push(Effect::Store(StoreCommand::Save(record)));
     }
 
     /// The account was to be moved to another store, and the disk did not take that.
@@ -198,7 +204,9 @@ impl SignIn {
             *storage = Storage::Memory;
             self.store.removed = true;
             self.store.fault = Some(StoreFault::disk(message.clone()));
-            context.push(Effect::Tell(Notification::AccountDamaged { message }));
+            context.push(Effect::Notify(NotifyCommand::Tell(Notification::AccountDamaged {
+                message,
+            })));
         }
     }
 
@@ -249,7 +257,7 @@ impl SignIn {
                 // Once for a login: not again for what waits for its name.
                 let is_first = matches!(self.arriving, Some(Arriving { stored: None, .. }));
                 if fault.of == FaultOf::LockedKeyring && !about_earlier && is_first {
-                    context.push(Effect::Unlock);
+                    context.push(Effect::System(SystemRequest::UnlockKeyring));
                 }
                 self.store_fails(fault, context);
                 None
@@ -272,14 +280,14 @@ impl SignIn {
             {
                 if *held == Storage::Memory && rejected_since.is_none() {
                     // That it would not outlive a restart.
-                    context.push(Effect::WithdrawAccountNotices);
+                    context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
                 }
                 *held = storage;
             }
             // The sign-out overtook a record that was waiting for a slow store.
             (None, HeldToken::Nothing, Some(_)) => {
                 self.residue = true;
-                context.push(Effect::Forget);
+                context.push(Effect::Store(StoreCommand::Forget));
             }
             _ => {}
         }
@@ -299,7 +307,9 @@ impl SignIn {
                 self.store_held(context);
             }
             HeldToken::Token { .. } => {}
-            HeldToken::Nothing if self.residue => context.push(Effect::ForgetAgain),
+            HeldToken::Nothing if self.residue => {
+                context.push(Effect::Store(StoreCommand::ForgetAgain));
+            }
             HeldToken::Nothing => self.store.retry = None,
         }
     }

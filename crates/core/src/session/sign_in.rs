@@ -7,7 +7,10 @@ use crate::{
     account::{Pin, PinKind, Record, SavedLogin, User},
     clock::Boot,
     error::CallError,
-    event::{Answer, CallId, CallbackOutcome, Context, Effect, StoreFault},
+    event::{
+        Answer, CallId, CallbackOutcome, Context, Effect, NotifyCommand, PlexTvRequest,
+        StoreCommand, StoreFault, SystemRequest,
+    },
     login::{EXPIRED, Login, Progress},
     notification::Notification,
     plextv_error::PlexTvError,
@@ -39,6 +42,8 @@ pub(super) struct Arriving {
     pub(super) until: Option<Boot>,
     /// Sign-outs that came meanwhile.
     pub(super) sign_outs: Vec<CallId>,
+    /// `SignInWith`, if that brought it.
+    pub(super) caller: Option<CallId>,
 }
 
 impl SignIn {
@@ -73,7 +78,7 @@ impl SignIn {
             && let Some(offer) = self.login.as_ref().and_then(Login::offer)
         {
             // The browser has its page from before; the notice went with the daemon.
-            context.push(Effect::ShowCode(offer));
+            show_code(offer, context);
         }
     }
 
@@ -184,15 +189,17 @@ impl SignIn {
             && let Some(offer) = login.offer()
         {
             if was_asking || pins_before != login.pins() {
-                context.push(Effect::SaveLogin(login.kept(&self.client_id)));
+                context.push(Effect::Store(StoreCommand::SaveLogin(Some(
+                    login.kept(&self.client_id),
+                ))));
             }
             for call in login.take_callers() {
                 context.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
             }
             if was_asking && context.settings.open_browser {
                 login.set_opened();
-                context.push(Effect::ShowCode(offer.clone()));
-                context.push(Effect::Browse(offer));
+                show_code(offer.clone(), context);
+                context.push(Effect::System(SystemRequest::Browse(offer)));
             }
         }
         match progress {
@@ -211,10 +218,10 @@ impl SignIn {
                     context.fail(call, ErrorName::PlexTvRefused, TAKEN_BACK);
                 }
                 if context.settings.notify_login {
-                    context.push(Effect::Tell(Notification::LoginFailed {
+                    context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginFailed {
                         expired: outcome == Outcome::Expired,
                         message: String::new(),
-                    }));
+                    })));
                 }
                 self.end_login(outcome, message, context);
             }
@@ -237,8 +244,14 @@ impl SignIn {
             signed_in_at: context.now.unix,
         };
         self.newest = self.next_number();
-        self.arriving =
-            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
+        self.arriving = Some(Arriving {
+            record,
+            offer,
+            stored: None,
+            until: None,
+            sign_outs: Vec::new(),
+            caller: None,
+        });
         if !self.is_forgetting() {
             self.store_arriving(context);
         }
@@ -288,9 +301,12 @@ impl SignIn {
             return Change::None;
         };
         arriving.stored = Some(storage);
+        if arriving.record.user.is_some() {
+            return self.arrive(None, context);
+        }
         arriving.until = Some(context.now.boot + NAME_TIMEOUT);
         let token = arriving.record.token.clone();
-        context.push(Effect::AskUser { session: self.session, token });
+        context.push(Effect::PlexTv(PlexTvRequest::AskUser { session: self.session, token }));
         if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, context) }
     }
 
@@ -323,27 +339,32 @@ impl SignIn {
         if let HeldToken::Token { record: record @ Record { user: None, .. }, .. } = &self.held
             && self.arriving.is_none()
         {
-            context.push(Effect::AskUser { session: self.session, token: record.token.clone() });
+            context.push(Effect::PlexTv(PlexTvRequest::AskUser {
+                session: self.session,
+                token: record.token.clone(),
+            }));
         }
     }
 
     /// The login ends in success: the new token takes the place of any other.
     pub(super) fn arrive(&mut self, user: Option<User>, context: &mut Context<'_>) -> Change {
-        let Some(Arriving { mut record, stored, sign_outs, .. }) = self.arriving.take() else {
+        let Some(Arriving { mut record, stored, sign_outs, caller, .. }) = self.arriving.take()
+        else {
             return Change::None;
         };
         let storage = stored.unwrap_or(Storage::Memory);
         let kept = storage != Storage::Memory;
-        record.user = user;
-        let name_to_store = record.user.is_some() && kept;
+        let name_to_store = user.is_some() && kept;
+        record.user = user.or(record.user);
         let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
         self.held = HeldToken::Token { record, storage, rejected_since: None };
+        self.adopt_client_id();
         if name_to_store {
             self.store_held(context);
         }
         if let Some(earlier) = self.signing_out.take_if(|s| s.stage == Stage::Revoking) {
             // Its token is forgotten here, and this is about another one.
-            context.push(Effect::EndSignOut);
+            context.push(Effect::Store(StoreCommand::EndSignOut));
             earlier.callers.into_iter().for_each(|call| context.done(call));
         }
         self.fruitless.clear();
@@ -357,12 +378,20 @@ impl SignIn {
             )
         });
         let message = message.unwrap_or_default();
+        match caller {
+            Some(call) if kept => context.done(call),
+            Some(call) => context.fail(call, ErrorName::StorageFailed, message.clone()),
+            None => {}
+        }
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         context.push(Effect::LoginFinished(Outcome::Succeeded, message));
         self.login_over(CallbackOutcome::Done, context);
-        context.push(Effect::WithdrawAccountNotices);
+        context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
         if context.settings.notify_login {
-            context.push(Effect::Tell(Notification::LoginSucceeded { name, unsaved }));
+            context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginSucceeded {
+                name,
+                unsaved,
+            })));
         }
         let change = Change::SignedIn { other_account: self.is_another_account() };
         for call in sign_outs {
@@ -385,4 +414,11 @@ pub(super) fn given_by_unit() -> CallError {
         ErrorName::StorageFailed,
         "The token is given by the unit's credential plex-token; change it there.".into(),
     )
+}
+
+/// Shows the code of a login that was not begun in a terminal.
+fn show_code(offer: LoginOffer, context: &mut Context<'_>) {
+    if context.settings.notify_login && !offer.code.is_empty() {
+        context.push(Effect::Notify(NotifyCommand::Tell(Notification::LoginWaiting(offer))));
+    }
 }

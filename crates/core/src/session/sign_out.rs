@@ -8,11 +8,14 @@ use super::{
 };
 use crate::{
     clock::Boot,
-    event::{CallId, CallbackOutcome, Context, Effect, StoreFault},
+    event::{
+        CallId, CallbackOutcome, Context, Effect, NotifyCommand, PlexTvRequest, StoreCommand,
+        StoreFault,
+    },
     login::word_of,
     plextv_error::PlexTvError,
     verdict::{Means, Source, means},
-    words::Outcome,
+    words::{ErrorName, Outcome},
 };
 
 /// How long a sign-out waits for plex.tv.
@@ -47,6 +50,7 @@ impl SignIn {
 
     /// `SignOut`
     pub fn sign_out(&mut self, call: CallId, context: &mut Context<'_>) -> Change {
+        self.drop_brought(context);
         if let Some(arriving) = &mut self.arriving {
             arriving.sign_outs.push(call);
             let named = arriving.stored.is_some();
@@ -75,7 +79,7 @@ impl SignIn {
                 context.done(call);
             }
             HeldToken::Token { .. } => {
-                context.push(Effect::Forget);
+                context.push(Effect::Store(StoreCommand::Forget));
                 let until = context.now.boot + STORE_TIMEOUT;
                 self.signing_out =
                     Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
@@ -95,7 +99,7 @@ impl SignIn {
                 Ok(()) => {
                     self.residue = false;
                     self.store_works();
-                    context.push(Effect::EndSignOut);
+                    context.push(Effect::Store(StoreCommand::EndSignOut));
                 }
                 Err(fault) => self.store_fails(fault, context),
             }
@@ -122,11 +126,11 @@ impl SignIn {
                 if rejected_since.is_none() {
                     signing_out.stage = Stage::Revoking;
                     signing_out.until = context.now.boot + REVOKE_TIMEOUT;
-                    context.push(Effect::Revoke(record.token));
+                    context.push(Effect::PlexTv(PlexTvRequest::Revoke(record.token)));
                 }
                 self.drop_login(context);
                 self.store_works();
-                context.push(Effect::WithdrawAccountNotices);
+                context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
                 if rejected_since.is_some() {
                     self.signed_out(None, context);
                 }
@@ -161,6 +165,9 @@ impl SignIn {
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
             }
+            if let Some(call) = arriving.caller {
+                context.fail(call, ErrorName::Cancelled, CANCELLED);
+            }
         }
     }
 
@@ -191,7 +198,7 @@ impl SignIn {
                 ),
             ),
         });
-        context.push(Effect::EndSignOut);
+        context.push(Effect::Store(StoreCommand::EndSignOut));
         for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
             context.done(call);
         }

@@ -9,7 +9,7 @@ use std::{cell::Cell, sync::Arc, time::Duration};
 
 use plex_account_core::{
     clock::Boot,
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, PlexTvRequest, Settings, StoreCommand},
     network::Connectivity,
     notification::Notification,
     server::{Lists, Row},
@@ -245,7 +245,7 @@ impl World {
         let now = self.p.now.boot;
         for effect in self.p.take() {
             match effect {
-                Effect::AskLists { refresh, .. } => {
+                Effect::PlexTv(PlexTvRequest::AskLists { refresh, .. }) => {
                     self.asked.push((now + Duration::from_secs(2), Asked::Lists(refresh)));
                 }
                 Effect::Probe { number, request, .. } => {
@@ -254,7 +254,7 @@ impl World {
                     let asked = Asked::Probe(server, number, now, self.network);
                     self.asked.push((now + takes, asked));
                 }
-                Effect::Remember { list, .. } => self.p.kept = Some(list),
+                Effect::Store(StoreCommand::Remember { list, .. }) => self.p.kept = Some(list),
                 _ => {}
             }
         }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::PinKind,
-    event::{Answer, CallId, CallbackOutcome, Effect, Event},
+    event::{Answer, CallId, CallbackOutcome, Effect, Event, PlexTvRequest, StoreCommand},
     words::Outcome,
 };
 
@@ -35,7 +35,7 @@ impl Player {
 }
 
 fn polls_strong(effect: &Effect) -> bool {
-    matches!(effect, Effect::PollPin { kind: PinKind::Strong, .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::PollPin { kind: PinKind::Strong, .. }))
 }
 
 const FIRST: CallId = 1001;
@@ -60,7 +60,7 @@ fn a_browser_that_comes_back_has_plex_tv_asked_at_once_and_hears_the_end() {
     );
     assert_eq!(p.finished(), [Outcome::Succeeded]);
     let over = p.place(|e| *e == Effect::LoginOver(CallbackOutcome::Done)).unwrap();
-    assert!(p.place(|e| matches!(e, Effect::Store(_))).unwrap() < over);
+    assert!(p.place(|e| matches!(e, Effect::Store(StoreCommand::Save(_)))).unwrap() < over);
 }
 
 #[test]

@@ -9,7 +9,10 @@ use std::{
 use plex_account_core::{
     account::{PinKind, Record},
     clock::Boot,
-    event::{CallId, Effect, Event, Settings, StoreFault, StoredAccount},
+    event::{
+        CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand, StoreFault,
+        StoredAccount,
+    },
     network::Connectivity,
     notification::Notification,
     plextv_error::PlexTvError,
@@ -393,7 +396,12 @@ impl World {
 
         let account_before = before.account.details.account.is_some();
         let account_after = after.account.details.account.is_some();
-        let signed_out = |e: &Effect| matches!(e, Effect::Revoke(_) | Effect::EndSignOut);
+        let signed_out = |e: &Effect| {
+            matches!(
+                e,
+                Effect::PlexTv(PlexTvRequest::Revoke(_)) | Effect::Store(StoreCommand::EndSignOut)
+            )
+        };
         let told = self.p.place(signed_out).is_some();
         assert!(account_after || !account_before || told, "a token went without a sign-out");
         match (account_after, &self.held) {
@@ -473,17 +481,19 @@ impl World {
                 Effect::Reply(call, _) | Effect::ReplyOnceKept(call) => {
                     assert!(self.open.remove(&call).is_some(), "call {call} answered twice");
                 }
-                Effect::AskPin { login, kind } => {
+                Effect::PlexTv(PlexTvRequest::AskPin { login, kind }) => {
                     let pins = self.pins.entry(login).or_default();
                     *pins += 1;
                     assert!(*pins <= 2, "a third PIN for one login");
                     self.question(Question::Pin(login, kind));
                 }
-                Effect::PollPin { login, kind, .. } => self.question(Question::Poll(login, kind)),
-                Effect::AskUser { session, token } => {
+                Effect::PlexTv(PlexTvRequest::PollPin { login, kind, .. }) => {
+                    self.question(Question::Poll(login, kind));
+                }
+                Effect::PlexTv(PlexTvRequest::AskUser { session, token }) => {
                     self.question(Question::User(session, token.expose().to_owned()));
                 }
-                Effect::AskLists { refresh, token } => {
+                Effect::PlexTv(PlexTvRequest::AskLists { refresh, token }) => {
                     assert_eq!(Some(token.expose()), self.held.as_deref(), "another token");
                     self.asked.insert(refresh, self.p.now.boot);
                     self.refresh = Some(refresh);
@@ -493,17 +503,23 @@ impl World {
                     assert!(request.id != "a" && request.id != "b", "they have no address");
                     self.question(Question::Probe(request.id, number, self.p.now.boot));
                 }
-                Effect::Revoke(_) => self.question(Question::Revoke),
-                Effect::Store(record) => {
+                Effect::PlexTv(PlexTvRequest::Revoke(_)) => self.question(Question::Revoke),
+                Effect::Store(StoreCommand::Save(record)) => {
                     self.newest = Some(record.token.expose().to_owned());
                     self.jobs.push_back(Job::Store(record));
                 }
-                Effect::Forget | Effect::ForgetAgain => self.jobs.push_back(Job::Forget),
-                Effect::ReadStore => self.jobs.push_back(Job::Read),
+                Effect::Store(StoreCommand::Forget | StoreCommand::ForgetAgain) => {
+                    self.jobs.push_back(Job::Forget);
+                }
+                Effect::Store(StoreCommand::Read) => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
-                Effect::Tell(notice) => self.told(notice),
-                Effect::WithdrawServerNotice(id) => drop(self.withdrawn.insert(id)),
-                Effect::WithdrawServerNotices => {
+                Effect::Notify(NotifyCommand::Tell(notice)) => self.told(notice),
+                Effect::Notify(NotifyCommand::WithdrawServer(id)) => {
+                    {
+                        self.withdrawn.insert(id);
+                    };
+                }
+                Effect::Notify(NotifyCommand::WithdrawServers) => {
                     self.told.clear();
                     self.late.clear();
                     self.unsteady.clear();

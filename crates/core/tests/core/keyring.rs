@@ -1,7 +1,7 @@
 //! The keyring that holds the account: not asked yet, locked, silent, back; and what waits for it.
 
 use plex_account_core::{
-    event::{Effect, Event, StoreFault, StoredAccount},
+    event::{Effect, Event, NotifyCommand, StoreCommand, StoreFault, StoredAccount, SystemRequest},
     notification::Notification,
     words::{ErrorName, LoginState, Outcome, Reason, State, Storage},
 };
@@ -16,7 +16,7 @@ fn in_keyring(text: &str) -> StoredAccount {
 }
 
 fn reads(effect: &Effect) -> bool {
-    matches!(effect, Effect::ReadStore)
+    matches!(effect, Effect::Store(StoreCommand::Read))
 }
 
 fn locked() -> StoreFault {
@@ -103,7 +103,8 @@ fn an_unlock_is_all_it_takes() {
 
 #[test]
 fn who_has_opened_the_keyring_is_asked_for_the_item_once() {
-    let asks = |p: &mut Player| p.count(|effect| *effect == Effect::UnlockItem);
+    let asks =
+        |p: &mut Player| p.count(|effect| *effect == Effect::System(SystemRequest::UnlockItem));
     let found = |opened| Event::StoreRead(StoredAccount::ItemLocked { opened });
     for at_start in
         [StoredAccount::Locked, StoredAccount::Unreadable(StoreFault::keyring("no keyring"))]
@@ -148,7 +149,7 @@ fn who_signs_in_anew_is_not_asked_for_the_old_item() {
     p.happens(Event::KeyringChanged);
     p.claimed(login, "new");
     p.happens(Event::StoreRead(StoredAccount::ItemLocked { opened: true }));
-    assert_eq!(p.count(|effect| *effect == Effect::UnlockItem), 0);
+    assert_eq!(p.count(|effect| *effect == Effect::System(SystemRequest::UnlockItem)), 0);
 }
 
 #[test]
@@ -211,7 +212,7 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     p.happens(Event::Stored(Err(locked())));
     p.named(p.session().unwrap(), 1);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
-    assert_eq!(p.count(|e| *e == Effect::Unlock), 1);
+    assert_eq!(p.count(|e| *e == Effect::System(SystemRequest::UnlockKeyring)), 1);
     assert_eq!(storage(&p), Storage::Memory);
     let name = "user1".into();
     let unsaved = Some(locked().message);
@@ -225,14 +226,14 @@ fn a_login_into_a_locked_keyring_prompts_once_and_is_kept_at_the_unlock() {
     assert_eq!(p.stored(), [""; 0], "no polling of a lock");
     p.happens(Event::KeyringChanged);
     p.happens(Event::Stored(Err(locked())));
-    assert_eq!(p.count(|e| *e == Effect::Unlock), 0, "asked once");
+    assert_eq!(p.count(|e| *e == Effect::System(SystemRequest::UnlockKeyring)), 0, "asked once");
     p.happens(Event::KeyringChanged);
     assert_eq!(p.stored(), [token("new").expose(); 2]);
     p.take();
     p.happens(Event::Stored(Ok(Storage::SecretService)));
     assert_eq!(storage(&p), Storage::SecretService);
     assert_eq!(p.snapshot().account.details.fault, None);
-    assert_eq!(p.take(), [Effect::WithdrawAccountNotices], "it is no longer true");
+    assert_eq!(p.take(), [Effect::Notify(NotifyCommand::WithdrawAccount)], "it is no longer true");
 }
 
 #[test]
@@ -329,7 +330,7 @@ fn a_move_that_the_disk_did_not_take_is_tried_again() {
     let moves = |p: &mut Player, seconds| {
         p.take();
         p.wait(seconds);
-        p.count(|effect| *effect == Effect::Move)
+        p.count(|effect| *effect == Effect::Store(StoreCommand::Relocate))
     };
     for seconds in [10, 20, 40] {
         p.happens(Event::NotMoved);

@@ -4,7 +4,10 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::{PinKind, Record, SavedLogin},
-    event::{CallbackOutcome, Effect, Event, Settings, StoreFault, StoredAccount},
+    event::{
+        CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
+        StoreFault, StoredAccount, SystemRequest,
+    },
     notification::Notification,
     plextv_error::PlexTvError,
     state_snapshot::LoginOffer,
@@ -206,7 +209,7 @@ fn polls_come_every_2_s_and_every_5_s_after_a_minute() {
             p.take();
             p.wait_for(Duration::from_millis(250));
             for effect in p.take() {
-                if let Effect::PollPin { login: l, kind, .. } = effect {
+                if let Effect::PlexTv(PlexTvRequest::PollPin { login: l, kind, .. }) = effect {
                     assert_eq!(l, login);
                     count += usize::from(kind == PinKind::Strong);
                     p.polled(login, kind, Ok(None));
@@ -243,7 +246,9 @@ fn polls_survive_weather_and_obey_retry_after() {
         p.polled(login, PinKind::Short, Err(failure));
         p.take();
         p.wait_for(Duration::from_millis(pause * 1000 - 1));
-        let short_poll = |e: &Effect| matches!(e, Effect::PollPin { kind: PinKind::Short, .. });
+        let short_poll = |e: &Effect| {
+            matches!(e, Effect::PlexTv(PlexTvRequest::PollPin { kind: PinKind::Short, .. }))
+        };
         assert_eq!(p.count(short_poll), 0);
         p.wait_for(Duration::from_millis(1));
         assert_eq!(p.count(short_poll), 1);
@@ -370,12 +375,12 @@ fn the_order_of_success() {
     p.take();
     p.claimed(login, "new");
     assert_eq!(p.stored(), [token("new").expose()]);
-    assert_eq!(p.count(|e| matches!(e, Effect::AskUser { .. })), 0);
+    assert_eq!(p.count(|e| matches!(e, Effect::PlexTv(PlexTvRequest::AskUser { .. }))), 0);
     assert_eq!(p.state(), LoginState::Waiting);
     p.store_takes();
     let session = p.session().expect("its name is asked, with the new token");
     assert!(
-        p.place(|e| matches!(e, Effect::AskUser { token: t, .. } if *t == token("new"))).is_some()
+        p.place(|e| matches!(e, Effect::PlexTv(PlexTvRequest::AskUser { token: t, .. }) if *t == token("new"))).is_some()
     );
     let snapshot = p.snapshot().account;
     assert_eq!(snapshot.login_state, LoginState::Waiting);
@@ -391,7 +396,7 @@ fn the_order_of_success() {
     assert_eq!(snapshot.details.account.unwrap().storage, Storage::File);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
     assert_eq!(p.stored(), [token("new").expose()], "now with the name");
-    let asked = |e: &Effect| matches!(e, Effect::AskLists { token: t, .. } if *t == token("new"));
+    let asked = |e: &Effect| matches!(e, Effect::PlexTv(PlexTvRequest::AskLists { token: t, .. }) if *t == token("new"));
     assert!(p.place(asked).is_some(), "refreshed at once");
     assert_eq!(p.notices(), [Notification::LoginSucceeded { name: "user2".into(), unsaved: None }]);
 }
@@ -574,7 +579,7 @@ fn no_name_is_asked_for_the_old_token_while_a_new_one_arrives() {
     p.claimed(login, "new");
     p.store_takes();
     p.lists(complete(&[]));
-    let old = |e: &Effect| matches!(e, Effect::AskUser { token: t, .. } if *t == token("old"));
+    let old = |e: &Effect| matches!(e, Effect::PlexTv(PlexTvRequest::AskUser { token: t, .. }) if *t == token("old"));
     assert_eq!(p.count(old), 0);
 }
 
@@ -617,7 +622,7 @@ fn the_old_tokens_refusal_is_not_kept_with_the_new_token() {
     p.wait(60);
     p.claimed(login, "new");
     p.lists(bad_token());
-    assert_eq!(p.count(|e| matches!(e, Effect::SaveRejected(_))), 0);
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::SaveRejected(_)))), 0);
     p.store_takes();
     p.named(p.session().unwrap(), 1);
     assert_eq!(p.state(), LoginState::SignedIn);
@@ -639,7 +644,7 @@ fn a_credential_is_changed_by_nobody() {
     }
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.count(asks_pin), 0);
-    assert_eq!(p.count(|e| matches!(e, Effect::Forget)), 0);
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::Forget))), 0);
 }
 
 #[test]
@@ -653,11 +658,11 @@ fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
         assert_eq!(p.error(call), Some(ErrorName::StorageFailed));
     }
     p.wait(10);
-    assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1);
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::Read))), 1);
     p.happens(Event::StoreRead(StoredAccount::Unreadable(StoreFault::disk("still no"))));
     p.take();
     p.wait(20);
-    assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 1, "rarer");
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::Read))), 1, "rarer");
     p.happens(Event::StoreRead(account("old")));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.snapshot().account.details.fault, None);
@@ -665,7 +670,7 @@ fn a_store_that_can_not_be_read_is_unknown_and_tried_again() {
     p.lists(complete(&[]));
     p.take();
     p.wait(200);
-    assert_eq!(p.count(|e| matches!(e, Effect::ReadStore)), 0);
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::Read))), 0);
 }
 
 #[test]
@@ -708,7 +713,7 @@ fn login_notices_can_be_turned_off() {
 #[test]
 fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
     let settings = Settings { open_browser: true, ..Settings::default() };
-    let browses = |p: &Player| p.count(|e| matches!(e, Effect::Browse(_)));
+    let browses = |p: &Player| p.count(|e| matches!(e, Effect::System(SystemRequest::Browse(_))));
     let mut p = Player::with(settings, StoredAccount::Nothing, None);
     p.start_login();
     let login = p.login();
@@ -727,7 +732,9 @@ fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
     );
     p.happens(Event::Resume(kept));
     assert_eq!(browses(&p), 0, "its page is open from before");
-    let shown = p.count(|e| matches!(e, Effect::ShowCode(offer) if !offer.code.is_empty()));
+    let shown = p.count(|e| {
+        matches!(e, Effect::Notify(NotifyCommand::Tell(Notification::LoginWaiting(offer))) if !offer.code.is_empty())
+    });
     assert_eq!(shown, 1, "the notice went with the daemon");
     let mut p = Player::signed_out();
     p.login_waits();
@@ -737,7 +744,7 @@ fn a_login_takes_the_person_to_its_page_once_if_that_is_wanted() {
 impl Player {
     fn kept(&self) -> Vec<&SavedLogin> {
         let kept = self.effects.iter().filter_map(|effect| match effect {
-            Effect::SaveLogin(login) => Some(login),
+            Effect::Store(StoreCommand::SaveLogin(login)) => login.as_ref(),
             _ => None,
         });
         kept.collect()

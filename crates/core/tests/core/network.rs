@@ -1,7 +1,7 @@
 //! What the machine's own word about its network and its sleep changes.
 
 use plex_account_core::{
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, NotifyCommand, Settings},
     network::Connectivity,
     notification::Notification,
     probe::Probed,
@@ -230,7 +230,9 @@ fn what_was_told_of_plex_tv_holds_without_a_network_and_across_a_restart() {
     // That there is no network says nothing of plex.tv.
     says(&mut p, Connectivity::Limited);
     p.lists(failed(&down()));
-    p.effects.retain(|e| !matches!(e, Effect::Tell(Notification::PlexTvUnreachable)));
+    p.effects.retain(|e| {
+        !matches!(e, Effect::Notify(NotifyCommand::Tell(Notification::PlexTvUnreachable)))
+    });
     assert_eq!(p.notices(), []);
 
     let mut p = Player::with(settings(), account("t"), Some(kept));

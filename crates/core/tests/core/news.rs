@@ -2,7 +2,7 @@
 
 use plex_account_core::{
     error::CallError,
-    event::{Effect, Event, Settings},
+    event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
     notification::Notification,
     server::Row,
     words::{ErrorName, State},
@@ -70,9 +70,22 @@ fn it_is_on_disk_before_it_is_told() {
     p.all_go(&rows);
     let (list, durable) = p.remembered().unwrap();
     assert!(durable && list.servers[0].announced_offline);
-    let kept =
-        p.place(|e| matches!(e, plex_account_core::event::Effect::Remember { durable: true, .. }));
-    let told = p.place(|e| matches!(e, plex_account_core::event::Effect::Tell(_)));
+    let kept = p.place(|e| {
+        matches!(
+            e,
+            plex_account_core::event::Effect::Store(
+                plex_account_core::event::StoreCommand::Remember { durable: true, .. }
+            )
+        )
+    });
+    let told = p.place(|e| {
+        matches!(
+            e,
+            plex_account_core::event::Effect::Notify(
+                plex_account_core::event::NotifyCommand::Tell(_)
+            )
+        )
+    });
     assert!(kept.is_some() && kept < told);
 }
 
@@ -179,7 +192,7 @@ fn what_the_settings_silence_is_taken_away() {
         p.take();
         p.happens(Event::Configured(settings));
         let withdrawn = p.effects.iter().map(|e| match e {
-            Effect::WithdrawServerNotice(id) => id.clone(),
+            Effect::Notify(NotifyCommand::WithdrawServer(id)) => id.clone(),
             other => panic!("{other:?}"),
         });
         withdrawn.collect::<String>()
@@ -198,7 +211,8 @@ fn muted_servers_are_not_told() {
     assert!(p.is_done(call));
     assert_eq!(p.server("a").muted_until, u64::MAX);
     assert!(p.remembered().unwrap().1, "kept on disk");
-    let kept = p.place(|e| matches!(e, Effect::Remember { durable: true, .. }));
+    let kept =
+        p.place(|e| matches!(e, Effect::Store(StoreCommand::Remember { durable: true, .. })));
     let answered = p.place(|e| matches!(e, Effect::ReplyOnceKept(_)));
     assert!(kept.is_some() && kept < answered, "and answered then");
     assert_eq!(p.restarted().server("a").muted_until, u64::MAX);

@@ -7,7 +7,10 @@ use plex_account_core::{
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
-    event::{Answer, CallId, Effect, Event, Settings, StoredAccount},
+    event::{
+        Answer, CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
+        StoredAccount,
+    },
     notification::Notification,
     plextv_error::PlexTvError,
     presence::{CachedServers, RememberedServer},
@@ -191,7 +194,7 @@ impl Player {
 
     pub(crate) fn notices(&self) -> Vec<Notification> {
         let notices = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Tell(notice) => Some(notice.clone()),
+            Effect::Notify(NotifyCommand::Tell(notice)) => Some(notice.clone()),
             _ => None,
         });
         notices.collect()
@@ -209,7 +212,7 @@ impl Player {
     /// The number of the login that asked for PINs last.
     pub(crate) fn login(&self) -> u64 {
         self.last(|effect| match effect {
-            Effect::AskPin { login, .. } => Some(*login),
+            Effect::PlexTv(PlexTvRequest::AskPin { login, .. }) => Some(*login),
             _ => None,
         })
         .expect("a PIN was asked for")
@@ -218,21 +221,21 @@ impl Player {
     /// The number of the refresh asked for last.
     pub(crate) fn refresh(&self) -> Option<u64> {
         self.last(|effect| match effect {
-            Effect::AskLists { refresh, .. } => Some(*refresh),
+            Effect::PlexTv(PlexTvRequest::AskLists { refresh, .. }) => Some(*refresh),
             _ => None,
         })
     }
 
     pub(crate) fn session(&self) -> Option<u64> {
         self.last(|effect| match effect {
-            Effect::AskUser { session, .. } => Some(*session),
+            Effect::PlexTv(PlexTvRequest::AskUser { session, .. }) => Some(*session),
             _ => None,
         })
     }
 
     pub(crate) fn stored(&self) -> Vec<&str> {
         let tokens = self.effects.iter().filter_map(|effect| match effect {
-            Effect::Store(record) => Some(record.token.expose()),
+            Effect::Store(StoreCommand::Save(record)) => Some(record.token.expose()),
             _ => None,
         });
         tokens.collect()
@@ -240,7 +243,9 @@ impl Player {
 
     pub(crate) fn remembered(&self) -> Option<(CachedServers, bool)> {
         self.last(|effect| match effect {
-            Effect::Remember { list, durable } => Some((list.clone(), *durable)),
+            Effect::Store(StoreCommand::Remember { list, durable }) => {
+                Some((list.clone(), *durable))
+            }
             _ => None,
         })
     }
@@ -502,15 +507,15 @@ pub(crate) fn limited(seconds: impl Into<Option<u64>>) -> PlexTvError {
 }
 
 pub(crate) fn asks_pin(effect: &Effect) -> bool {
-    matches!(effect, Effect::AskPin { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::AskPin { .. }))
 }
 
 pub(crate) fn polls(effect: &Effect) -> bool {
-    matches!(effect, Effect::PollPin { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::PollPin { .. }))
 }
 
 pub(crate) fn asks_lists(effect: &Effect) -> bool {
-    matches!(effect, Effect::AskLists { .. })
+    matches!(effect, Effect::PlexTv(PlexTvRequest::AskLists { .. }))
 }
 
 pub(crate) fn plex_tv(player: &Player) -> PlexTv {

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    event::{Effect, Event, Settings, StoredAccount},
+    event::{Effect, Event, NotifyCommand, Settings, StoreCommand, StoredAccount},
     notification::Notification,
     plextv_error::PlexTvError,
     presence::CachedServers,
@@ -269,7 +269,7 @@ fn a_token_is_dead_only_after_the_same_word_a_minute_later() {
     assert_eq!(snapshot.details.rejected_since, Some(p.now.unix));
     assert_eq!(p.is("a"), (State::Unknown, Reason::TokenRejected), "at once");
     assert_eq!(snapshot.next_refresh, p.now.unix + 24 * HOUR);
-    assert_eq!(p.count(|e| matches!(e, Effect::SaveRejected(Some(_)))), 1);
+    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::SaveRejected(Some(_))))), 1);
     assert_eq!(p.notices(), [Notification::Rejected]);
 }
 
@@ -386,7 +386,7 @@ fn a_200_brings_signed_in_back() {
     assert!(p.is_done(call));
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.is("a"), (State::Online, Reason::PlexTv));
-    assert_eq!(p.count(|e| *e == Effect::SaveRejected(None)), 1);
+    assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::SaveRejected(None))), 1);
     assert!(p.ahead().unwrap() <= Duration::from_secs(360), "regular again");
 }
 
@@ -407,7 +407,7 @@ fn another_accounts_servers_go_at_once_and_nothing_is_known_yet() {
     assert!(snapshot.servers.is_empty());
     assert_eq!(snapshot.account.last_refresh, 0, "an empty list that is not known yet");
     assert!(!snapshot.account.stale);
-    assert_eq!(p.count(|e| matches!(e, Effect::WithdrawServerNotices)), 1);
+    assert_eq!(p.count(|e| matches!(e, Effect::Notify(NotifyCommand::WithdrawServers))), 1);
     assert_eq!(p.remembered().unwrap().0, CachedServers::default());
     p.lists(complete(&[row("b", true)]));
     assert!(p.has_server("b"));

@@ -4,22 +4,22 @@ use std::time::Duration;
 
 use plex_account_core::{
     account::PinKind,
-    event::{Effect, Event, StoreFault, StoredAccount},
+    event::{Effect, Event, NotifyCommand, PlexTvRequest, StoreCommand, StoreFault, StoredAccount},
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
 };
 
 use crate::player::*;
 
 fn forgets(effect: &Effect) -> bool {
-    matches!(effect, Effect::Forget | Effect::ForgetAgain)
+    matches!(effect, Effect::Store(StoreCommand::Forget | StoreCommand::ForgetAgain))
 }
 
 fn revokes(effect: &Effect) -> bool {
-    matches!(effect, Effect::Revoke(_))
+    matches!(effect, Effect::PlexTv(PlexTvRequest::Revoke(_)))
 }
 
 fn ends(effect: &Effect) -> bool {
-    matches!(effect, Effect::EndSignOut)
+    matches!(effect, Effect::Store(StoreCommand::EndSignOut))
 }
 
 #[test]
@@ -37,13 +37,13 @@ fn forgets_here_then_revokes_then_removes_the_note_then_answers() {
     assert_eq!((snapshot.account.last_refresh, snapshot.account.next_refresh), (0, 0));
     assert!(!snapshot.account.stale && !snapshot.account.signed_in);
     assert_eq!(p.count(revokes), 1);
-    assert!(p.place(|e| *e == Effect::Revoke(token("old"))).is_some());
+    assert!(p.place(|e| *e == Effect::PlexTv(PlexTvRequest::Revoke(token("old")))).is_some());
     assert_eq!(p.answer(first), None);
     p.happens(Event::RevokeAnswered(Ok(())));
     assert!(p.is_done(first) && p.is_done(second));
     assert!(p.place(ends) < p.place(|e| matches!(e, Effect::Reply(..))));
     assert!(p.snapshot().account.details.revoked.unwrap().0);
-    assert_eq!(p.count(|e| matches!(e, Effect::WithdrawServerNotices)), 1);
+    assert_eq!(p.count(|e| matches!(e, Effect::Notify(NotifyCommand::WithdrawServers))), 1);
     p.take();
     p.wait(1_000_000);
     assert_eq!(p.take(), [], "nothing is asked of plex.tv any more");
@@ -183,7 +183,7 @@ fn a_login_whose_token_has_come_ends_first() {
     assert_eq!(p.finished(), [Outcome::Succeeded]);
     assert_eq!(p.count(forgets), 1);
     p.happens(Event::Forgotten(Ok(())));
-    assert!(p.place(|e| *e == Effect::Revoke(token("new"))).is_some());
+    assert!(p.place(|e| *e == Effect::PlexTv(PlexTvRequest::Revoke(token("new")))).is_some());
     p.happens(Event::RevokeAnswered(Ok(())));
     assert!(p.is_done(call));
     assert_eq!(p.state(), LoginState::SignedOut);
