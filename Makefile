@@ -5,6 +5,7 @@
 # make test               all tests, the end-to-end ones included
 # make interop            real clients of plex.tv against the stand-in, as a table
 # make bench              start-up, memory, wake-ups and cost of calls, as a table
+# make live               walk through sign-in and presence with your own Plex account (docs/live.md)
 # make check              format, lints, documentation, scripts and data files
 # make deny               licences, banned and doubled crates, sources (installs cargo-deny)
 # make deb                target/debian/*.deb (installs cargo-deb)
@@ -40,7 +41,7 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
-.PHONY: all install uninstall demo test unit e2e flatpak interop bench check deny deb
+.PHONY: all install uninstall demo test unit e2e flatpak interop bench live check deny deb
 
 all: $(BINARIES)
 
@@ -135,6 +136,10 @@ flatpak:
 interop:
 	tests/setup.sh build interop
 	tests/interop/run
+
+live: $(BINARIES)
+	tests/setup.sh build live
+	@tests/live.sh
 
 bench:
 	tests/setup.sh build bench

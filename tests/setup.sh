@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, and only those that are missing.
 #
-#   tests/setup.sh GROUP...      groups: build demo test e2e bed debian-root interop bench check
+#   tests/setup.sh GROUP...      groups: build demo test e2e bed debian-root interop bench live check
 #   tests/setup.sh --list GROUP  only says which packages
 #
 # Asks dpkg first, so that a machine that has them needs neither root nor network. Not
@@ -49,6 +49,7 @@ group() {
     ;;
   debian-root) echo mmdebstrap debian-archive-keyring ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
+  live) echo dbus-daemon jq util-linux ;;
   check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac

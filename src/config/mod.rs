@@ -57,9 +57,9 @@ pub struct Config {
 /// `[plextv]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlexTv {
-    /// For PINs, the account, and the older server lists.
+    /// For the account and the older server lists.
     pub base_url: Url,
-    /// For the newer server list.
+    /// For PINs and the newer server list.
     pub clients_url: Url,
     /// The page that a browser on this machine signs in at.
     pub auth_url: Url,
@@ -81,12 +81,15 @@ pub struct Device {
 /// `[login]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Time between two looks at a PIN; 1…30 s, from 50 ms where plex.tv is on loopback.
+    /// Time between two looks at a PIN; 1…30 s, from 50 ms where both of plex.tv's hosts are on
+    /// loopback.
     pub poll_interval: Duration,
     /// Open the sign-in page when a login starts.
     pub open_browser: bool,
     /// Serve the loopback page that ends a browser login at once.
     pub landing_page: bool,
+    /// Send that page's origin with the PIN.
+    pub send_origin: bool,
 }
 
 /// `[refresh]`
@@ -172,6 +175,7 @@ impl Default for Config {
                 poll_interval: Duration::from_secs(2),
                 open_browser: false,
                 landing_page: true,
+                send_origin: false,
             },
             refresh: Refresh { interval: Duration::from_secs(300) },
             presence: Presence {

@@ -350,9 +350,11 @@ impl EventLoop {
                     Event::PinAnswered { login, kind, result }
                 });
             }
-            PlexTvRequest::PollPin { login, kind, id } => self.ask(move |client| async move {
-                Event::PinPolled { login, kind, result: client.poll_pin(id).await }
-            }),
+            PlexTvRequest::PollPin { login, kind, id, host } => {
+                self.ask(move |client| async move {
+                    Event::PinPolled { login, kind, result: client.poll_pin(id, host).await }
+                });
+            }
             PlexTvRequest::AskUser { session, token } => self.ask(move |client| async move {
                 Event::UserAnswered { session, result: client.user(&token).await }
             }),

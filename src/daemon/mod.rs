@@ -279,7 +279,9 @@ async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Inco
 fn client(config: &Config, client_id: &str) -> Client {
     let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
         config.plextv.clone();
-    let settings = plextv::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let send_origin = config.login.send_origin;
+    let settings =
+        plextv::Settings { base_url, clients_url, auth_url, link_url, timeout, send_origin };
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Client::new(
         settings,

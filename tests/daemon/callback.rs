@@ -2,6 +2,7 @@
 
 use std::io;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -84,6 +85,37 @@ async fn whoever_knocks_at_the_port_neither_gets_it_nor_keeps_the_browser_waitin
     println!("after 200 wrong requests, beside 60 idle connections: {waited:?}");
     assert!(waited < std::time::Duration::from_secs(1), "{waited:?}");
     drop(idle);
+}
+
+/// Whether plex.tv, which sends browsers on in this way, sends this login's to the page. It is done
+/// either way.
+async fn is_sent_back(forward: &str, send_origin: bool) -> bool {
+    let mut session = Session::new().await;
+    session.set("login.send_origin", &send_origin.to_string());
+    session.fake.order("auth-page", json!({ "forward": forward })).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let (_, _, auth_url, _) = session.account().await.start_login().await.unwrap();
+    let page = forward_url(&auth_url).unwrap();
+    let approved = json!({ "which": "strong", "forward_url": page.as_str() });
+    let sent_to = session.fake.order("approve", approved).await["forward"].clone();
+    let sent_back = sent_to == page.as_str();
+    if sent_back {
+        let answer = soon("the page", visit(&page)).await.unwrap();
+        assert!(answer.contains("You are signed in to Plex"), "{answer}");
+    }
+    let told = watch.login_finished().await;
+    assert!(told.iter().any(|said| matches!(said, Said::LoginFinished(o, _) if o == "succeeded")));
+    sent_back
+}
+
+#[tokio::test]
+async fn a_browser_that_is_not_sent_back_costs_no_login() {
+    // plex.tv checks nothing; checks the origin that the PIN was asked for with; sends nobody back.
+    assert!(is_sent_back("any", false).await);
+    assert!(!is_sent_back("origin", false).await);
+    assert!(is_sent_back("origin", true).await, "with login.send_origin");
+    assert!(!is_sent_back("front", true).await);
 }
 
 #[tokio::test]

@@ -27,6 +27,7 @@ mod faults;
 mod floods;
 mod keyring;
 mod list;
+mod live;
 mod login;
 mod manual;
 mod notifications;

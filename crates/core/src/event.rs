@@ -4,7 +4,7 @@
 use std::{collections::BTreeSet, time::Duration};
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
     clock::Now,
     error::CallError,
     grants,
@@ -285,6 +285,8 @@ pub enum PlexTvRequest {
         kind: PinKind,
         /// The PIN.
         id: PinId,
+        /// Where it was made.
+        host: PinHost,
     },
     /// Whose token this is.
     AskUser {

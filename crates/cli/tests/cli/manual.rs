@@ -40,6 +40,7 @@ const PROMISED: &[(&str, &str)] = &[
         "plex-accountd.toml.5",
         "plextv.base_url plextv.clients_url plextv.auth_url plextv.link_url plextv.timeout \
          device.product device.name login.poll_interval login.open_browser login.landing_page \
+         login.send_origin \
          refresh.interval presence.grace presence.probe presence.probe_timeout \
          notifications.login notifications.server_offline notifications.server_online \
          notifications.shared_servers notifications.plex_tv notifications.quiet_hours \

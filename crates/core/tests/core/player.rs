@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use plex_account_core::{
-    account::{Pin, PinId, PinKind, Record, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, User},
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
@@ -423,6 +423,7 @@ pub(crate) fn nameless(text: &str) -> StoredAccount {
 pub(crate) fn short(seconds: u64) -> Pin {
     Pin {
         id: PinId(PIN_ID),
+        host: PinHost::Clients,
         code: CODE.into(),
         url: LINK.into(),
         expires_in: Duration::from_secs(seconds),
@@ -432,6 +433,7 @@ pub(crate) fn short(seconds: u64) -> Pin {
 pub(crate) fn strong(seconds: u64) -> Pin {
     Pin {
         id: PinId(PIN_ID + 1),
+        host: PinHost::Base,
         code: "planted-long-code".into(),
         url: AUTH.into(),
         expires_in: Duration::from_secs(seconds),
