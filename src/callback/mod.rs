@@ -6,8 +6,9 @@
 //! path can't be guessed, `Host` must be the address itself (or a name that was pointed here could
 //! be asked for), the requests of one login are counted, and everything has an end.
 //!
-//! One GET is all there is to serve, so it is served by hand: of hyper only the client's half is
-//! in this program, and the server's would need glue for sockets, timers and limits besides.
+//! One GET is all there is to serve, so it is served by hand, with httparse for its head: of hyper
+//! only the client's half is in this program, and the server's would need glue for sockets, timers
+//! and limits besides.
 
 mod http;
 
@@ -141,11 +142,8 @@ async fn serve(listener: TcpListener, site: Arc<Site>) {
 
 /// Serves one connection; whether a browser was told that the login is done.
 async fn receive(mut stream: TcpStream, site: Arc<Site>) -> bool {
-    let request = match timeout(TIMEOUT, http::read(&mut stream)).await {
-        Ok(Ok(head)) => http::judge(&head, &site.host, &site.path),
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => return false,
-    };
+    let read = http::read(&mut stream, &site.host, &site.path);
+    let Ok(request) = timeout(TIMEOUT, read).await else { return false };
     let (answer, done) = match request {
         Err(refusal) => (refusal.answer(), false),
         Ok(()) => match site.landing().await {
