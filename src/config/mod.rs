@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::notifications::QuietHours;
 pub use loopback::is_loopback;
-pub use plex_account_core::account::TokenStore;
+pub use plex_account_core::{account::TokenStore, grants::Setting};
 
 /// Largest config file read, in bytes. A real one has a few hundred.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -48,6 +48,8 @@ pub struct Config {
     pub servers: BTreeMap<String, ServerSettings>,
     /// Where the token is kept.
     pub token: TokenSettings,
+    /// Tokens for other programs.
+    pub tokens: Tokens,
     /// What is logged.
     pub log: Log,
 }
@@ -140,6 +142,17 @@ pub struct TokenSettings {
     pub store: TokenStore,
 }
 
+/// `[tokens]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Ask whether a program may have one.
+    pub ask: bool,
+    /// Where a server makes none, hand out the one that plex.tv gave for it.
+    pub lasting: bool,
+    /// What is allowed in any case.
+    pub allow: Vec<Setting>,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -180,6 +193,7 @@ impl Default for Config {
             },
             servers: BTreeMap::new(),
             token: TokenSettings { store: TokenStore::Auto },
+            tokens: Tokens { ask: true, lasting: false, allow: Vec::new() },
             log: Log { level: Level::INFO },
         }
     }

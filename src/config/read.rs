@@ -35,6 +35,9 @@ pub(super) const KEYS: &[&str] = &[
     "notifications.plex_tv",
     "notifications.quiet_hours",
     "token.store",
+    "tokens.ask",
+    "tokens.lasting",
+    "tokens.allow",
     "log.level",
 ];
 
@@ -185,6 +188,9 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
             ];
             config.token.store = value::word(value, &words)?;
         }
+        "tokens.ask" => config.tokens.ask = value::boolean(value)?,
+        "tokens.lasting" => config.tokens.lasting = value::boolean(value)?,
+        "tokens.allow" => config.tokens.allow = value::allowed(value)?,
         "log.level" => {
             let words = [
                 ("error", Level::ERROR),

@@ -28,8 +28,8 @@ fn sample() -> String {
 fn the_installed_sample_names_every_key_with_its_default() {
     assert_eq!(parse(include_str!("../../packaging/config.toml")), Ok(Config::default()));
     assert_eq!(parse(&sample()), Ok(Config::default()));
-    // Two have no default to write down.
-    let without = ["device.name", "notifications.quiet_hours"];
+    // Three have no default to write down.
+    let without = ["device.name", "notifications.quiet_hours", "tokens.allow"];
     let table: toml::Table = sample().parse().unwrap();
     for key in read::KEYS.iter().filter(|key| !without.contains(key)) {
         let (section, name) = key.split_once('.').unwrap();
@@ -70,6 +70,9 @@ fn every_key_reaches_its_setting() {
         notifications.plex_tv = true
         notifications.quiet_hours = "22:30-07:00"
         token.store = "file"
+        tokens.ask = false
+        tokens.lasting = true
+        tokens.allow = [{ program = "unit:trakt.service", scope = "servers" }]
         log.level = "trace"
         [servers."a b"]
         notify = false
@@ -112,9 +115,37 @@ fn every_key_reaches_its_setting() {
             ("other".to_owned(), ServerSettings { notify: true }),
         ]),
         token: TokenSettings { store: TokenStore::File },
+        tokens: Tokens {
+            ask: false,
+            lasting: true,
+            allow: vec![Setting {
+                program: "unit:trakt.service".parse().unwrap(),
+                scope: "servers".parse().unwrap(),
+            }],
+        },
         log: Log { level: Level::TRACE },
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn what_programs_are_allowed_says_what_would_be_right() {
+    for (text, right) in [
+        ("tokens.allow = true", "must be a list of tables"),
+        ("tokens.allow = [\"x\"]", "must be a list of tables"),
+        ("tokens.allow = [{ program = \"app:x\" }]", "must be a list of tables"),
+        ("tokens.allow = [{ program = \"x\", scope = \"servers\" }]", "flatpak:ID"),
+        ("tokens.allow = [{ program = \"app:x\", scope = \"all\" }]", "control"),
+        (
+            "tokens.allow = [{ program = \"app:x\", scope = \"servers\", more = 1 }]",
+            "must be a list of tables",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.starts_with("config.toml:1:16: ") && error.contains(right), "{error}");
+    }
+    let tables = "[[tokens.allow]]\nprogram = \"app:x\"\nscope = \"control\"\n";
+    assert_eq!(parse(tables).unwrap().tokens.allow.len(), 1);
 }
 
 #[test]

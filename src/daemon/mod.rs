@@ -4,6 +4,7 @@
 mod event_loop;
 mod status;
 mod store_worker;
+mod tokens;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,7 +20,8 @@ use self::{
 use crate::{
     callback::CallbackRequest,
     config::{self, Config, ConfigError, is_loopback},
-    dbus::{Service, command::Command},
+    dbus::{Service, TokenServices, command::Command},
+    grants::Minter,
     logging,
     notifications::Notifications,
     plextv::{self, Client},
@@ -33,6 +35,7 @@ use crate::{
 use plex_account_core::{
     domain::Domain,
     event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
+    grants,
     state_snapshot::StateSnapshot,
 };
 
@@ -118,6 +121,7 @@ impl Daemon {
             list_of,
             given,
             login,
+            grants,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -131,6 +135,7 @@ impl Daemon {
         if given {
             domain.token_is_given();
         }
+        domain.recall_grants(grants, now, &mut first);
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
@@ -162,6 +167,7 @@ impl Daemon {
         self,
         bus: &zbus::Connection,
         service: Service,
+        token_services: TokenServices,
         mut commands: mpsc::Receiver<Command>,
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
@@ -184,6 +190,8 @@ impl Daemon {
             client_id: self.client_id,
             client: self.client,
             prober: Prober::new(probe_timeout),
+            minter: Minter::default(),
+            token_services,
             notices: Notifications::new(click_sender),
             page: None,
             bus: bus.clone(),
@@ -304,5 +312,12 @@ fn settings(config: &Config) -> Settings {
             .filter(|(_, server)| !server.notify)
             .map(|(id, _)| id.clone())
             .collect(),
+        tokens: grants::Settings {
+            ask: config.tokens.ask,
+            lasting: config.tokens.lasting,
+            allow: config.tokens.allow.clone(),
+            product: config.device.product.clone(),
+            refresh_interval: config.refresh.interval,
+        },
     }
 }

@@ -1,8 +1,11 @@
 //! What a notification is about, and how it looks.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::messages::{self, Text};
+use super::question::AskedQuestion;
 use plex_account_core::state_snapshot::LoginOffer;
 
 /// What a notification is about. What is on the desktop is kept across a restart but for its text,
@@ -21,6 +24,8 @@ pub(super) enum Content {
     Login(LoginOffer),
     /// plex.tv itself: one at most, likewise.
     PlexTv { back: bool },
+    /// A question about a program.
+    Question(AskedQuestion),
     /// Servers that went offline together, and what became of each.
     Servers(Vec<Member>),
 }
@@ -48,13 +53,15 @@ pub(super) enum ServerNews {
 }
 
 /// How a notification looks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Presentation {
     pub(super) text: Text,
     /// Urgency normal; else low.
     pub(super) matters: bool,
     pub(super) buttons: &'static [Button],
     pub(super) category: Option<&'static str>,
+    /// When the notification server may take it away; it decides itself where that is `None`.
+    pub(super) expires: Option<Duration>,
 }
 
 /// A button of a notification.
@@ -67,6 +74,9 @@ pub(super) enum Button {
     Open,
     Mute,
     Never,
+    Allow,
+    Once,
+    Deny,
 }
 
 impl Content {
@@ -76,6 +86,10 @@ impl Content {
 
     pub(super) fn is_login(&self) -> bool {
         matches!(self, Self::Login(_))
+    }
+
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Self::Question(_))
     }
 
     pub(super) fn is_plex_tv(&self) -> bool {
@@ -88,20 +102,22 @@ impl Content {
                 text: text.clone(),
                 matters: *lost,
                 buttons: if *lost { &[Button::SignIn] } else { &[] },
-                category: None,
+                ..Presentation::default()
             },
             Self::Login(offer) => Presentation {
                 text: messages::login(offer),
                 matters: true,
                 buttons: &[Button::Link],
-                category: None,
+                ..Presentation::default()
             },
             Self::PlexTv { back } => Presentation {
                 text: messages::plex_tv(*back),
                 matters: false,
                 buttons: &[],
                 category: Some(category(*back)),
+                expires: None,
             },
+            Self::Question(question) => question.look(),
             Self::Servers(members) => {
                 let names = |word| -> Vec<&str> {
                     members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
@@ -128,6 +144,7 @@ impl Content {
                         _ => &[Button::Open],
                     },
                     category: Some(category(!matters)),
+                    expires: None,
                 }
             }
         }
@@ -147,6 +164,9 @@ impl Button {
             Self::Open => "open",
             Self::Mute => "mute",
             Self::Never => "never",
+            Self::Allow => "allow",
+            Self::Once => "once",
+            Self::Deny => "deny",
         }
     }
 

@@ -26,6 +26,9 @@ pub(super) fn label(button: Button) -> &'static str {
         Button::Open => "Open",
         Button::Mute => "Mute for 8 hours",
         Button::Never => "Never for this server",
+        Button::Allow => "Allow",
+        Button::Once => "Once",
+        Button::Deny => "Don't allow",
     }
 }
 

@@ -23,6 +23,7 @@
 mod content;
 mod messages;
 mod persistence;
+mod question;
 mod quiet_hours;
 mod server;
 mod tracker;
@@ -40,6 +41,7 @@ use self::persistence::{SavedNotifications, ShownFile};
 pub use self::quiet_hours::QuietHours;
 use plex_account_core::{
     event,
+    grants::{Question, Response},
     notification::{Click, Notification},
 };
 
@@ -56,6 +58,8 @@ enum NotifyCommand {
     WithdrawLogin,
     WithdrawServers,
     WithdrawServer(String),
+    Ask(Question),
+    WithdrawQuestion(u64),
 }
 
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
@@ -180,6 +184,32 @@ impl Notifications {
     /// will be told that it is back.
     pub fn withdraw_server(&mut self, id: &str) {
         self.withdraw(NotifyCommand::WithdrawServer(id.to_owned()));
+    }
+
+    /// Puts a question, whatever the hour. What becomes of it comes as a click.
+    ///
+    /// Must be called within a tokio runtime.
+    pub fn ask(&mut self, question: Question) {
+        let number = question.number;
+        let order = NotifyCommand::Ask(question);
+        let sent = match &self.orders {
+            Some(orders) => orders.try_send(order),
+            None => Err(TrySendError::Closed(order)),
+        };
+        match sent {
+            Ok(()) => {}
+            Err(TrySendError::Closed(order)) => self.start(order),
+            Err(TrySendError::Full(_)) => {
+                let response = Response::NotShown;
+                // Nobody listens any more: we are stopping.
+                let _ = self.clicks.send(Click::Question { number, response });
+            }
+        }
+    }
+
+    /// Takes a question away.
+    pub fn withdraw_question(&mut self, number: u64) {
+        self.withdraw(NotifyCommand::WithdrawQuestion(number));
     }
 
     /// Whether anything is open: a task and, as a rule, a connection.

@@ -15,14 +15,15 @@ use zbus::names::{BusName, MemberName, UniqueName};
 use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
 
 use super::NotifyCommand;
-use super::content::{DEFAULT, Presentation};
+use super::content::{Content, DEFAULT, Presentation};
 use super::persistence::{SavedNotifications, ShownBy, ShownFile, ShownNotification};
+use super::question::AskedQuestion;
 use super::quiet_hours::QuietHours;
 use super::tracker::{Step, Tracker};
 use super::untrusted_text::escaped;
 use super::{messages, quiet_hours};
 use crate::system::timer::Alarm;
-use plex_account_core::notification::Click;
+use plex_account_core::{grants::Response, notification::Click};
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const BUS: &str = "org.freedesktop.DBus";
@@ -36,6 +37,10 @@ const APP_NAME: &str = "Plex Account";
 /// which takes its time while a session begins; what is given up counts as shown.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for a question: a program waits for it.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The reason of a `NotificationClosed` that the person made.
+const DISMISSED: u32 = 2;
 /// Clicks on a notification that has not been up for so long are ignored: nobody has read it, and
 /// the click was meant for what lay there before.
 const UNREAD: Duration = Duration::from_secs(1);
@@ -64,7 +69,11 @@ pub(super) async fn work(
             tokio::select! {
                 biased;
                 event = heard(server.as_mut()) => match event {
-                    ServerEvent::Closed(id, said) => {
+                    ServerEvent::Closed(id, reason, said) => {
+                        let dismissed = reason == DISMISSED;
+                        let response =
+                            if dismissed { Response::Dismissed } else { Response::Expired };
+                        answer(&clicks, tracker.questions(Some(id), said), response);
                         tracker.closed(id, said);
                         Vec::new()
                     }
@@ -74,6 +83,8 @@ pub(super) async fn work(
                             server.capabilities = None;
                         }
                         if went {
+                            let lost = tracker.questions(None, said);
+                            answer(&clicks, lost, Response::Expired);
                             tracker.clear(said);
                         }
                         if came { tracker.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
@@ -100,12 +111,21 @@ pub(super) async fn work(
                     Some(NotifyCommand::WithdrawLogin) => tracker.withdraw_login(),
                     Some(NotifyCommand::WithdrawServers) => tracker.withdraw_servers(),
                     Some(NotifyCommand::WithdrawServer(id)) => tracker.withdraw_server(&id),
+                    Some(NotifyCommand::Ask(question)) => {
+                        let about = Content::Question(AskedQuestion::new(question));
+                        vec![Step::Show { about, replaces: None, softly: false }]
+                    }
+                    Some(NotifyCommand::WithdrawQuestion(number)) => {
+                        tracker.withdraw_question(number)
+                    }
                 },
             }
         };
         if !tracker.holds() {
             alarm = None;
         }
+        let steps =
+            put_questions(&mut tracker, &mut server, address.as_deref(), steps, &clicks).await;
         match timeout(TIMEOUT, carry_out(&mut tracker, &mut server, address.as_deref(), steps))
             .await
         {
@@ -175,16 +195,71 @@ fn clicked(
     key: &str,
     clicks: &mpsc::UnboundedSender<Click>,
 ) -> Vec<Step> {
-    let Some(click) = tracker.clicked(id, key, Instant::now()) else {
+    let now = Instant::now();
+    let anew = tracker.put_anew(id, now);
+    if !anew.is_empty() {
+        return anew;
+    }
+    let Some(click) = tracker.clicked(id, key, now) else {
         return Vec::new();
     };
     let steps = match &click {
+        Click::Question { number, .. } => tracker.withdraw_question(*number),
         Click::Mute { id } | Click::Never { id } => tracker.withdraw_server(id),
         Click::SignIn | Click::Link | Click::Open { .. } => Vec::new(),
     };
     // Nobody listens any more: we are stopping.
     let _ = clicks.send(click);
     steps
+}
+
+/// Says what became of questions.
+fn answer(clicks: &mpsc::UnboundedSender<Click>, questions: Vec<u64>, response: Response) {
+    for number in questions {
+        // Nobody listens any more: we are stopping.
+        let _ = clicks.send(Click::Question { number, response });
+    }
+}
+
+/// Puts the questions among these steps, and returns the other steps. A question that can't be
+/// put with its buttons now never is.
+async fn put_questions(
+    tracker: &mut Tracker,
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    steps: Vec<Step>,
+    clicks: &mpsc::UnboundedSender<Click>,
+) -> Vec<Step> {
+    let mut others = Vec::new();
+    for step in steps {
+        let Step::Show { about: Content::Question(question), .. } = step else {
+            others.push(step);
+            continue;
+        };
+        let put = async {
+            let server = match &mut *server {
+                Some(server) => server,
+                none => none.insert(NotificationServer::open(address).await?),
+            };
+            if !server.capabilities().await?.actions {
+                return Ok(None);
+            }
+            server.show(question.look(), None, false).await
+        };
+        match timeout(QUESTION_TIMEOUT, put).await {
+            Ok(Ok(Some((id, since)))) => {
+                let clickable = Instant::now() + UNREAD;
+                tracker.put_up(Content::Question(question), id, since, clickable);
+            }
+            put => {
+                if let Ok(Err(error)) = put {
+                    debug!(%error, "a question was not shown");
+                }
+                answer(clicks, question.number().into_iter().collect(), Response::NotShown);
+            }
+        }
+    }
+    others
 }
 
 /// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
@@ -266,6 +341,9 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
             notification.action(DEFAULT, "");
         }
     }
+    if let Some(expires) = look.expires {
+        notification.timeout(expires);
+    }
     if let Some(category) = look.category {
         notification.hint(Hint::Category(category.to_owned()));
     }
@@ -274,8 +352,9 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
 
 /// What the bus tells of the notification server.
 enum ServerEvent {
-    /// The notification with this number is gone; said at this place in the order of messages.
-    Closed(u32, Sequence),
+    /// The notification with this number is gone, for this reason; said at this place in the order
+    /// of messages.
+    Closed(u32, u32, Sequence),
     /// This part of the notification with this number was clicked.
     Clicked(u32, String),
     /// The notification server went, one came, or another took its place; said likewise.
@@ -309,7 +388,7 @@ async fn heard(server: Option<&mut NotificationServer>) -> ServerEvent {
             }
             match header.member().map(MemberName::as_str) {
                 Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
-                    Ok((id, _reason)) => ServerEvent::Closed(id, said),
+                    Ok((id, reason)) => ServerEvent::Closed(id, reason, said),
                     Err(_) => ServerEvent::Other,
                 },
                 Some("ActionInvoked") => match body.deserialize::<(u32, String)>() {

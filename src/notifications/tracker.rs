@@ -10,6 +10,7 @@ use zbus::message::Sequence;
 use super::content::{Button, Content, Member, ServerNews, members};
 use super::messages;
 use super::persistence::ShownNotification;
+use super::question;
 use plex_account_core::notification::{Click, Notification};
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
@@ -100,7 +101,13 @@ impl Tracker {
         now: Instant,
     ) -> Vec<Step> {
         let mut untold = BTreeSet::new();
+        let mut steps = Vec::new();
         for ShownNotification { id, about } in shown {
+            if about.is_question() {
+                // What it asked for is no longer waited for.
+                steps.push(Step::Close(id));
+                continue;
+            }
             if let Content::Servers(members) = &about {
                 let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
                 untold.extend(gone.map(|m| m.id.clone()));
@@ -108,7 +115,8 @@ impl Tracker {
             // Any word of its end comes later; it has been there for long.
             self.put_up(about, id, Sequence::default(), now);
         }
-        untold.iter().flat_map(|id| self.withdraw_server(id)).collect()
+        steps.extend(untold.iter().flat_map(|id| self.withdraw_server(id)));
+        steps
     }
 
     /// A notification is on the desktop. Clicks before `clickable` will be ignored.
@@ -162,7 +170,48 @@ impl Tracker {
             Button::Open => Some(Click::Open { id: server }),
             Button::Mute => server.map(|id| Click::Mute { id }),
             Button::Never => server.map(|id| Click::Never { id }),
+            Button::Allow | Button::Once | Button::Deny => match about {
+                Content::Question(question) => Some(Click::Question {
+                    number: question.number()?,
+                    response: question::response(*button)?,
+                }),
+                _ => None,
+            },
         }
+    }
+
+    /// Somebody clicked on this notification. A question that nobody can have read yet is put anew.
+    pub(super) fn put_anew(&mut self, id: u32, now: Instant) -> Vec<Step> {
+        let is_unread = |e: &mut Tracked| {
+            matches!(e.place, Placement::Shown { id: ours, clickable, .. }
+                if ours == id && clickable > now)
+                && e.about.is_question()
+        };
+        let unread = self.entries.extract_if(.., is_unread).flat_map(|entry| {
+            let show = Step::Show { about: entry.about, replaces: None, softly: false };
+            [Step::Close(id), show]
+        });
+        unread.collect()
+    }
+
+    /// The questions on the desktop that a word sent then is about: that of this number, or all.
+    pub(super) fn questions(&self, id: Option<u32>, said: Sequence) -> Vec<u64> {
+        let numbers = self.entries.iter().filter_map(|e| match (&e.about, e.place) {
+            (Content::Question(question), Placement::Shown { id: ours, since, .. })
+                if since <= said && id.is_none_or(|id| id == ours) =>
+            {
+                question.number()
+            }
+            _ => None,
+        });
+        numbers.collect()
+    }
+
+    /// Takes a question away.
+    pub(super) fn withdraw_question(&mut self, number: u64) -> Vec<Step> {
+        self.take_down(|about| {
+            matches!(about, Content::Question(question) if question.number() == Some(number))
+        })
     }
 
     /// The notification server said that a notification closed.
@@ -255,7 +304,7 @@ impl Tracker {
     /// Takes away what is said of servers, and of plex.tv, which they were asked from.
     pub(super) fn withdraw_servers(&mut self) -> Vec<Step> {
         self.held.clear();
-        self.take_down(|about| !about.is_account() && !about.is_login())
+        self.take_down(|about| !about.is_account() && !about.is_login() && !about.is_question())
     }
 
     /// Takes away that this server is offline.

@@ -15,6 +15,8 @@ mod secret_service;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/systemd.rs"]
+mod systemd;
 
 mod account;
 mod callback;
@@ -31,5 +33,6 @@ mod probes;
 mod process;
 mod program;
 mod secrets;
+mod tokens;
 
 use support::PrivateBus;

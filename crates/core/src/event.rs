@@ -7,6 +7,7 @@ use crate::{
     account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
     clock::Now,
     error::CallError,
+    grants,
     network::Connectivity,
     notification::Notification,
     plextv_error::PlexTvError,
@@ -159,6 +160,22 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<User, PlexTvError>,
     },
+    /// `SignInWith` was called.
+    SignInWith {
+        /// The call.
+        call: CallId,
+        /// A token that exists.
+        token: Token,
+        /// The identifier that it was issued to.
+        client_id: String,
+    },
+    /// The answer to [`PlexTvRequest::AskOwner`].
+    OwnerAnswered {
+        /// Which token.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<User, PlexTvError>,
+    },
     /// The answer to [`PlexTvRequest::AskLists`].
     ListsAnswered {
         /// The refresh that asked.
@@ -210,6 +227,8 @@ pub enum Event {
     /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
     /// back, or there is no notification server.
     Undelivered(BTreeSet<String>),
+    /// Something about tokens for other programs.
+    Grants(grants::Event),
     /// The settings were read again.
     Configured(Settings),
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
@@ -244,6 +263,8 @@ pub enum Effect {
     LoginFinished(Outcome, String),
     /// The login is over, with what its page says from now on: put away what was there for it.
     LoginOver(CallbackOutcome),
+    /// Something about tokens for other programs.
+    Grants(grants::Effect),
 }
 
 /// A request to plex.tv.
@@ -273,6 +294,16 @@ pub enum PlexTvRequest {
         session: u64,
         /// The token to ask with.
         token: Token,
+    },
+    /// Whose a token is that somebody brings, under the identifier that it was issued
+    /// to.
+    AskOwner {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The identifier.
+        client_id: String,
     },
     /// For the server lists.
     AskLists {
@@ -311,6 +342,13 @@ pub enum StoreCommand {
     Relocate,
     /// Keep the login that waits, or that none does.
     SaveLogin(Option<SavedLogin>),
+    /// Keep what was decided about other programs.
+    SaveGrants {
+        /// All of it.
+        book: grants::Book,
+        /// Somebody relies on it: sync it to the disk.
+        durable: bool,
+    },
 }
 
 /// Something that the desktop does with the person. Nothing waits for the answer.
@@ -348,6 +386,8 @@ pub enum Answer {
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
     CallbackOutcome(CallbackOutcome),
+    /// What is answered about tokens for other programs.
+    Grants(grants::Answer),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
@@ -389,6 +429,8 @@ pub struct Settings {
     pub notify_shared: bool,
     /// Servers that nobody wants to hear of, by id.
     pub silent_servers: Vec<String>,
+    /// Tokens for other programs.
+    pub tokens: grants::Settings,
 }
 
 impl Default for Settings {
@@ -406,6 +448,7 @@ impl Default for Settings {
             notify_online: true,
             notify_shared: false,
             silent_servers: Vec::new(),
+            tokens: grants::Settings::default(),
         }
     }
 }

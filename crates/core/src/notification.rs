@@ -1,7 +1,7 @@
 //! What there is to tell people, as plain data: the domain decides *that* something is worth a
 //! notice, the daemon decides how it looks and shows it.
 
-use crate::state_snapshot::LoginOffer;
+use crate::{grants::Response, state_snapshot::LoginOffer};
 
 /// How many servers that change in one refresh are told as one.
 pub const TOGETHER: usize = 3;
@@ -76,6 +76,13 @@ pub enum Click {
     SignIn,
     /// The page where the code of the login under way is typed.
     Link,
+    /// What somebody did with a question about a program.
+    Question {
+        /// The question.
+        number: u64,
+        /// What they did.
+        response: Response,
+    },
     /// The notification itself, or the button that opens a page in the browser.
     Open {
         /// The server that the notification is about; `None` where it is about several.

@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::account::User;
 use crate::plextv_error::PlexTvError;
+use crate::token::Token;
 
 /// Most characters of a name that are kept.
 pub const NAME_LIMIT: usize = 256;
@@ -99,6 +100,8 @@ pub struct Row {
     pub public_address_matches: Option<bool>,
     /// plex.tv's word whether the server is connected to it.
     pub presence: Option<bool>,
+    /// What opens this server to the account.
+    pub access_token: Option<Token>,
     pub connections: Vec<Connection>,
 }
 
@@ -120,6 +123,9 @@ pub struct ListedServer {
     pub presence: Option<bool>,
     /// The v2 list named it. (A server that only v1 names is missing only where v1 was read too.)
     pub in_v2: bool,
+    /// What opens it to the account; v2's, else v1's. Never a part of [`Server`], which is written
+    /// to the disk.
+    pub access_token: Option<Token>,
 }
 
 /// What one look at plex.tv brought.
@@ -208,6 +214,7 @@ impl Row {
                 *mine = others;
             }
         }
+        self.access_token = self.access_token.take().or(other.access_token);
         self.owned = self.owned.or(other.owned);
         self.https_required = self.https_required.or(other.https_required);
         self.public_address_matches = self.public_address_matches.or(other.public_address_matches);
@@ -232,6 +239,7 @@ impl Row {
                 public_address_matches: self.public_address_matches.unwrap_or(false),
                 connections: self.connections,
             },
+            access_token: self.access_token,
             presence: self.presence,
             in_v2,
         }

@@ -44,7 +44,8 @@ const PROMISED: &[(&str, &str)] = &[
          refresh.interval presence.grace presence.probe presence.probe_timeout \
          notifications.login notifications.server_offline notifications.server_online \
          notifications.shared_servers notifications.plex_tv notifications.quiet_hours \
-         servers.\\(dqid\\(dq.notify token.store log.level SIGHUP",
+         servers.\\(dqid\\(dq.notify token.store tokens.ask tokens.lasting tokens.allow \
+         log.level SIGHUP",
     ),
     (
         "plex-accountd.8",
