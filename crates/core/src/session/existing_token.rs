@@ -107,7 +107,9 @@ fn refused(error: &PlexTvError) -> CallError {
         PlexTvError::Refused { .. } | PlexTvError::PinGone => {
             (ErrorName::PlexTvRefused, format!("The token was not taken, since {error}."))
         }
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => (
+        PlexTvError::ServerError { .. }
+        | PlexTvError::Unreachable(_)
+        | PlexTvError::NotPlexTv(_) => (
             ErrorName::PlexTvUnreachable,
             format!("The token was not taken, since {error}; try again."),
         ),
