@@ -372,9 +372,14 @@ impl EventLoop {
                     && !system::has_default_route();
                 Event::ListsAnswered { refresh, lists, no_route }
             }),
-            PlexTvRequest::Revoke(token) => self.ask(move |client| async move {
-                Event::RevokeAnswered(client.sign_out(&token).await)
-            }),
+            PlexTvRequest::Revoke { number, token, client_id } => {
+                // The token may have been issued to an earlier identifier.
+                let issued_to = super::client(&self.config, &client_id);
+                self.ask(move |_| async move {
+                    let result = issued_to.sign_out(&token).await;
+                    Event::RevokeAnswered { number, result }
+                });
+            }
         }
     }
 
@@ -440,7 +445,7 @@ impl EventLoop {
             }
             command => command,
         };
-        if command == StoreCommand::Forget {
+        if matches!(command, StoreCommand::NoteSignOut { .. }) {
             // What is asked of a person now is no longer wanted, and must not keep us.
             self.keyring.withdraw_prompt();
         }
