@@ -157,6 +157,7 @@ impl Domain {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // an arm for each event
     fn take_in(&mut self, event: Event, context: &mut Context<'_>) -> Change {
         match event {
             Event::StartLogin(call) => {

@@ -41,9 +41,6 @@ const EARLY_LIST: Duration = Duration::from_secs(5 * 60);
 /// Probes under way at once, as far as we ask for them; more wait here.
 const PROBES: usize = 32;
 
-/// What one look finds is told together, unless it lasts longer than this.
-const PROBE_ROUND: Duration = Duration::from_secs(30);
-
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CachedServers {
@@ -116,8 +113,6 @@ pub struct Presence {
     wants_early_list: bool,
     /// When plex.tv was asked early for the last time.
     early_list: Option<Boot>,
-    /// When the first probe of those under way began.
-    look_began: Boot,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -187,7 +182,6 @@ impl Presence {
             near_at: Boot::default(),
             wants_early_list: false,
             early_list: None,
-            look_began: now,
             changed: true,
         }
     }
@@ -276,11 +270,7 @@ impl Presence {
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, context: &mut Context<'_>) {
         let near_at = self.next_near(context);
-        let under_way = self.under_way();
-        if under_way == 0 {
-            self.look_began = context.now.boot;
-        }
-        let free = PROBES.saturating_sub(under_way);
+        let free = PROBES.saturating_sub(self.under_way());
         let due_at = |known: &TrackedServer| {
             known.next_probe(context.settings).filter(|at| free > 0 && *at <= context.now.boot)
         };
@@ -325,13 +315,6 @@ impl Presence {
     fn good_until(&self, context: &Context<'_>) -> Boot {
         let next = self.next_due.max(context.now.boot);
         next.min(context.now.boot + context.settings.refresh_interval) + context.settings.grace
-    }
-
-    /// Whether servers are being asked, and not for so long that what is known already should be
-    /// told.
-    #[must_use]
-    pub fn is_looking(&self, now: Boot) -> bool {
-        self.under_way() > 0 && now.since(self.look_began) < PROBE_ROUND
     }
 
     fn under_way(&self) -> usize {

@@ -174,18 +174,21 @@ impl Times {
     }
 }
 
+/// Changes that follow each other sooner are told as coming and going.
+const APART: u64 = 2 * 3600;
+
 /// Until "offline" is told, and until "back" is.
 fn outages(settings: &Settings, place: Place) -> [Times; 2] {
     let mut life = Life::new(settings.clone(), place);
     let (mut gone, mut back) = (Vec::new(), Vec::new());
     let told = |p: &Player| !p.notices().is_empty();
     for _ in 0..OUTAGES {
-        let pause = 3600 + life.dice.roll(3600);
+        let pause = APART + life.dice.roll(3600);
         life.play(pause);
         life.up = false;
         gone.push(life.until(told));
         assert_eq!(life.p.is("a").0, State::Offline);
-        let pause = 3600 + life.dice.roll(3600);
+        let pause = APART + life.dice.roll(3600);
         life.play(pause);
         life.up = true;
         back.push(life.until(told));
