@@ -74,7 +74,7 @@ impl Domain {
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
-        let presence = Presence::new(remembered, reason, now);
+        let presence = Presence::new(remembered, reason, &settings, now);
         let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
         Self {
@@ -118,6 +118,7 @@ impl Domain {
     }
 
     fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        self.presence.follow_clock(now);
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
             let mut context = Context { now, settings: &self.settings, effects };
@@ -420,6 +421,9 @@ impl Domain {
     /// A server was asked. What one look finds is told together.
     fn looked(&mut self, context: &mut Context<'_>) {
         if !self.presence.is_looking(context.now.boot) {
+            if self.presence.take_learned() {
+                self.remember(false, context);
+            }
             self.tell(false, context);
         }
     }

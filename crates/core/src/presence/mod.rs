@@ -7,6 +7,7 @@
 //! list that says it again.
 
 mod announcements;
+mod evidence;
 mod probing;
 mod tracked_server;
 
@@ -18,6 +19,7 @@ use std::{
 
 use serde::{Deserialize, Serialize};
 
+pub use self::evidence::RememberedEvidence;
 use self::{
     announcements::{Announcements, Tell},
     probing::{Asked, Probing, UnderWay},
@@ -92,6 +94,9 @@ pub struct RememberedServer {
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
+    /// What was known of it in this start of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RememberedEvidence>,
 }
 
 /// The servers' part of the domain.
@@ -112,6 +117,10 @@ pub struct Presence {
     early_list: Option<Boot>,
     /// When the first probe of those under way began.
     look_began: Boot,
+    /// What is known has changed since [`Presence::take_learned`] was last asked.
+    learned: bool,
+    /// Both clocks at the latest event.
+    clock: Now,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -150,28 +159,35 @@ impl Listed {
 impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
-    pub fn new(remembered: CachedServers, reason: Reason, now: Now) -> Self {
-        let (now, now_unix) = (now.boot, now.unix);
-        let servers = remembered.servers.into_iter().map(|r| TrackedServer {
-            telling: Announcements::new(&r, now),
-            snapshot: Arc::new(ServerSnapshot {
-                server: Arc::new(r.server),
-                presence: r.presence,
-                state: State::Unknown,
-                reason,
-                since: now_unix,
-                last_seen: r.seen_at,
-                route: Route::NotTried,
-                best_uri: String::new(),
-                muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
-            }),
-            in_v2: r.in_v2,
-            seen_at: r.seen_at,
-            good_until: None,
-            absence: None,
-            probing: Probing::new(now),
-            expiring: false,
-            missing: 0,
+    pub fn new(remembered: CachedServers, reason: Reason, settings: &Settings, clock: Now) -> Self {
+        let (now, now_unix) = (clock.boot, clock.unix);
+        let servers = remembered.servers.into_iter().map(|r| {
+            let seen_at = r.seen_at.min(now_unix);
+            let mut known = TrackedServer {
+                telling: Announcements::new(&r, now),
+                snapshot: Arc::new(ServerSnapshot {
+                    server: Arc::new(r.server),
+                    presence: r.presence,
+                    state: State::Unknown,
+                    reason,
+                    since: now_unix,
+                    last_seen: seen_at,
+                    route: Route::NotTried,
+                    best_uri: String::new(),
+                    muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
+                }),
+                in_v2: r.in_v2,
+                seen_at,
+                good_until: None,
+                absence: None,
+                probing: Probing::new(now),
+                expiring: false,
+                missing: 0,
+            };
+            if let (Some(evidence), Reason::NotRefreshed) = (r.evidence, reason) {
+                evidence.restore(&mut known, settings, clock);
+            }
+            known
         });
         Self {
             servers: servers.collect(),
@@ -182,6 +198,8 @@ impl Presence {
             wants_early_list: false,
             early_list: None,
             look_began: now,
+            learned: false,
+            clock,
             changed: true,
         }
     }
@@ -199,6 +217,7 @@ impl Presence {
             unsteady: known.telling.is_unsteady(),
             undelivered: known.telling.undelivered,
             muted_until: known.snapshot.muted_until,
+            evidence: RememberedEvidence::of(known),
         });
         CachedServers { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
@@ -213,6 +232,25 @@ impl Presence {
     #[must_use]
     pub fn snapshots(&self) -> Vec<Arc<ServerSnapshot>> {
         self.servers.iter().map(|known| Arc::clone(&known.snapshot)).collect()
+    }
+
+    /// Whether what is known has changed by a probe since this was last asked, so that it is to be
+    /// kept for a restart.
+    pub fn take_learned(&mut self) -> bool {
+        std::mem::take(&mut self.learned)
+    }
+
+    /// Time goes on. A wall clock that was set back moves what was noted by it along.
+    pub fn follow_clock(&mut self, now: Now) {
+        let expected = now.boot.since(self.clock.boot).as_secs() + self.clock.unix;
+        self.clock = now;
+        let back = expected.saturating_sub(now.unix);
+        if back > 0 {
+            for known in &mut self.servers {
+                known.clock_set_back(back, now.unix);
+            }
+            self.changed = true;
+        }
     }
 
     /// Whether [`snapshots`](Self::snapshots) changed since this was last asked.
@@ -347,7 +385,10 @@ impl Presence {
         };
         if let Some(asked) = known.probing.under_way.take_if(|asked| asked.number == number) {
             let look = Look { asked, good_until, near_at, no_news: self.no_news };
-            self.changed |= known.probed(probed, look, context);
+            let renewed = known.expiring;
+            let changed = known.probed(probed, look, context);
+            self.changed |= changed;
+            self.learned |= changed || renewed;
             self.wants_early_list |= known.fell_silent(context.settings);
         }
     }
