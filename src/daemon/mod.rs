@@ -4,6 +4,7 @@
 mod event_loop;
 mod status;
 mod store_worker;
+mod tokens;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -18,10 +19,11 @@ use self::{
 };
 use crate::{
     callback::CallbackRequest,
-    config::{self, Config, is_loopback},
-    dbus::{Service, command::Command},
+    config::{self, Config, ConfigError, is_loopback},
+    dbus::{Service, TokenServices, command::Command},
+    grants::Minter,
     logging,
-    notifications::Notifications,
+    notifications::{Notifications, Shown},
     plextv::{self, Client},
     probe::Prober,
     store::{OpenedStore, Store, secret_service::SecretService},
@@ -33,6 +35,7 @@ use crate::{
 use plex_account_core::{
     domain::Domain,
     event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
+    grants,
     state_snapshot::StateSnapshot,
 };
 
@@ -99,6 +102,8 @@ enum Incoming {
     /// All that had to be on disk before this is said is there.
     Notify(NotifyCommand),
     KeyringChanged,
+    /// The settings were read for the reload of this number.
+    ConfigRead(u64, Result<Box<Config>, ConfigError>),
     /// A browser came to the page of this login.
     CallbackArrived(u64, CallbackRequest),
 }
@@ -116,6 +121,7 @@ impl Daemon {
             list_of,
             given,
             login,
+            grants,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -129,6 +135,7 @@ impl Daemon {
         if given {
             domain.token_is_given();
         }
+        domain.recall_grants(grants, now, &mut first);
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
@@ -160,6 +167,7 @@ impl Daemon {
         self,
         bus: &zbus::Connection,
         service: Service,
+        token_services: TokenServices,
         mut commands: mpsc::Receiver<Command>,
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
@@ -177,10 +185,13 @@ impl Daemon {
             config: self.config,
             config_path: self.config_path,
             config_must_exist: self.config_must_exist,
+            reload: 0,
             log: self.log,
             client_id: self.client_id,
             client: self.client,
             prober: Prober::new(probe_timeout),
+            minter: Minter::default(),
+            token_services,
             notices: Notifications::new(click_sender),
             page: None,
             bus: bus.clone(),
@@ -202,6 +213,8 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&event_loop.snapshot)),
         ]);
         event_loop.notices.set_quiet_hours(event_loop.config.notifications.quiet_hours);
+        let (shown_sender, mut shown) = mpsc::unbounded_channel();
+        event_loop.notices.report_to(shown_sender);
         if let Some(file) = self.notices_file {
             event_loop.notices.keep_in(file, event_loop.domain.announced_offline());
         }
@@ -217,7 +230,6 @@ impl Daemon {
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
         let mut system = System::new();
-        let mut undelivered = event_loop.notices.undelivered();
         let ended = loop {
             let now = timer::now();
             let wakeup =
@@ -228,17 +240,16 @@ impl Daemon {
             tokio::select! {
                 biased;
                 signal = signals.recv() => match signal {
-                    Some(SIGHUP) => event_loop.reload().await,
+                    Some(SIGHUP) => event_loop.reload(),
                     _ => break Ended::Stopped,
                 },
                 () = bus.closed() => break Ended::BusGone,
                 Some(command) = commands.recv() => event_loop.on_command(command).await,
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
-                on_system_event = system.next() => event_loop.on_system_event(on_system_event).await,
+                event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
-                Ok(()) = undelivered.changed() => {
-                    let ids = undelivered.borrow_and_update().clone();
-                    event_loop.dispatch(Event::Undelivered(ids)).await;
+                Some(Shown { id, number }) = shown.recv() => {
+                    event_loop.dispatch(Event::Shown { id, number }).await;
                 }
                 rung = timer.expired() => match rung {
                     Ok(()) => event_loop.dispatch(Event::Tick).await,
@@ -268,7 +279,9 @@ async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Inco
 fn client(config: &Config, client_id: &str) -> Client {
     let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
         config.plextv.clone();
-    let settings = plextv::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let send_origin = config.login.send_origin;
+    let settings =
+        plextv::Settings { base_url, clients_url, auth_url, link_url, timeout, send_origin };
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Client::new(
         settings,
@@ -300,5 +313,12 @@ fn settings(config: &Config) -> Settings {
             .filter(|(_, server)| !server.notify)
             .map(|(id, _)| id.clone())
             .collect(),
+        tokens: grants::Settings {
+            ask: config.tokens.ask,
+            lasting: config.tokens.lasting,
+            allow: config.tokens.allow.clone(),
+            product: config.device.product.clone(),
+            refresh_interval: config.refresh.interval,
+        },
     }
 }

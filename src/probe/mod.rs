@@ -17,8 +17,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::candidates::secure_addresses;
 use self::candidates::{Candidate, Rank, batches};
-use self::direct::Resolver;
+pub(crate) use self::direct::Resolver;
 use self::scope::is_near;
 pub use self::scope::narrow;
 use crate::plextv::document::{self, Named};

@@ -1,4 +1,4 @@
-//! What this machine says of itself: whether it has a way out, and that it is about to sleep.
+//! What this machine says of itself: whether it has a way out, and that it has slept.
 //!
 //! Asked are NetworkManager and logind, over one connection to the system bus. Neither need be
 //! there, nor the bus. What is heard is a hint of what our own requests will meet, so it is told
@@ -41,8 +41,6 @@ pub enum SystemEvent {
         /// It leads over another connection than the last one that was known.
         moved: bool,
     },
-    /// The machine is about to sleep.
-    Sleeps,
     /// The machine has slept.
     Woke,
 }

@@ -1,4 +1,4 @@
-//! logind's word that the machine is about to sleep, or has slept.
+//! logind's word that the machine has slept.
 //!
 //! Any user may send a signal to our connection, so the sender is looked at: zbus does not compare
 //! a well-known name with it.
@@ -23,11 +23,12 @@ pub(super) async fn hear(bus: &Connection, words: &Sender<SystemEvent>) -> zbus:
         .build()?;
     let mut signals = MessageStream::for_match_rule(rule, bus, None).await?;
     while let Some(signal) = signals.next().await.transpose()? {
-        let Ok(sleeps) = signal.body().deserialize() else { continue };
+        let Ok(sleeps) = signal.body().deserialize::<bool>() else { continue };
         let logind = owner(bus, NAME).await.ok();
-        if logind.is_some() && logind.as_deref() == signal.header().sender() {
+        let is_logind = logind.is_some() && logind.as_deref() == signal.header().sender();
+        if is_logind && !sleeps {
             // Nobody listens: this task is about to end.
-            let _ = words.send(if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }).await;
+            let _ = words.send(SystemEvent::Woke).await;
         }
     }
     Ok(())

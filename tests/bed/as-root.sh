@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# To be sourced: how this user gets to be root enough to boot a system.
+# To be sourced at the top of the project: how this user gets to be root enough to boot a system.
 #
 # find_root sets `root_by` and `as_root`, the words to put before a command:
 #
@@ -15,8 +15,8 @@ find_root() {
   no_root=
   if [ "$(id -u)" = 0 ]; then
     root_by=itself as_root=()
-    unshare --mount --pid --fork true 2> /dev/null && return
-    no_root='this root may not make namespaces; run a container as privileged'
+    unshare --mount --pid --fork true 2> /dev/null && tests/bed/boot-systemd.sh can-boot && return
+    no_root='this root may make no namespaces or control groups; run a container as privileged'
   elif sudo -n true 2> /dev/null; then
     root_by=sudo as_root=(sudo -n)
   elif find_namespace; then

@@ -13,6 +13,7 @@
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+export LC_ALL=C.UTF-8 # in which the tests are written
 
 TEST=$(basename "$0" .sh)
 OUT=$PWD/target/e2e/$TEST

@@ -225,13 +225,15 @@ async fn sleep_is_told_by_logind_only() {
     say(&somebody, Some(&us), &true).await;
     say(&logind, None, &"true").await;
     say(&logind, None, &(true, 1)).await;
+    // What it is about to do is not told, only what it did.
     for sleeps in [false, true, false] {
         say(&logind, None, &sleeps).await;
-        assert_eq!(
-            heard(&mut world).await,
-            if sleeps { SystemEvent::Sleeps } else { SystemEvent::Woke }
-        );
     }
+    for _ in 0..2 {
+        assert_eq!(heard(&mut world).await, SystemEvent::Woke);
+    }
+    manager.set("Connectivity", 4u32).await;
+    assert_eq!(heard(&mut world).await, network(Connectivity::Full));
 }
 
 /// Says `PrepareForSleep`.

@@ -117,12 +117,12 @@ impl Login {
     #[must_use]
     pub fn resume(number: u64, kept: SavedLogin, now: Now) -> Option<Self> {
         let slot = |pin: Option<SavedPin>| {
-            let Some(SavedPin { id, code, url, expires_at }) = pin else {
+            let Some(SavedPin { id, host, code, url, expires_at }) = pin else {
                 return Some(PinState::Gone { refused: true });
             };
             let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
             (!left.is_zero()).then_some(PinState::Granted(Granted {
-                pin: Pin { id, code, url, expires_in: left },
+                pin: Pin { id, host, code, url, expires_in: left },
                 expires: now.boot + left,
                 expires_unix: expires_at,
                 poll: Poll::Due(now.boot),
@@ -150,6 +150,7 @@ impl Login {
         let kept = |slot: &PinState| match slot {
             PinState::Granted(Granted { pin, expires_unix, .. }) => Some(SavedPin {
                 id: pin.id,
+                host: pin.host,
                 code: pin.code.clone(),
                 url: pin.url.clone(),
                 expires_at: *expires_unix,
@@ -347,6 +348,7 @@ impl Login {
                     login,
                     kind,
                     id: granted.pin.id,
+                    host: granted.pin.host,
                 }));
             }
         }

@@ -5,9 +5,11 @@ set -eu
 
 ip netns add far
 ip link add eth0 type veth peer name far0 netns far
-ip -n far addr add 10.99.0.1/24 dev far0
-ip -n far link set far0 up
-ip -n far link set lo up
+# (`ip -n` mounts a /sys of its own, which not every user namespace may.)
+far='nsenter --net=/run/netns/far'
+$far ip addr add 10.99.0.1/24 dev far0
+$far ip link set far0 up
+$far ip link set lo up
 
 mkdir -p /run/check
 echo 'NetworkManager is online' > /run/check/ok

@@ -9,6 +9,7 @@
 //!   nothing, a token in it included.
 
 mod callback;
+mod existing_token;
 mod persistence;
 mod sign_in;
 mod sign_out;
@@ -17,6 +18,7 @@ use std::collections::VecDeque;
 
 use self::{
     callback::PendingCallback,
+    existing_token::BroughtToken,
     persistence::{Retry, Store},
     sign_in::{Arriving, NO_WORD_OF_STORE},
     sign_out::{STORE_SLOW, SigningOut, Stage},
@@ -41,6 +43,8 @@ pub struct SignIn {
     held: HeldToken,
     login: Option<Login>,
     arriving: Option<Arriving>,
+    /// A token that somebody brought.
+    brought: Option<BroughtToken>,
     signing_out: Option<SigningOut>,
     /// Browsers that came back to the login's page.
     visits: Vec<PendingCallback>,
@@ -114,6 +118,7 @@ impl SignIn {
             held: HeldToken::Unknown,
             login: None,
             arriving: None,
+            brought: None,
             signing_out: None,
             visits: Vec::new(),
             counter: 0,
@@ -178,9 +183,26 @@ impl SignIn {
         &self.client_id
     }
 
-    /// Why there is no token to refresh with; `None` if there is one.
+    /// Whose token is held, 0 = not known; `None` while none is.
     #[must_use]
-    pub fn no_token(&self) -> Option<CallError> {
+    pub fn account_id(&self) -> Option<u64> {
+        match &self.held {
+            HeldToken::Token { record, .. } => Some(record.user.as_ref().map_or(0, |user| user.id)),
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
+                None
+            }
+        }
+    }
+
+    /// There is no token, and that is known.
+    #[must_use]
+    pub fn is_signed_out(&self) -> bool {
+        matches!(self.held, HeldToken::Nothing)
+    }
+
+    /// Why there is no token to do `what` with; `None` if there is one.
+    #[must_use]
+    pub fn no_token(&self, what: &str) -> Option<CallError> {
         match &self.held {
             HeldToken::Token { .. } => None,
             HeldToken::Nothing => Some(CallError::Account(
@@ -188,7 +210,7 @@ impl SignIn {
                 "Nobody is signed in; start a login first.".into(),
             )),
             HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => {
-                Some(self.store_silent("There is nothing to refresh with"))
+                Some(self.store_silent(what))
             }
         }
     }

@@ -42,6 +42,8 @@ pub(super) struct Arriving {
     pub(super) until: Option<Boot>,
     /// Sign-outs that came meanwhile.
     pub(super) sign_outs: Vec<CallId>,
+    /// `SignInWith`, if that brought it.
+    pub(super) caller: Option<CallId>,
 }
 
 impl SignIn {
@@ -242,8 +244,14 @@ impl SignIn {
             signed_in_at: context.now.unix,
         };
         self.newest = self.next_number();
-        self.arriving =
-            Some(Arriving { record, offer, stored: None, until: None, sign_outs: Vec::new() });
+        self.arriving = Some(Arriving {
+            record,
+            offer,
+            stored: None,
+            until: None,
+            sign_outs: Vec::new(),
+            caller: None,
+        });
         if !self.is_forgetting() {
             self.store_arriving(context);
         }
@@ -293,6 +301,9 @@ impl SignIn {
             return Change::None;
         };
         arriving.stored = Some(storage);
+        if arriving.record.user.is_some() {
+            return self.arrive(None, context);
+        }
         arriving.until = Some(context.now.boot + NAME_TIMEOUT);
         let token = arriving.record.token.clone();
         context.push(Effect::PlexTv(PlexTvRequest::AskUser { session: self.session, token }));
@@ -337,15 +348,17 @@ impl SignIn {
 
     /// The login ends in success: the new token takes the place of any other.
     pub(super) fn arrive(&mut self, user: Option<User>, context: &mut Context<'_>) -> Change {
-        let Some(Arriving { mut record, stored, sign_outs, .. }) = self.arriving.take() else {
+        let Some(Arriving { mut record, stored, sign_outs, caller, .. }) = self.arriving.take()
+        else {
             return Change::None;
         };
         let storage = stored.unwrap_or(Storage::Memory);
         let kept = storage != Storage::Memory;
-        record.user = user;
-        let name_to_store = record.user.is_some() && kept;
+        let name_to_store = user.is_some() && kept;
+        record.user = user.or(record.user);
         let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
         self.held = HeldToken::Token { record, storage, rejected_since: None };
+        self.adopt_client_id();
         if name_to_store {
             self.store_held(context);
         }
@@ -365,6 +378,11 @@ impl SignIn {
             )
         });
         let message = message.unwrap_or_default();
+        match caller {
+            Some(call) if kept => context.done(call),
+            Some(call) => context.fail(call, ErrorName::StorageFailed, message.clone()),
+            None => {}
+        }
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         context.push(Effect::LoginFinished(Outcome::Succeeded, message));
         self.login_over(CallbackOutcome::Done, context);

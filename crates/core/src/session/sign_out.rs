@@ -15,7 +15,7 @@ use crate::{
     login::word_of,
     plextv_error::PlexTvError,
     verdict::{Means, Source, means},
-    words::Outcome,
+    words::{ErrorName, Outcome},
 };
 
 /// How long a sign-out waits for plex.tv.
@@ -50,6 +50,7 @@ impl SignIn {
 
     /// `SignOut`
     pub fn sign_out(&mut self, call: CallId, context: &mut Context<'_>) -> Change {
+        self.drop_brought(context);
         if let Some(arriving) = &mut self.arriving {
             arriving.sign_outs.push(call);
             let named = arriving.stored.is_some();
@@ -163,6 +164,9 @@ impl SignIn {
             self.login_over(CallbackOutcome::Over, context);
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
+            }
+            if let Some(call) = arriving.caller {
+                context.fail(call, ErrorName::Cancelled, CANCELLED);
             }
         }
     }

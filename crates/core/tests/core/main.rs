@@ -20,3 +20,4 @@ mod restarts;
 mod schedule;
 mod sign_out;
 mod states;
+mod tokens;
