@@ -121,8 +121,10 @@ impl Domain {
 
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        self.presence.follow_clock(now);
         if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {
             self.early.push_back((now.boot + FIRST_ANSWER_TIMEOUT, event));
+            self.update_snapshots();
             return;
         }
         self.handle_now(event, now, effects);
@@ -135,13 +137,13 @@ impl Domain {
     }
 
     fn handle_now(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
-        self.presence.follow_clock(now);
         if let Event::Configured(settings) = event {
             self.settings = Arc::new(settings);
             let mut context = Context { now, settings: &self.settings, effects };
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &context);
             self.presence.reconfigured(&mut context);
             self.grants.reconfigured(&self.settings.tokens);
+            self.update_snapshots();
             return;
         }
         let settings = Arc::clone(&self.settings);
@@ -152,6 +154,10 @@ impl Domain {
         self.follow(change, context);
         self.tick(context);
         self.tell(context);
+        self.update_snapshots();
+    }
+
+    fn update_snapshots(&mut self) {
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
             self.counts = ServerCounts::of(&self.snapshots);
