@@ -372,9 +372,14 @@ impl EventLoop {
                     && !system::has_default_route();
                 Event::ListsAnswered { refresh, lists, no_route }
             }),
-            PlexTvRequest::Revoke(token) => self.ask(move |client| async move {
-                Event::RevokeAnswered(client.sign_out(&token).await)
-            }),
+            PlexTvRequest::Revoke { number, token, client_id } => {
+                // The token may have been issued to an earlier identifier.
+                let issued_to = super::client(&self.config, &client_id);
+                self.ask(move |_| async move {
+                    let result = issued_to.sign_out(&token).await;
+                    Event::RevokeAnswered { number, result }
+                });
+            }
         }
     }
 
@@ -440,7 +445,7 @@ impl EventLoop {
             }
             command => command,
         };
-        if command == StoreCommand::Forget {
+        if matches!(command, StoreCommand::NoteSignOut { .. }) {
             // What is asked of a person now is no longer wanted, and must not keep us.
             self.keyring.withdraw_prompt();
         }
@@ -552,13 +557,13 @@ impl Caller {
                 };
                 let _ = visitor.send(landing);
             }
+            (Self::Offer(reply, _), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Offer(reply, _), Err(error)) => drop(reply.send(Err(error))),
             (Self::Addresses(reply), Ok(Answer::Addresses(reports))) => {
                 drop(reply.send(Ok(reports)));
             }
             (Self::Addresses(reply), Ok(_)) => drop(reply.send(Ok(Vec::new()))),
             (Self::Addresses(reply), Err(error)) => drop(reply.send(Err(error))),
-            (Self::Offer(reply, _), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
-            (Self::Offer(reply, _), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
     }

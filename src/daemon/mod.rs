@@ -26,7 +26,7 @@ use crate::{
     notifications::{Notifications, Shown},
     plextv::{self, Client},
     probe::Prober,
-    store::{OpenedStore, Store, secret_service::SecretService},
+    store::{FoundSignOut, OpenedStore, Store, secret_service::SecretService},
     system::{
         System,
         timer::{self, Timer},
@@ -122,6 +122,7 @@ impl Daemon {
             given,
             login,
             grants,
+            sign_out,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -139,6 +140,13 @@ impl Daemon {
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
+        }
+        if let Some(sign_out) = sign_out {
+            let event = match sign_out {
+                FoundSignOut::ToBeRevoked => Event::ResumeSignOut,
+                FoundSignOut::Over(revocation) => Event::SignedOutBefore(revocation),
+            };
+            domain.handle(event, now, &mut first);
         }
         Self {
             snapshot: domain.snapshot(),
@@ -258,6 +266,7 @@ impl Daemon {
             }
         };
         notify(&[sd_notify::NotifyState::Stopping]);
+        event_loop.dispatch(Event::Stopping).await;
         drop(event_loop); // and with it the way to the keeper, which ends when its work is done
         if tokio::time::timeout(STOP_TIMEOUT, keeper).await.is_err() {
             warn!("stopped while the state directory did not answer");

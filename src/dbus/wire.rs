@@ -351,6 +351,9 @@ impl<'a> StatusDetails<'a> {
                 details.revoked = Some(*revoked);
                 details.message = known(message);
             }
+            if let Some(notice) = &view.notice {
+                details.message = known(notice);
+            }
             if let Some((error, message)) = &view.fault {
                 details.error = Some(full_name(*error));
                 details.message = known(message);

@@ -66,6 +66,18 @@ pub(super) fn batches(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candida
         .collect()
 }
 
+/// The addresses where a token may be sent, the better ones first: nobody else listens there.
+pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
+    let is_here = |url: &Url| {
+        let address = direct::address(url);
+        request.owned && address.is_some_and(|address| address.to_canonical().is_loopback())
+    };
+    let all = batches(request, MAX_CANDIDATES).into_iter().flatten();
+    all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
+        .map(|candidate| (candidate.uri, candidate.url))
+        .collect()
+}
+
 /// The connections as plex.tv lists them, the better ones first.
 pub(super) fn listed(request: &ProbeRequest) -> Vec<Candidate> {
     let mut seen = HashSet::new();
@@ -78,18 +90,6 @@ pub(super) fn listed(request: &ProbeRequest) -> Vec<Candidate> {
     all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
     all.truncate(MAX_CANDIDATES);
     all
-}
-
-/// The addresses where a token may be sent, the better ones first: nobody else listens there.
-pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
-    let is_here = |url: &Url| {
-        let address = direct::address(url);
-        request.owned && address.is_some_and(|address| address.to_canonical().is_loopback())
-    };
-    let all = batches(request, MAX_CANDIDATES).into_iter().flatten();
-    all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
-        .map(|candidate| (candidate.uri, candidate.url))
-        .collect()
 }
 
 /// The connection, if it may be asked.

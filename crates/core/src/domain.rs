@@ -21,7 +21,7 @@ use crate::{
     presence::{CachedServers, Listed, News, Presence},
     probe::{AddressReport, Probed},
     probe_calls::ProbeCalls,
-    refresh::{Finished, Refresh, Verdict, token_rejected},
+    refresh::{Finished, Refresh, StandingRefusal, Verdict, token_rejected},
     server::{List, Lists, merge},
     session::{Change, SignIn},
     state_snapshot::{AccountSnapshot, ServerCounts, ServerSnapshot, StateSnapshot},
@@ -213,12 +213,38 @@ impl Domain {
                 self.take_in_probe(event, context);
                 Change::None
             }
-            Event::RevokeAnswered(result) => {
-                self.sign_in.revoke_answered(result, context);
+            Event::RevokeAnswered { number, result } => {
+                self.sign_in.revoke_answered(number, &result, context);
                 Change::None
             }
             Event::Stored(result) => self.sign_in.stored(result, context),
-            Event::Forgotten(result) => self.sign_in.forgotten(result, context),
+            Event::SignOutNoted { number, result } => {
+                self.sign_in.sign_out_noted(number, result, context)
+            }
+            Event::Forgotten(result) => {
+                self.sign_in.forgotten(result, context);
+                Change::None
+            }
+            Event::ResumeSignOut => {
+                self.sign_in.resume_sign_out(context);
+                Change::None
+            }
+            Event::SignedOutBefore(revocation) => {
+                self.sign_in.signed_out_before(revocation);
+                Change::None
+            }
+            Event::Stopping => {
+                self.sign_in.stop(context);
+                Change::None
+            }
+            Event::Lost(message) => {
+                self.sign_in.lost(message, context);
+                Change::None
+            }
+            Event::Doubted => {
+                self.sign_in.doubted(context);
+                Change::None
+            }
             Event::StoreRead(found) => self.sign_in.store_read(found, context),
             Event::NotMoved => {
                 self.sign_in.not_moved(context);
@@ -381,7 +407,7 @@ impl Domain {
 
     fn look_for(&mut self, call: CallId, id: &str) -> Result<Option<Effect>, CallError> {
         if self.sign_in.token().is_none() {
-            let message = match self.sign_in.no_token("There is nobody to ask for") {
+            let message = match self.sign_in.no_token("The server can't be asked") {
                 Some(CallError::Account(_, message)) => message,
                 _ => "Nobody is signed in; start a login.".into(),
             };
@@ -479,6 +505,13 @@ impl Domain {
             Verdict::Nothing => {}
         }
         let rejected = self.sign_in.rejected_since().is_some();
+        match self.refresh.standing_refusal(&finished.lists) {
+            StandingRefusal::Stands(sentence) if !rejected => {
+                self.sign_in.set_refusal(Some(sentence));
+            }
+            StandingRefusal::Stands(_) | StandingRefusal::Over => self.sign_in.set_refusal(None),
+            StandingRefusal::NotSaid => {}
+        }
         let (next_due, answer) = self.refresh.settle(&finished, rejected, context);
         let Finished { started, lists, callers, .. } = finished;
         let network_down = word == PlexTv::Unreachable

@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, Revocation, SavedLogin, User},
     clock::Now,
     error::CallError,
     grants,
@@ -95,6 +95,9 @@ pub enum StoredAccount {
     },
     /// There was one, but what is left of it can't be used and was put aside; the sentence says so.
     Damaged(String),
+    /// The keyring that should hold it is open and does not, and nobody was seen to remove it. The
+    /// sentence says where it was last seen.
+    Missing(String),
     /// The store does not answer, so nothing is known.
     Unreadable(StoreFault),
     /// The keyring holds it, and was not asked yet.
@@ -211,20 +214,41 @@ pub enum Event {
         reports: Vec<AddressReport>,
     },
     /// The answer to [`PlexTvRequest::Revoke`].
-    RevokeAnswered(Result<(), PlexTvError>),
+    RevokeAnswered {
+        /// The revocation.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<(), PlexTvError>,
+    },
     /// The answer to [`StoreCommand::Save`].
     Stored(Result<Storage, StoreFault>),
+    /// The answer to [`StoreCommand::NoteSignOut`]: the note is written, and this is the token that
+    /// the store still has.
+    SignOutNoted {
+        /// The sign-out.
+        number: u64,
+        /// Nothing was changed where it failed.
+        result: Result<Option<Record>, StoreFault>,
+    },
     /// The answer to [`StoreCommand::Forget`].
     Forgotten(Result<(), StoreFault>),
+    /// A sign-out was under way when the daemon ended: the token may still be there.
+    ResumeSignOut,
+    /// What the last sign-out came to, before this start.
+    SignedOutBefore(Revocation),
     /// The answer to [`StoreCommand::Read`].
     StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
     /// The account was to be moved to another store, and its disk did not take that.
     NotMoved,
-    /// The account that is held was removed from its store by somebody else; the sentence says what
-    /// to do.
+    /// The person removed the account that is held from its store; the sentence says what to do.
     Removed(String),
+    /// The store no longer has the account that is held, and nobody was seen to remove it; the
+    /// sentence says so.
+    Lost(String),
+    /// The keyring said so once. It is to be asked again.
+    Doubted,
     /// The keyring was unlocked or locked, came or went.
     KeyringChanged,
     /// The machine says how far its network leads.
@@ -251,6 +275,8 @@ pub enum Event {
     },
     /// The settings were read again.
     Configured(Settings),
+    /// The daemon is about to stop: calls of `SignOut` are answered with what is so by now.
+    Stopping,
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
     Tick,
 }
@@ -340,7 +366,14 @@ pub enum PlexTvRequest {
         token: Token,
     },
     /// To revoke a token.
-    Revoke(Token),
+    Revoke {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The client identifier that it was issued to.
+        client_id: String,
+    },
 }
 
 /// A read or a write of the account at rest. They are done one after the other, in their order.
@@ -348,12 +381,21 @@ pub enum PlexTvRequest {
 pub enum StoreCommand {
     /// Keep this account, in place of any other.
     Save(Record),
-    /// Forget the account; the note "signing out" stays until [`StoreCommand::EndSignOut`].
-    Forget,
-    /// Forget it once more where that failed, but do not ask a person who declined it.
+    /// Note durably that the account is signed out, if its store is open. From then on a start
+    /// goes on with the sign-out.
+    NoteSignOut {
+        /// Comes back with the answer.
+        number: u64,
+        /// No token is held here: the answer is to give out what the store has.
+        wants_token: bool,
+    },
+    /// Take that note back: nothing was changed.
+    CancelSignOut,
+    /// Delete the account and what belongs to it, keep what is to be said of the sign-out, and
+    /// remove the note.
+    Forget(Option<Revocation>),
+    /// Delete once more what could not be deleted, but do not ask a person who declined it.
     ForgetAgain,
-    /// Remove the note "signing out".
-    EndSignOut,
     /// Keep since when plex.tv refuses the token, or that it no longer does.
     SaveRejected(Option<u64>),
     /// Keep the server list.
@@ -415,10 +457,10 @@ pub enum Answer {
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
     CallbackOutcome(CallbackOutcome),
-    /// `ProbeServer`'s.
-    Addresses(Vec<AddressReport>),
     /// What is answered about tokens for other programs.
     Grants(grants::Answer),
+    /// `ProbeServer`'s.
+    Addresses(Vec<AddressReport>),
 }
 
 /// How a login stands when a browser comes back from plex.tv.

@@ -41,6 +41,8 @@ pub struct Refresh {
     /// When plex.tv will take requests again.
     wait_until: Option<Boot>,
     failures: u32,
+    /// How many refreshes in a row plex.tv has refused.
+    refusals: u32,
     /// Since when plex.tv says that the token is bad.
     suspect_since: Option<Boot>,
     last_answer: Option<(Boot, Result<(), CallError>)>,
@@ -69,6 +71,17 @@ pub enum Verdict {
     Rejected,
     /// It said nothing that counts.
     Nothing,
+}
+
+/// Whether plex.tv keeps refusing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StandingRefusal {
+    /// It does; the sentence says so.
+    Stands(String),
+    /// It gave a list.
+    Over,
+    /// This refresh says nothing of it.
+    NotSaid,
 }
 
 /// A refresh that is over.
@@ -129,6 +142,7 @@ impl Refresh {
         let older = self.running.take();
         self.suspect_since = None;
         self.failures = 0;
+        self.refusals = 0;
         if let Some(since) = rejected_since {
             for call in older.into_iter().flat_map(|older| older.callers) {
                 context.push(Effect::Reply(call, Err(token_rejected())));
@@ -318,6 +332,27 @@ impl Refresh {
         } else {
             Verdict::Nothing
         }
+    }
+
+    /// Why plex.tv refuses every list, from the second refresh in a row on. What is no answer of
+    /// plex.tv's says nothing of that.
+    pub fn standing_refusal(&mut self, lists: &Lists) -> StandingRefusal {
+        let (Err(v2), Err(v1)) = (&lists.v2, &lists.v1) else {
+            self.refusals = 0;
+            return StandingRefusal::Over;
+        };
+        let is_refusal = |failure: &&PlexTvError| matches!(failure, PlexTvError::Refused { .. });
+        let Some(failure) = [v2, v1].into_iter().find(is_refusal) else {
+            return StandingRefusal::NotSaid;
+        };
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals < 2 {
+            return StandingRefusal::NotSaid;
+        }
+        StandingRefusal::Stands(format!(
+            "plex.tv refuses the server list each time, since {failure}; it is tried again, and if \
+             this lasts, sign in again."
+        ))
     }
 
     /// Plans the next refresh and settles what callers get, after [`answered`](Self::answered).

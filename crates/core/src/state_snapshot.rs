@@ -84,6 +84,8 @@ pub struct Details {
     pub fault: Option<(ErrorName, String)>,
     /// After a sign-out: whether plex.tv took the revocation, and a sentence.
     pub revoked: Option<(bool, String)>,
+    /// What people are to know of the account, though nothing is wrong.
+    pub notice: Option<String>,
 }
 
 /// Whose token it is.

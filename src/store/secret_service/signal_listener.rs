@@ -2,8 +2,9 @@
 //! signals that nobody reads would hold up the answers on the same connection.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,7 +16,7 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zbus::{
-    Connection, MatchRule, Message, MessageStream, OwnedVariant,
+    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant,
     export::ordered_stream::OrderedStreamExt,
     message::Type,
     names::{InterfaceName, MemberName},
@@ -33,6 +34,68 @@ const WINDOW: Duration = Duration::from_secs(60);
 /// What may be an unlock is looked at all the same, but not sooner than this after the last look.
 const PAUSE: Duration = Duration::from_millis(600);
 
+/// Which items somebody else than us was seen to delete.
+///
+/// A collection that goes takes its items with it, which nobody wanted of them; and what another
+/// keyring said is not this one's.
+#[derive(Default)]
+pub(super) struct Deletions(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// Paths of items.
+    deleted: HashSet<String>,
+    /// Paths of items that we asked to be deleted.
+    ours: HashSet<String>,
+    /// Collections that went.
+    gone: HashSet<String>,
+}
+
+impl Deletions {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// We are about to delete this item.
+    pub(super) fn ours(&self, item: &OwnedObjectPath) {
+        self.seen().ours.insert(item.to_string());
+    }
+
+    /// Whether an item of this collection was deleted, by somebody else, and it is still there.
+    pub(super) fn was_deleted_in(&self, collection: &str) -> bool {
+        let seen = self.seen();
+        let in_it = |item: &String| item.rsplit_once('/').is_some_and(|(of, _)| of == collection);
+        !seen.gone.contains(collection)
+            && seen.deleted.iter().any(|item| in_it(item) && !seen.ours.contains(item))
+    }
+
+    fn forget(&self) {
+        let mut seen = self.seen();
+        seen.deleted.clear();
+        seen.gone.clear();
+    }
+
+    fn note(&self, signal: &Message) {
+        let header = signal.header();
+        let member = header.member().map(MemberName::as_str);
+        let body = signal.body();
+        let path = || body.deserialize::<ObjectPath<'_>>().ok().map(|path| path.to_string());
+        let mut seen = self.seen();
+        match member {
+            Some("ItemDeleted") => seen.deleted.extend(path()),
+            Some("CollectionDeleted") => seen.gone.extend(path()),
+            // Paths may be used again.
+            Some("ItemCreated") => {
+                if let Some(path) = path() {
+                    seen.deleted.remove(&path);
+                    seen.ours.remove(&path);
+                }
+            }
+            _ => {}
+        }
+    }
+}
+
 /// Ends the listening with itself.
 pub(super) struct Ear(JoinHandle<()>);
 
@@ -49,6 +112,7 @@ impl Ear {
         connection: &Connection,
         worth: Arc<Notify>,
         owners: Arc<AtomicU32>,
+        deletions: Arc<Deletions>,
     ) -> zbus::Result<Self> {
         let said = MatchRule::builder()
             .msg_type(Type::Signal)
@@ -57,7 +121,7 @@ impl Ear {
             .build()?;
         let said = MessageStream::for_match_rule(said, connection, None).await?;
         let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
-        Ok(Self(tokio::spawn(listen(said, owner, worth, owners))))
+        Ok(Self(tokio::spawn(listen(said, owner, worth, owners, deletions))))
     }
 }
 
@@ -78,6 +142,7 @@ async fn listen(
     mut owner: MessageStream,
     worth: Arc<Notify>,
     owners: Arc<AtomicU32>,
+    deletions: Arc<Deletions>,
 ) {
     let mut due: Option<Instant> = None;
     let (mut window, mut told) = (Instant::now(), 0);
@@ -100,12 +165,16 @@ async fn listen(
             changed = owner.next() => match changed {
                 Some(changed) => {
                     owners.fetch_add(1, Ordering::Relaxed);
+                    deletions.forget();
                     changed.is_ok().then_some(KeyringChange::Any)
                 }
                 None => return,
             },
             signal = said.next() => match signal {
-                Some(signal) => signal.ok().and_then(|signal| change(&signal)),
+                Some(signal) => signal.ok().and_then(|signal| {
+                    deletions.note(&signal);
+                    change(&signal)
+                }),
                 None => return,
             },
         };

@@ -40,8 +40,8 @@ const PROMISED: &[(&str, &str)] = &[
         "plex-accountd.toml.5",
         "plextv.base_url plextv.clients_url plextv.auth_url plextv.link_url plextv.timeout \
          device.product device.name login.poll_interval login.open_browser login.landing_page \
-         login.send_origin presence.local_interval \
-         refresh.interval presence.grace presence.probe presence.probe_timeout \
+         login.send_origin \
+         refresh.interval presence.grace presence.probe presence.probe_timeout presence.local_interval \
          notifications.login notifications.server_offline notifications.server_online \
          notifications.shared_servers notifications.plex_tv notifications.quiet_hours \
          servers.\\(dqid\\(dq.notify token.store tokens.ask tokens.lasting tokens.allow \

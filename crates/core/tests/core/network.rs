@@ -158,7 +158,7 @@ fn plex_tv_is_away_for_nobody_once_they_are_signed_out() {
     let mut p = Player::with(settings, account("t"), None);
     p.lists(failed(&down()));
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.take();
     p.wait(3600);
     assert_eq!(p.notices(), []);

@@ -3,13 +3,13 @@
 use std::{sync::Arc, time::Duration};
 
 use plex_account_core::{
-    account::{Pin, PinHost, PinId, PinKind, Record, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, SignInId, User},
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
     event::{
         Answer, CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
-        StoredAccount,
+        StoreFault, StoredAccount,
     },
     notification::{Notification, ServerNews, ServerWord},
     plextv_error::PlexTvError,
@@ -55,6 +55,7 @@ impl Player {
             boot: Boot::from_start(Duration::from_secs(1000)),
             unix: START,
             jitter_seed: u16::MAX / 2,
+            random: 77,
         };
         Self::with_clock(settings, found, remembered, now)
     }
@@ -379,13 +380,48 @@ impl Player {
         self.happens(Event::UserAnswered { session, result: Ok(user(id)) });
     }
 
+    /// The store has answered whether the sign-out that was asked for last is noted.
+    pub(crate) fn noted(&mut self, result: Result<Option<Record>, StoreFault>) {
+        let number = self.last(|effect| match effect {
+            Effect::Store(StoreCommand::NoteSignOut { number, .. }) => Some(*number),
+            _ => None,
+        });
+        self.happens(Event::SignOutNoted { number: number.expect("a note"), result });
+    }
+
+    /// plex.tv has answered the revocation that was asked for last.
+    pub(crate) fn revoked(&mut self, result: Result<(), PlexTvError>) {
+        let number = self.last(|effect| match effect {
+            Effect::PlexTv(PlexTvRequest::Revoke { number, .. }) => Some(*number),
+            _ => None,
+        });
+        self.happens(Event::RevokeAnswered { number: number.expect("a revocation"), result });
+    }
+
+    /// The tokens that plex.tv was told to revoke.
+    pub(crate) fn revocations(&self) -> Vec<(&str, &str)> {
+        let tokens = self.effects.iter().filter_map(|effect| match effect {
+            Effect::PlexTv(PlexTvRequest::Revoke { token, client_id, .. }) => {
+                Some((token.expose(), client_id.as_str()))
+            }
+            _ => None,
+        });
+        tokens.collect()
+    }
+
     /// A whole login of this account.
     pub(crate) fn log_in(&mut self, text: &str, id: u64) {
+        let over_another = self.snapshot().account.details.account.is_some();
         let login = self.login_waits();
         self.claimed(login, text);
-        self.store_takes();
-        self.named(self.session().unwrap(), id);
-        self.store_takes();
+        if over_another {
+            self.named(self.session().unwrap(), id);
+            self.store_takes();
+        } else {
+            self.store_takes();
+            self.named(self.session().unwrap(), id);
+            self.store_takes();
+        }
         assert_eq!(self.finished(), [Outcome::Succeeded]);
     }
 
@@ -452,6 +488,7 @@ pub(crate) fn record(text: &str) -> Record {
         client_id: "client".into(),
         user: Some(user(1)),
         signed_in_at: START - 1000,
+        sign_in: SignInId(5),
     }
 }
 

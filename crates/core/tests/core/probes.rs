@@ -393,7 +393,7 @@ fn a_look_of_before_says_nothing_after_a_sign_out() {
     p.lists(complete(&[reachable("a", true)]));
     let probes = p.probes();
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.log_in_again();
     for (id, number) in probes {
         p.happens(Event::Probed { id, number, probed: answers() });
@@ -407,7 +407,7 @@ fn looks_that_a_sign_out_overtook_take_nobody_s_turn() {
     let mut p = Player::new(account("t"), None);
     p.lists(complete(&rows));
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.take();
     p.log_in("new", 1);
     p.lists(complete(&rows));
