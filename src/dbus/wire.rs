@@ -47,6 +47,7 @@ pub(super) struct ServerRow<'a> {
     presence: bool,
     route: &'a str,
     best_uri: &'a str,
+    best_uri_secure: bool,
     product_version: &'a str,
     platform: &'a str,
     public_address: &'a str,
@@ -71,6 +72,7 @@ impl<'a> ServerRow<'a> {
             presence: view.presence,
             route: view.route.word(),
             best_uri: &view.best_uri,
+            best_uri_secure: view.best_uri_secure(),
             product_version: &server.product_version,
             platform: &server.platform,
             public_address: &server.public_address,
@@ -96,6 +98,7 @@ pub(super) struct ServerProperties<'a> {
     presence: Option<bool>,
     route: Option<&'a str>,
     best_uri: Option<&'a str>,
+    best_uri_secure: Option<bool>,
     product_version: Option<&'a str>,
     platform: Option<&'a str>,
     public_address: Option<&'a str>,
@@ -119,6 +122,7 @@ impl<'a> ServerProperties<'a> {
             presence: Some(view.presence),
             route: Some(view.route.word()),
             best_uri: Some(&view.best_uri),
+            best_uri_secure: Some(view.best_uri_secure()),
             product_version: Some(&server.product_version),
             platform: Some(&server.platform),
             public_address: Some(&server.public_address),
@@ -143,6 +147,7 @@ impl<'a> ServerProperties<'a> {
             presence: other(old.presence, new.presence),
             route: text(old.route.word(), new.route.word()),
             best_uri: text(&old.best_uri, &new.best_uri),
+            best_uri_secure: other(old.best_uri_secure(), new.best_uri_secure()),
             product_version: text(&was.product_version, &now.product_version),
             platform: text(&was.platform, &now.platform),
             public_address: text(&was.public_address, &now.public_address),
@@ -161,6 +166,7 @@ impl<'a> ServerProperties<'a> {
             || changed.presence.is_some()
             || changed.route.is_some()
             || changed.best_uri.is_some()
+            || changed.best_uri_secure.is_some()
             || changed.product_version.is_some()
             || changed.platform.is_some()
             || changed.public_address.is_some()

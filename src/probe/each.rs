@@ -8,6 +8,7 @@ use tokio::{
 };
 
 use super::{AddressOutcome, Prober, ask, candidates::listed};
+use crate::system::is_on_link;
 use plex_account_core::probe::{AddressReport, ProbeOutcome, ProbeRequest};
 
 /// A call lasts 20 s at most, whatever the settings give a probe.
@@ -22,7 +23,7 @@ impl Prober {
         };
         let limit = self.0.timeout.min(LONGEST);
         let mut running = JoinSet::new();
-        for (place, candidate) in listed(&request).into_iter().enumerate() {
+        for (place, candidate) in listed(&request, is_on_link).into_iter().enumerate() {
             let (client, id) = (client.clone(), request.id.clone());
             running.spawn(async move {
                 let begin = Instant::now();

@@ -27,6 +27,7 @@ use crate::plextv::endpoint;
 use crate::plextv::http;
 use crate::plextv::list::without_mark;
 use crate::plextv::value::Scalar;
+use crate::system::is_on_link;
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::probe::{ProbeOutcome, ProbeRequest, Probed};
 
@@ -69,7 +70,7 @@ impl Prober {
     /// Asks a server at its addresses, the better ones first, and says what came of it. Waits for
     /// its turn while other probes have all connections.
     pub async fn probe(&self, request: ProbeRequest) -> Probed {
-        let batches = batches(&request, AT_ONCE);
+        let batches = batches(&request, AT_ONCE, is_on_link);
         let total = batches.iter().map(Vec::len).sum::<usize>();
         if total == 0 {
             return Probed::NothingToAsk;
@@ -293,6 +294,8 @@ async fn ask(
         return Err(other(why, ProbeOutcome::Http(503)));
     }
     match machine_identifier(&body) {
+        // Something is there; whether it is the server, nobody vouches for.
+        Some(found) if found == id && candidate.is_twin => Ok(AddressOutcome::Maintenance),
         Some(found) if found == id => {
             Ok(AddressOutcome::Alive(Alive { latency: begin.elapsed(), address }))
         }

@@ -169,6 +169,11 @@ pub trait Server {
     #[zbus(property)]
     fn best_uri(&self) -> zbus::Result<String>;
 
+    /// Whether a token may be sent to it: https with a certificate that was checked, or this
+    /// machine.
+    #[zbus(property)]
+    fn best_uri_secure(&self) -> zbus::Result<bool>;
+
     /// Version of the Plex Media Server.
     #[zbus(property)]
     fn product_version(&self) -> zbus::Result<String>;
@@ -280,6 +285,9 @@ pub struct ServerInfo {
     pub route: String,
     /// The uri of the best connection that answered, or empty.
     pub best_uri: String,
+    /// Whether a token may be sent to it: https with a certificate that was checked, or this
+    /// machine.
+    pub best_uri_secure: bool,
     /// Version of the Plex Media Server.
     pub product_version: String,
     /// Its operating system.
@@ -353,6 +361,7 @@ pub struct ServerProperties {
     pub presence: Option<bool>,
     pub route: Option<String>,
     pub best_uri: Option<String>,
+    pub best_uri_secure: Option<bool>,
     pub product_version: Option<String>,
     pub platform: Option<String>,
     pub public_address: Option<String>,

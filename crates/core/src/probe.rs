@@ -77,15 +77,16 @@ pub enum Probed {
     Answered {
         /// [`Route::Local`], [`Route::Remote`] or [`Route::Relay`].
         route: Route,
-        /// As plex.tv wrote it; or the same place by plain http, where that alone answered.
+        /// As plex.tv wrote it.
         uri: String,
         /// From the request to the whole answer, connection and TLS included.
         latency: Duration,
         /// It answered on a network that this machine is directly connected to.
         near: bool,
     },
-    /// No id came, but the server's "Maintenance", over https with a good certificate: it is up
-    /// and not ready. Neither `online` nor `offline` follows.
+    /// No id came that proves anything, but the server's "Maintenance", over https with a good
+    /// certificate; or the id by plain http from an address that plex.tv does not list as http,
+    /// where anybody on the network may have said it. Neither `online` nor `offline` follows.
     Maintenance,
     /// All addresses were asked, and none answered with the server's id.
     Silent {

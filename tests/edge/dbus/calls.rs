@@ -70,6 +70,7 @@ async fn list_servers_tells_all_of_the_owned_ones() {
         presence: true,
         route: "local".to_owned(),
         best_uri: "https://192-0-2-7.example.plex.direct:32400".to_owned(),
+        best_uri_secure: true,
         product_version: "1.40.2".to_owned(),
         platform: "Linux".to_owned(),
         public_address: "198.51.100.1".to_owned(),
@@ -287,7 +288,7 @@ async fn properties_are_what_was_published() {
         .await
         .unwrap();
     let interface = || "org.plexaccountd.Server1".try_into().unwrap();
-    assert_eq!(properties.get_all(interface()).await.unwrap().len(), 17);
+    assert_eq!(properties.get_all(interface()).await.unwrap().len(), 18);
 
     // A server that went has no object any more.
     bed.service.publish(view([])).await.unwrap();
