@@ -83,7 +83,8 @@ impl StateDir {
     }
 }
 
-fn boot_id() -> Option<String> {
+/// Which start of the machine this is.
+pub(super) fn boot_id() -> Option<String> {
     std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned())
 }
 

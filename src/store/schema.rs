@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
+use super::login_file;
 use plex_account_core::{
     account::{Record, Revocation, SignInId, User},
     presence::{CachedServers, RememberedServer},
@@ -106,6 +107,7 @@ struct ServersOut<'a> {
     account_id: u64,
     last_refresh: u64,
     told_plex_tv_away: bool,
+    boot_id: &'a str,
     servers: &'a [RememberedServer],
 }
 
@@ -120,6 +122,9 @@ pub(super) struct ServersFile {
     last_refresh: u64,
     #[serde(default)]
     told_plex_tv_away: bool,
+    /// The start of the machine that the servers' evidence is of.
+    #[serde(default)]
+    boot_id: String,
     servers: Vec<RememberedServer>,
 }
 
@@ -139,7 +144,12 @@ impl AccountFile {
 
 impl ServersFile {
     pub(super) fn into_remembered(self) -> CachedServers {
-        let Self { last_refresh, told_plex_tv_away, servers, .. } = self;
+        let Self { last_refresh, told_plex_tv_away, boot_id, mut servers, .. } = self;
+        if boot_id.is_empty() || login_file::boot_id() != Some(boot_id) {
+            for server in &mut servers {
+                server.evidence = None;
+            }
+        }
         CachedServers { last_refresh, told_plex_tv_away, servers }
     }
 }
@@ -187,6 +197,7 @@ pub(super) fn write_servers(remembered: &CachedServers, account_id: u64) -> Zero
         account_id,
         last_refresh: remembered.last_refresh,
         told_plex_tv_away: remembered.told_plex_tv_away,
+        boot_id: &login_file::boot_id().unwrap_or_default(),
         servers: &remembered.servers,
     })
 }

@@ -76,7 +76,7 @@ impl Domain {
         }
         let reason = rejected_since.map_or(Reason::NotRefreshed, |_| Reason::TokenRejected);
         let plex_tv_away = remembered.told_plex_tv_away.then_some((now.boot, true));
-        let presence = Presence::new(remembered, reason, now);
+        let presence = Presence::new(remembered, reason, &settings, now);
         let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
         let mut domain = Self {
@@ -121,8 +121,10 @@ impl Domain {
 
     /// Something happened. What is to be done about it is added to `effects`.
     pub fn handle(&mut self, event: Event, now: Now, effects: &mut Vec<Effect>) {
+        self.presence.follow_clock(now);
         if self.sign_in.is_first_answer_pending() && waits_for_first_answer(&event) {
             self.early.push_back((now.boot + FIRST_ANSWER_TIMEOUT, event));
+            self.update_snapshots();
             return;
         }
         self.handle_now(event, now, effects);
@@ -141,6 +143,7 @@ impl Domain {
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &context);
             self.presence.reconfigured(&mut context);
             self.grants.reconfigured(&self.settings.tokens);
+            self.update_snapshots();
             return;
         }
         let settings = Arc::clone(&self.settings);
@@ -151,6 +154,10 @@ impl Domain {
         self.follow(change, context);
         self.tick(context);
         self.tell(context);
+        self.update_snapshots();
+    }
+
+    fn update_snapshots(&mut self) {
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
             self.counts = ServerCounts::of(&self.snapshots);
@@ -203,19 +210,8 @@ impl Domain {
                 }
                 Change::None
             }
-            Event::Probed { id, number, probed } => {
-                if matches!(probed, Probed::Answered { .. }) {
-                    self.network.server_answered();
-                }
-                self.presence.probed(&id, number, probed, context);
-                Change::None
-            }
-            Event::ProbeServer { call, id } => {
-                self.probe_server(call, &id, context);
-                Change::None
-            }
-            Event::AddressesProbed { id, number, reports } => {
-                self.addresses_probed(&id, number, &reports, context);
+            Event::Probed { .. } | Event::ProbeServer { .. } | Event::AddressesProbed { .. } => {
+                self.take_in_probe(event, context);
                 Change::None
             }
             Event::RevokeAnswered { number, result } => {
@@ -272,9 +268,7 @@ impl Domain {
                 Change::None
             }
             Event::Woke => {
-                self.network.woke(context.now.boot);
-                self.presence.woke(context);
-                self.doubt_plex_tv_away();
+                self.woke(context);
                 Change::None
             }
             Event::Resume(login) => {
@@ -378,6 +372,29 @@ impl Domain {
                 context.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => context.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    fn woke(&mut self, context: &mut Context<'_>) {
+        self.network.woke(context.now.boot);
+        self.presence.woke(context);
+        self.doubt_plex_tv_away();
+    }
+
+    /// A server was asked, or is to be.
+    fn take_in_probe(&mut self, event: Event, context: &mut Context<'_>) {
+        match event {
+            Event::Probed { id, number, probed } => {
+                if matches!(probed, Probed::Answered { .. }) {
+                    self.network.server_answered();
+                }
+                self.presence.probed(&id, number, probed, context);
+            }
+            Event::ProbeServer { call, id } => self.probe_server(call, &id, context),
+            Event::AddressesProbed { id, number, reports } => {
+                self.addresses_probed(&id, number, &reports, context);
+            }
+            _ => {}
         }
     }
 
@@ -663,6 +680,10 @@ impl Domain {
         self.refresh.tick(token, context);
         if !self.refresh.is_running() {
             self.presence.tick(context);
+        }
+        // One write for what one look finds.
+        if !self.presence.is_probing() && self.presence.take_learned() {
+            self.remember(false, context);
         }
         match self.reach() {
             Reach::Nowhere => {}

@@ -7,6 +7,7 @@
 //! list that says it again.
 
 mod announcements;
+mod evidence;
 mod probing;
 mod tracked_server;
 
@@ -15,6 +16,7 @@ use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
+pub use self::evidence::RememberedEvidence;
 use self::{
     announcements::{Announcements, Correction, Followed, Observed},
     probing::{Asked, Probing, UnderWay},
@@ -95,6 +97,9 @@ pub struct RememberedServer {
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
+    /// What was known of it in this start of the machine.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<RememberedEvidence>,
 }
 
 /// The servers' part of the domain.
@@ -113,6 +118,10 @@ pub struct Presence {
     wants_early_list: bool,
     /// When plex.tv was asked early for the last time.
     early_list: Option<Boot>,
+    /// What is known has changed since [`Presence::take_learned`] was last asked.
+    learned: bool,
+    /// Both clocks at the latest event.
+    clock: Now,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -151,28 +160,35 @@ impl Listed {
 impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
-    pub fn new(remembered: CachedServers, reason: Reason, now: Now) -> Self {
-        let (at, now, now_unix) = (now, now.boot, now.unix);
-        let servers = remembered.servers.into_iter().map(|r| TrackedServer {
-            telling: Announcements::new(&r, at),
-            snapshot: Arc::new(ServerSnapshot {
-                server: Arc::new(r.server),
-                presence: r.presence,
-                state: State::Unknown,
-                reason,
-                since: now_unix,
-                last_seen: r.seen_at,
-                route: Route::NotTried,
-                best_uri: String::new(),
-                muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
-            }),
-            in_v2: r.in_v2,
-            seen_at: r.seen_at,
-            good_until: None,
-            absence: None,
-            probing: Probing::new(now),
-            expiring: false,
-            missing: 0,
+    pub fn new(remembered: CachedServers, reason: Reason, settings: &Settings, clock: Now) -> Self {
+        let (now, now_unix) = (clock.boot, clock.unix);
+        let servers = remembered.servers.into_iter().map(|r| {
+            let seen_at = r.seen_at.min(now_unix);
+            let mut known = TrackedServer {
+                telling: Announcements::new(&r, clock),
+                snapshot: Arc::new(ServerSnapshot {
+                    server: Arc::new(r.server),
+                    presence: r.presence,
+                    state: State::Unknown,
+                    reason,
+                    since: now_unix,
+                    last_seen: seen_at,
+                    route: Route::NotTried,
+                    best_uri: String::new(),
+                    muted_until: if r.muted_until > now_unix { r.muted_until } else { 0 },
+                }),
+                in_v2: r.in_v2,
+                seen_at,
+                good_until: None,
+                absence: None,
+                probing: Probing::new(now),
+                expiring: false,
+                missing: 0,
+            };
+            if let (Some(evidence), Reason::NotRefreshed) = (r.evidence, reason) {
+                evidence.restore(&mut known, settings, clock);
+            }
+            known
         });
         Self {
             servers: servers.collect(),
@@ -182,6 +198,8 @@ impl Presence {
             near_at: Boot::default(),
             wants_early_list: false,
             early_list: None,
+            learned: false,
+            clock,
             changed: true,
         }
     }
@@ -202,6 +220,7 @@ impl Presence {
             went: known.telling.went,
             missed: known.telling.missed,
             muted_until: known.snapshot.muted_until,
+            evidence: RememberedEvidence::of(known),
         });
         CachedServers { last_refresh, told_plex_tv_away, servers: servers.collect() }
     }
@@ -216,6 +235,25 @@ impl Presence {
     #[must_use]
     pub fn snapshots(&self) -> Vec<Arc<ServerSnapshot>> {
         self.servers.iter().map(|known| Arc::clone(&known.snapshot)).collect()
+    }
+
+    /// Whether what is known has changed by a probe since this was last asked, so that it is to be
+    /// kept for a restart.
+    pub fn take_learned(&mut self) -> bool {
+        std::mem::take(&mut self.learned)
+    }
+
+    /// Time goes on. A wall clock that was set back moves what was noted by it along.
+    pub fn follow_clock(&mut self, now: Now) {
+        let expected = now.boot.since(self.clock.boot).as_secs() + self.clock.unix;
+        self.clock = now;
+        let back = expected.saturating_sub(now.unix);
+        if back > 0 {
+            for known in &mut self.servers {
+                known.clock_set_back(back, now.unix);
+            }
+            self.changed = true;
+        }
     }
 
     /// Whether [`snapshots`](Self::snapshots) changed since this was last asked.
@@ -317,6 +355,12 @@ impl Presence {
         next.min(context.now.boot + context.settings.refresh_interval) + context.settings.grace
     }
 
+    /// Whether a server is being asked.
+    #[must_use]
+    pub fn is_probing(&self) -> bool {
+        self.under_way() > 0
+    }
+
     fn under_way(&self) -> usize {
         self.servers.iter().filter(|known| known.probing.under_way.is_some()).count()
     }
@@ -339,7 +383,10 @@ impl Presence {
         };
         if let Some(asked) = known.probing.under_way.take_if(|asked| asked.number == number) {
             let look = Look { asked, good_until, near_at, no_news: self.no_news };
-            self.changed |= known.probed(probed, look, context);
+            let renewed = known.expiring;
+            let changed = known.probed(probed, look, context);
+            self.changed |= changed;
+            self.learned |= changed || renewed;
             self.wants_early_list |= known.fell_silent(context.settings);
         }
     }

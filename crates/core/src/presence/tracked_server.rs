@@ -325,6 +325,15 @@ impl TrackedServer {
         self.absence.is_some() || self.good_until.is_none_or(|until| until <= now)
     }
 
+    /// The wall clock was set back by so many seconds: nothing was in the future.
+    pub(super) fn clock_set_back(&mut self, seconds: u64, now_unix: u64) {
+        let moved = |at: u64| if at == 0 { 0 } else { at.saturating_sub(seconds).min(now_unix) };
+        self.seen_at = moved(self.seen_at);
+        let snapshot = Arc::make_mut(&mut self.snapshot);
+        snapshot.since = moved(snapshot.since);
+        snapshot.last_seen = moved(snapshot.last_seen);
+    }
+
     pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {
         if self.snapshot.route == route && self.snapshot.best_uri == uri {
             return false;
@@ -345,7 +354,7 @@ impl TrackedServer {
         snapshot.reason = reason;
         if snapshot.state != state {
             snapshot.state = state;
-            snapshot.since = snapshot.since.max(now_unix);
+            snapshot.since = now_unix;
             snapshot.last_seen = if state == State::Online { snapshot.since } else { seen_at };
         }
         true

@@ -16,6 +16,7 @@ mod player;
 mod probes;
 mod reaction_times;
 mod reasons;
+mod restarts;
 mod schedule;
 mod sign_out;
 mod states;

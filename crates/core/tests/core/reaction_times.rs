@@ -223,20 +223,20 @@ fn a_crash_and_a_return_are_told_within_two_minutes_at_home() {
     };
     let default = Settings::default();
     let [gone, back] = outages(&default, home);
-    line("at home, the server crashes: until \"offline\" is told", &gone);
-    line("at home: until \"is back\" is told", &back);
+    line("at home, the server crashes: until it is `offline` and that is told", &gone);
+    line("at home: until it is `online` again", &back);
     assert!(gone.0[0] <= 120.0, "{:?}", gone.0);
     assert!(back.0[0] <= 60.0, "{:?}", back.0);
     let [gone, back] = outages(&default, dead);
-    line("at home, its machine dies: until \"offline\" is told", &gone);
-    line("at home, its machine: until \"is back\" is told", &back);
+    line("at home, its machine dies: until it is `offline` and that is told", &gone);
+    line("at home, its machine: until it is `online` again", &back);
     assert!(gone.0[0] <= 120.0, "{:?}", gone.0);
     let [gone, back] = outages(&never, home);
-    line("at home with `local_interval = \"0s\"`: until \"offline\" is told", &gone);
-    line("at home with `local_interval = \"0s\"`: until \"is back\" is told", &back);
+    line("at home with `local_interval = \"0s\"`: until it is `offline` and that is told", &gone);
+    line("at home with `local_interval = \"0s\"`: until it is `online` again", &back);
     let [gone, back] = outages(&default, away);
-    line("away: until \"offline\" is told", &gone);
-    line("away: until \"is back\" is told", &back);
+    line("away: until it is `offline` and that is told", &gone);
+    line("away: until it is `online` again", &back);
     for (what, place) in [("at home", home), ("away", away)] {
         let times = until_unknown(place);
         line(&format!("{what}, plex.tv goes with the server: until `unknown`"), &times);
