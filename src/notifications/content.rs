@@ -171,7 +171,7 @@ impl Member {
     /// Whether both happened within this time of each other, and are bad news or good news both.
     pub(super) fn goes_with(&self, other: &Self, together: Duration) -> bool {
         self.is_back() == other.is_back()
-            && self.began().abs_diff(other.began()) <= together.as_secs()
+            && self.began().abs_diff(other.began()) < together.as_secs()
     }
 
     fn began(&self) -> u64 {

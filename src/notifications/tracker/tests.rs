@@ -143,7 +143,7 @@ fn what_one_moment_brings_is_one_notice() {
 fn those_that_go_within_one_grace_time_join_the_notice_that_is_there() {
     let mut d = Desktop::new();
     d.offline(&["A"]);
-    d.now += GRACE;
+    d.now += GRACE - 1;
     assert_eq!(d.offline(&["B"]), ["1: 2 Plex servers are offline"]);
     d.now += GRACE + 1;
     assert_eq!(d.offline(&["C"]), ["2: C is offline"]);
