@@ -5,6 +5,7 @@
 # make test               all tests, the end-to-end ones included
 # make interop            real clients of plex.tv against the stand-in, as a table
 # make bench              start-up, memory, wake-ups and cost of calls, as a table
+# make live               walk through sign-in and presence with your own Plex account (docs/live.md)
 # make check              format, lints, documentation, scripts and data files
 # make deny               licences, banned and doubled crates, sources (installs cargo-deny)
 # make deb                target/debian/*.deb (installs cargo-deb)
@@ -40,7 +41,7 @@ CARGO_DEB := 3.8.0
 CARGO_DENY := 0.20.2
 SCRIPTS := .ci/run $(shell grep -rlE '^\#!.*\b(ba)?sh$$' tests examples --include='*' --exclude-dir=fixtures)
 
-.PHONY: all install uninstall demo test unit e2e interop bench check deny deb
+.PHONY: all install uninstall demo test unit e2e flatpak interop bench live check deny deb
 
 all: $(BINARIES)
 
@@ -56,8 +57,8 @@ define FILES
 $(TARGET)/release/plex-accountd 755 $(BINDIR)/plex-accountd
 $(TARGET)/release/plex-account 755 $(BINDIR)/plex-account
 systemd/plex-accountd.service 644 $(UNITDIR)/plex-accountd.service
-dbus/$(ID).service 644 $(DATADIR)/dbus-1/services/$(ID).service
-packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
+$(foreach f,$(wildcard dbus/*.service),$f 644 $(DATADIR)/dbus-1/services/$(notdir $f)
+)packaging/$(ID).desktop 644 $(DATADIR)/applications/$(ID).desktop
 packaging/$(ID).metainfo.xml 644 $(DATADIR)/metainfo/$(ID).metainfo.xml
 packaging/$(ID).svg 644 $(ICONDIR)/scalable/apps/$(ID).svg
 packaging/$(ID)-symbolic.svg 644 $(ICONDIR)/symbolic/apps/$(ID)-symbolic.svg
@@ -71,7 +72,7 @@ packaging/completions/plex-account.fish 644 $(DATADIR)/fish/vendor_completions.d
 systemd/hardening.conf 644 $(DOCDIR)/examples/hardening.conf
 LICENSE-MIT 644 $(DOCDIR)/LICENSE-MIT
 LICENSE-APACHE 644 $(DOCDIR)/LICENSE-APACHE
-$(foreach f,$(wildcard examples/servers.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
+$(foreach f,$(wildcard examples/servers.* examples/titles.* examples/waybar.jsonc),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard packaging/config.toml),$f 644 $(DOCDIR)/examples/config.toml
 )$(foreach f,$(wildcard README.md),$f 644 $(DOCDIR)/$f
 )$(foreach f,$(wildcard dbus/*.xml),$f 644 $(DATADIR)/dbus-1/interfaces/$(notdir $f)
@@ -128,9 +129,17 @@ unit:
 e2e:
 	tests/e2e/run
 
+# Of the end-to-end tests the one with real Flatpaks.
+flatpak:
+	tests/e2e/run tokens
+
 interop:
 	tests/setup.sh build interop
 	tests/interop/run
+
+live: $(BINARIES)
+	tests/setup.sh build live
+	@tests/live.sh
 
 bench:
 	tests/setup.sh build bench

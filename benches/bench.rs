@@ -10,6 +10,8 @@
 //! bench call METHOD COUNT         calls one after the other
 //! bench latency COUNT             Ping and ListServers in turn: two medians in µs
 //! bench unchanged COUNT           refreshes that find nothing new: signals of servers, of Account1
+//! bench relay ADDRESS FILE        hands what comes to a free port on to ADDRESS and back, and writes
+//!                                 the port, then after each connection the bytes of all, to FILE
 //! ```
 
 // A tool of the build: what fails, fails it with a message.
@@ -40,7 +42,12 @@ use plex_accountd::{
     plextv::{Kind, ListReader},
 };
 use quick_xml::events::Event as Xml;
-use tokio::sync::mpsc;
+use tokio::{
+    io::copy_bidirectional,
+    net::{TcpListener, TcpStream},
+    sync::mpsc,
+    task::JoinSet,
+};
 use zbus::{
     Connection, Message, MessageStream, connection::Builder, export::futures_core::Stream,
     message::Type,
@@ -60,6 +67,7 @@ async fn main() {
         ["call", method, count] => call_often(method, number(count)).await,
         ["latency", count] => latency(number(count)).await,
         ["unchanged", count] => unchanged(number(count)).await,
+        ["relay", address, file] => relay(address, file).await,
         _ => panic!("see the head of benches/bench.rs"),
     }
 }
@@ -299,6 +307,35 @@ async fn unchanged(count: usize) {
         }
     }
     println!("{} {account}", servers + other);
+}
+
+/// Counts what goes over the wire between the daemon and the stand-in.
+async fn relay(address: &str, file: &str) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let write = |text: String| {
+        let unfinished = format!("{file}.new");
+        std::fs::write(&unfinished, text).unwrap();
+        std::fs::rename(&unfinished, file).unwrap();
+    };
+    let port = listener.local_addr().unwrap().port();
+    write(format!("{port} 0 0\n"));
+    let (mut bytes, mut connections) = (0, 0);
+    let mut open = JoinSet::new();
+    loop {
+        tokio::select! {
+            accepted = listener.accept() => {
+                let (mut here, _) = accepted.unwrap();
+                let mut there = TcpStream::connect(address).await.unwrap();
+                open.spawn(async move { copy_bidirectional(&mut here, &mut there).await });
+            }
+            Some(ended) = open.join_next() => {
+                let (sent, received) = ended.unwrap().unwrap_or_default();
+                bytes += sent + received;
+                connections += 1;
+                write(format!("{port} {bytes} {connections}\n"));
+            }
+        }
+    }
 }
 
 // ---- help ---------------------------------------------------------------------------------------

@@ -10,6 +10,7 @@ pub mod callback;
 pub mod config;
 pub mod daemon;
 pub mod dbus;
+pub mod grants;
 pub mod logging;
 pub mod notifications;
 pub mod plextv;

@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, sync::atomic::AtomicBool}
 use plex_accountd::{
     config::Config,
     daemon::{CALLS, Daemon, Ended, Setup},
-    dbus::{NameError, Service},
+    dbus::{NameError, Service, TokenServices},
     logging,
     notifications::Notifications,
     store::{Directories, Store},
@@ -135,20 +135,22 @@ async fn run(setup: Setup) -> ExitCode {
     };
     let daemon = Daemon::new(setup);
     let (sender, commands) = mpsc::channel(CALLS);
-    let service = match Service::serve(&bus, sender, daemon.snapshot()).await {
+    let service = match Service::serve(&bus, sender.clone(), daemon.snapshot()).await {
         Ok(service) => service,
         Err(error) => return failed(&format!("the objects can't be served: {error}")),
     };
     match service.own_name().await {
         Ok(()) => {}
-        Err(NameError::Taken) => {
-            error!("{}", NameError::Taken);
+        Err(error @ NameError::Taken(_)) => {
+            error!("{error}");
             return ExitCode::from(TAKEN);
         }
         Err(error) => return failed(&error.to_string()),
     }
+    let token_services = TokenServices::start(zbus::Connection::session, &sender).await;
+    drop(sender);
     info!(version = env!("CARGO_PKG_VERSION"), "on the bus");
-    match daemon.run(&bus, service, commands, signals).await {
+    match daemon.run(&bus, service, token_services, commands, signals).await {
         Ended::Stopped => ExitCode::SUCCESS,
         ended => failed(&ended.to_string()),
     }

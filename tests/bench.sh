@@ -2,7 +2,7 @@
 # Measures what plex-accountd costs, and holds it to bounds: start-up and memory beside
 # gnome-keyring-daemon, wake-ups, instructions of each call and of a refresh.
 #
-#   tests/bench.sh [start] [memory] [idle] [calls] [refresh]        all, or those named
+#   tests/bench.sh [start] [memory] [idle] [calls] [refresh] [traffic]   all, or those named
 #
 # Every line is a ratio or a count of this one run, so that machines can be compared. Exits
 # with 1 if a line is beyond its bound. Touches nothing of yours: a bus, a stand-in for plex.tv
@@ -14,7 +14,7 @@
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
 
-wanted=" ${*:-start memory idle calls refresh} "
+wanted=" ${*:-start memory idle calls refresh traffic} "
 wants() { [[ $wanted == *" $1 "* ]]; }
 
 TARGET=${CARGO_TARGET_DIR:-target}
@@ -334,6 +334,37 @@ refresh() {
   line 'cost of a server among 10,000 / among 1,000' "$(ratio "$more" $((10 * thousand)))" 1.3
 }
 
+# The day's refreshes at the default interval, from what some take: TLS and HTTP, all bytes in both
+# directions above TCP. The first, which is the only one with a full handshake, is not in it.
+traffic() {
+  local count=5 servers bound relay port before after connections total
+  while read -r servers bound; do
+    servers "$servers"
+    curl -fsS -d "$ALL_PRESENT" "$http/fake/presence" > /dev/null
+    rm -f "$tmp/wire"
+    "$BENCH" relay "${https#https://}" "$tmp/wire" &
+    relay=$!
+    pids+=("$relay")
+    until_ok 'the relay' test -s "$tmp/wire"
+    read -r port _ < "$tmp/wire"
+    # Two hosts, as plex.tv's are.
+    settings "https://127.0.0.1:$port" | sed 's|^clients_url.*|clients_url = "https://localhost:'"$port"'"|' > "$tmp/relay.toml"
+    daemon "$tmp/relay.toml"
+    sleep 1
+    read -r port before connections < "$tmp/wire"
+    "$BENCH" unchanged "$count" > /dev/null
+    sleep 1
+    read -r port after total < "$tmp/wire"
+    stop
+    kill "$relay"
+    wait "$relay" || :
+    unset 'pids[-1]'
+    line "a day's traffic with $servers servers, MB" \
+      "$(awk -v bytes=$((after - before)) -v count="$count" 'BEGIN { printf "%.2f", bytes / count * 288 / 1e6 }')" "$bound" \
+      "$(((after - before) / count)) bytes and $(ratio $((total - connections)) "$count" 1) connections a refresh, $before the first"
+  done <<< $'3 1.5\n20 4'
+}
+
 # ---- all of it ------------------------------------------------------------------------------
 
 printf '%-56s %11s %11s\n' '' measured bound
@@ -342,7 +373,7 @@ servers $SERVERS
 curl -fsS -d "$ALL_PRESENT" "$http/fake/presence" > /dev/null
 daemon "$tmp/http.toml"
 stop
-for part in start memory idle calls refresh; do
+for part in start memory idle calls refresh traffic; do
   ! wants $part || $part
 done
 exit $failed

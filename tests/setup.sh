@@ -1,7 +1,7 @@
 #!/bin/bash
 # Installs the Debian packages that a make target needs, and only those that are missing.
 #
-#   tests/setup.sh GROUP...      groups: build demo test e2e bed debian-root interop bench check
+#   tests/setup.sh GROUP...      groups: build demo test e2e bed debian-root interop bench live check
 #   tests/setup.sh --list GROUP  only says which packages
 #
 # Asks dpkg first, so that a machine that has them needs neither root nor network. Not
@@ -15,10 +15,14 @@ group() {
   test)
     echo dbus-daemon gnome-keyring strace libxml2-utils libdbus-1-dev openssl curl python3-venv zbar-tools
     # what the examples are written in, and shells that complete
-    echo systemd jq python3-gi gjs zsh fish
+    echo systemd jq python3-gi gjs gir1.2-soup-3.0 zsh fish
     ;;
   # on this machine
-  e2e) echo procps util-linux iproute2 openssl jq make lintian imagemagick zbar-tools ;;
+  e2e)
+    echo procps util-linux iproute2 openssl jq make lintian imagemagick zbar-tools
+    # what Flatpaks are made of
+    echo flatpak busybox-static libglib2.0-bin
+    ;;
   # in the system that is booted: this machine's, or one made by tests/bed/debian-root
   bed)
     echo dbus dbus-user-session dbus-broker libpam-systemd polkitd gnome-keyring python3-dbus \
@@ -32,6 +36,8 @@ group() {
     echo network-manager dnsmasq-base
     # a person who signs in: a terminal and a browser
     echo tmux chromium chromium-driver fonts-noto-core
+    # programs in a sandbox
+    echo flatpak
     # the other keyring, and what its recipe tries it with
     echo keepassxc libsecret-tools
     ;;
@@ -43,6 +49,7 @@ group() {
     ;;
   debian-root) echo mmdebstrap debian-archive-keyring ;;
   bench) echo dbus-daemon gnome-keyring valgrind jq util-linux ;;
+  live) echo dbus-daemon jq util-linux ;;
   check) echo shellcheck mandoc man-db groff desktop-file-utils appstream libxml2-utils libdbus-1-dev ;;
   *) echo "tests/setup.sh: no group '$1'" >&2; return 1 ;;
   esac

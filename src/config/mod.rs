@@ -24,7 +24,7 @@ use url::Url;
 
 use crate::notifications::QuietHours;
 pub use loopback::is_loopback;
-pub use plex_account_core::account::TokenStore;
+pub use plex_account_core::{account::TokenStore, grants::Setting};
 
 /// Largest config file read, in bytes. A real one has a few hundred.
 const MAX_SIZE: u64 = 1024 * 1024;
@@ -48,6 +48,8 @@ pub struct Config {
     pub servers: BTreeMap<String, ServerSettings>,
     /// Where the token is kept.
     pub token: TokenSettings,
+    /// Tokens for other programs.
+    pub tokens: Tokens,
     /// What is logged.
     pub log: Log,
 }
@@ -55,9 +57,9 @@ pub struct Config {
 /// `[plextv]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct PlexTv {
-    /// For PINs, the account, and the older server lists.
+    /// For the account and the older server lists.
     pub base_url: Url,
-    /// For the newer server list.
+    /// For PINs and the newer server list.
     pub clients_url: Url,
     /// The page that a browser on this machine signs in at.
     pub auth_url: Url,
@@ -79,12 +81,15 @@ pub struct Device {
 /// `[login]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Login {
-    /// Time between two looks at a PIN; 1…30 s, from 50 ms where plex.tv is on loopback.
+    /// Time between two looks at a PIN; 1…30 s, from 50 ms where both of plex.tv's hosts are on
+    /// loopback.
     pub poll_interval: Duration,
     /// Open the sign-in page when a login starts.
     pub open_browser: bool,
     /// Serve the loopback page that ends a browser login at once.
     pub landing_page: bool,
+    /// Send that page's origin with the PIN.
+    pub send_origin: bool,
 }
 
 /// `[refresh]`
@@ -137,6 +142,17 @@ pub struct TokenSettings {
     pub store: TokenStore,
 }
 
+/// `[tokens]`
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Tokens {
+    /// Ask whether a program may have one.
+    pub ask: bool,
+    /// Where a server makes none, hand out the one that plex.tv gave for it.
+    pub lasting: bool,
+    /// What is allowed in any case.
+    pub allow: Vec<Setting>,
+}
+
 /// `[log]`
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Log {
@@ -159,6 +175,7 @@ impl Default for Config {
                 poll_interval: Duration::from_secs(2),
                 open_browser: false,
                 landing_page: true,
+                send_origin: false,
             },
             refresh: Refresh { interval: Duration::from_secs(300) },
             presence: Presence {
@@ -176,6 +193,7 @@ impl Default for Config {
             },
             servers: BTreeMap::new(),
             token: TokenSettings { store: TokenStore::Auto },
+            tokens: Tokens { ask: true, lasting: false, allow: Vec::new() },
             log: Log { level: Level::INFO },
         }
     }

@@ -23,6 +23,7 @@ pub(super) const KEYS: &[&str] = &[
     "login.poll_interval",
     "login.open_browser",
     "login.landing_page",
+    "login.send_origin",
     "refresh.interval",
     "presence.grace",
     "presence.probe",
@@ -34,6 +35,9 @@ pub(super) const KEYS: &[&str] = &[
     "notifications.plex_tv",
     "notifications.quiet_hours",
     "token.store",
+    "tokens.ask",
+    "tokens.lasting",
+    "tokens.allow",
     "log.level",
 ];
 
@@ -100,7 +104,7 @@ pub(super) fn read(text: &str) -> Result<Config, Wrong> {
         }));
     }
     // Where plex.tv is decides what other values are right.
-    entries.sort_by_key(|entry| entry.key != "plextv.base_url");
+    entries.sort_by_key(|entry| !matches!(&*entry.key, "plextv.base_url" | "plextv.clients_url"));
     for entry in entries {
         apply(&mut config, &entry)?;
     }
@@ -127,6 +131,7 @@ fn apply(config: &mut Config, entry: &Entry<'_, '_>) -> Result<(), Wrong> {
 /// Sets one key. `false` if there is no such key; an error says what would be right.
 fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, String> {
     let loopback = is_loopback(&config.plextv.base_url);
+    let all_loopback = loopback && is_loopback(&config.plextv.clients_url);
     let (ms, s) = (Duration::from_millis, Duration::from_secs);
     let least = |real, on_loopback| if loopback { on_loopback } else { real };
     match key {
@@ -146,11 +151,12 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
         "device.product" => config.device.product = value::name(value, "plex-accountd")?,
         "device.name" => config.device.name = Some(value::name(value, "living room")?),
         "login.poll_interval" => {
-            let range = least(s(1), ms(50))..=s(30);
+            let range = if all_loopback { ms(50) } else { s(1) }..=s(30);
             config.login.poll_interval = value::duration(value, &range)?;
         }
         "login.open_browser" => config.login.open_browser = value::boolean(value)?,
         "login.landing_page" => config.login.landing_page = value::boolean(value)?,
+        "login.send_origin" => config.login.send_origin = value::boolean(value)?,
         "refresh.interval" => {
             let range = least(s(30), s(1))..=s(24 * 3600);
             config.refresh.interval = value::duration(value, &range)?;
@@ -182,6 +188,9 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
             ];
             config.token.store = value::word(value, &words)?;
         }
+        "tokens.ask" => config.tokens.ask = value::boolean(value)?,
+        "tokens.lasting" => config.tokens.lasting = value::boolean(value)?,
+        "tokens.allow" => config.tokens.allow = value::allowed(value)?,
         "log.level" => {
             let words = [
                 ("error", Level::ERROR),

@@ -28,8 +28,8 @@ fn sample() -> String {
 fn the_installed_sample_names_every_key_with_its_default() {
     assert_eq!(parse(include_str!("../../packaging/config.toml")), Ok(Config::default()));
     assert_eq!(parse(&sample()), Ok(Config::default()));
-    // Two have no default to write down.
-    let without = ["device.name", "notifications.quiet_hours"];
+    // Three have no default to write down.
+    let without = ["device.name", "notifications.quiet_hours", "tokens.allow"];
     let table: toml::Table = sample().parse().unwrap();
     for key in read::KEYS.iter().filter(|key| !without.contains(key)) {
         let (section, name) = key.split_once('.').unwrap();
@@ -58,6 +58,7 @@ fn every_key_reaches_its_setting() {
         login.poll_interval = "50ms"
         login.open_browser = true
         login.landing_page = false
+        login.send_origin = true
         refresh.interval = "1s"
         presence.grace = "0s"
         presence.probe = false
@@ -69,6 +70,9 @@ fn every_key_reaches_its_setting() {
         notifications.plex_tv = true
         notifications.quiet_hours = "22:30-07:00"
         token.store = "file"
+        tokens.ask = false
+        tokens.lasting = true
+        tokens.allow = [{ program = "unit:trakt.service", scope = "servers" }]
         log.level = "trace"
         [servers."a b"]
         notify = false
@@ -90,6 +94,7 @@ fn every_key_reaches_its_setting() {
             poll_interval: Duration::from_millis(50),
             open_browser: true,
             landing_page: false,
+            send_origin: true,
         },
         refresh: Refresh { interval: Duration::from_secs(1) },
         presence: Presence {
@@ -110,9 +115,37 @@ fn every_key_reaches_its_setting() {
             ("other".to_owned(), ServerSettings { notify: true }),
         ]),
         token: TokenSettings { store: TokenStore::File },
+        tokens: Tokens {
+            ask: false,
+            lasting: true,
+            allow: vec![Setting {
+                program: "unit:trakt.service".parse().unwrap(),
+                scope: "servers".parse().unwrap(),
+            }],
+        },
         log: Log { level: Level::TRACE },
     };
     assert_eq!(config, expected);
+}
+
+#[test]
+fn what_programs_are_allowed_says_what_would_be_right() {
+    for (text, right) in [
+        ("tokens.allow = true", "must be a list of tables"),
+        ("tokens.allow = [\"x\"]", "must be a list of tables"),
+        ("tokens.allow = [{ program = \"app:x\" }]", "must be a list of tables"),
+        ("tokens.allow = [{ program = \"x\", scope = \"servers\" }]", "flatpak:ID"),
+        ("tokens.allow = [{ program = \"app:x\", scope = \"all\" }]", "control"),
+        (
+            "tokens.allow = [{ program = \"app:x\", scope = \"servers\", more = 1 }]",
+            "must be a list of tables",
+        ),
+    ] {
+        let error = error(text);
+        assert!(error.starts_with("config.toml:1:16: ") && error.contains(right), "{error}");
+    }
+    let tables = "[[tokens.allow]]\nprogram = \"app:x\"\nscope = \"control\"\n";
+    assert_eq!(parse(tables).unwrap().tokens.allow.len(), 1);
 }
 
 #[test]
@@ -248,20 +281,26 @@ fn quiet_hours_are_two_different_times_of_day() {
 
 #[test]
 fn short_intervals_are_for_a_plex_tv_on_this_machine() {
-    let with = |base: &str| {
-        // The place of base_url in the file makes no difference.
-        parse(&format!(
-            "login.poll_interval = \"50ms\"\nrefresh.interval = \"1s\"\n\
-             plextv.base_url = \"{base}\""
-        ))
+    // The place of the addresses in the file makes no difference.
+    let with = |key: &str, base: &str, clients: &str| {
+        parse(&format!("{key}\nplextv.base_url = \"{base}\"\nplextv.clients_url = \"{clients}\""))
     };
-    for base in ["http://127.0.0.1:1", "https://127.9.9.9", "http://[::1]:1", "http://localhost"] {
-        with(base).unwrap();
+    let poll = "login.poll_interval = \"50ms\"";
+    let refresh = "refresh.interval = \"1s\"";
+    let here = "http://127.0.0.1:1";
+    for url in [here, "https://127.9.9.9", "http://[::1]:1", "http://localhost"] {
+        with(refresh, url, "https://clients.plex.tv").unwrap();
+        with(poll, url, here).unwrap();
+        with(poll, here, url).unwrap();
     }
-    for base in ["https://plex.tv", "https://128.0.0.1", "https://localhost.example"] {
-        assert!(with(base).is_err(), "{base}");
+    for url in ["https://plex.tv", "https://128.0.0.1", "https://localhost.example"] {
+        assert!(with(refresh, url, here).is_err(), "{url}");
+        // PINs are polled at either.
+        assert!(with(poll, url, here).is_err(), "{url}");
+        assert!(with(poll, here, url).is_err(), "{url}");
     }
-    let base = "plextv.base_url = \"http://127.0.0.1:1\"\n";
+    let base = "plextv.base_url = \"http://127.0.0.1:1\"\n\
+                plextv.clients_url = \"http://127.0.0.1:1\"\n";
     error(&format!("{base}login.poll_interval = \"49ms\""));
     error(&format!("{base}refresh.interval = \"999ms\""));
 }

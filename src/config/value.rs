@@ -9,6 +9,7 @@ use url::Url;
 use crate::config::is_loopback;
 
 use crate::notifications::QuietHours;
+use plex_account_core::grants::Setting;
 
 /// Longest product or device name, in characters.
 const MAX_NAME: usize = 128;
@@ -24,6 +25,28 @@ pub(super) fn string<'v>(value: &'v DeValue<'_>, example: &str) -> Value<&'v str
     value
         .as_str()
         .ok_or_else(|| format!("must be a text in quotes, like \"{example}\", not {}", kind(value)))
+}
+
+/// What programs are allowed: a list of tables.
+pub(super) fn allowed(value: &DeValue<'_>) -> Value<Vec<Setting>> {
+    const EXAMPLE: &str = r#"[{ program = "unit:trakt.service", scope = "servers" }]"#;
+    let shape = || format!("must be a list of tables, like {EXAMPLE}");
+    let mut allowed = Vec::new();
+    for entry in value.as_array().ok_or_else(shape)? {
+        let table = entry.get_ref().as_table().ok_or_else(shape)?;
+        let text = |key: &str| table.get(key).and_then(|v| v.get_ref().as_str()).ok_or_else(shape);
+        if table.len() != 2 {
+            return Err(shape());
+        }
+        let program = text("program")?.parse().map_err(|error| format!("is wrong: {error}"))?;
+        let scope = text("scope")?.parse();
+        let scope = scope.map_err(|error| format!("is wrong: {error}, or control"))?;
+        let setting = Setting { program, scope };
+        if !allowed.contains(&setting) {
+            allowed.push(setting);
+        }
+    }
+    Ok(allowed)
 }
 
 /// A service's address, which paths are added to.

@@ -22,9 +22,10 @@ use crate::{
     callback::{CallbackRequest, CallbackServer},
     config::{Config, ConfigError},
     dbus::{
-        Service,
+        Service, TokenServices,
         command::{Command, Reply},
     },
+    grants::Minter,
     logging,
     notifications::Notifications,
     plextv::Client,
@@ -41,6 +42,7 @@ use plex_account_core::{
         Answer, CallId, CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, StoreCommand,
         StoreFault, StoredAccount, SystemRequest,
     },
+    grants::{self, Grants},
     notification::Click,
     plextv_error::PlexTvError,
     probe::{ProbeRequest, Probed},
@@ -72,6 +74,8 @@ pub(super) struct EventLoop {
     pub(super) client_id: String,
     pub(super) client: Client,
     pub(super) prober: Prober,
+    pub(super) minter: Minter,
+    pub(super) token_services: TokenServices,
     pub(super) notices: Notifications,
     /// Where the browser comes back to from the login under way.
     pub(super) page: Option<CallbackServer>,
@@ -93,13 +97,28 @@ impl EventLoop {
         self.last_call += 1;
         let call = self.last_call;
         let (caller, event) = match command {
-            Command::StartLogin(reply) => (Caller::Offer(reply), Event::StartLogin(call)),
+            Command::StartLogin(reply) => (Caller::Offer(reply, None), Event::StartLogin(call)),
+            Command::StartLoginInBrowser(reply) => {
+                (Caller::Offer(reply, Some(self.bus.clone())), Event::StartLogin(call))
+            }
             Command::CancelLogin(reply) => (Caller::Done(reply), Event::CancelLogin(call)),
             Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
             Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
             Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
             Command::Mute { id, until, reply } => {
                 (Caller::Done(reply), Event::Mute { call, id, until })
+            }
+            Command::Grants(event, reply) => {
+                (Caller::Grants(reply), Event::Grants(event.of_call(call)))
+            }
+            Command::SignInWith { token, client_id, reply } => {
+                (Caller::Done(reply), Event::SignInWith { call, token, client_id })
+            }
+            Command::Control(caller, reply) => {
+                let may = Grants::may_control(&settings(&self.config).tokens, &caller);
+                // A caller that has gone needs no answer.
+                let _ = reply.send(if may { Ok(()) } else { Err(grants::not_in_control()) });
+                return;
             }
         };
         self.call(call, caller, event).await;
@@ -159,6 +178,10 @@ impl EventLoop {
                 self.mute(id, timer::now().unix.saturating_add(MUTED.as_secs())).await;
             }
             Click::Never { id } => self.mute(id, u64::MAX).await,
+            Click::Question { number, response } => {
+                let event = grants::Event::Answered { number, answer: response };
+                self.dispatch(Event::Grants(event)).await;
+            }
         }
     }
 
@@ -276,7 +299,7 @@ impl EventLoop {
                 }
                 Effect::ReplyOnceKept(call) => {
                     if let Some(caller) = self.calls.remove(&call) {
-                        self.answer_once_kept(caller);
+                        self.answer_once_kept(caller, Answer::Done);
                     }
                 }
                 Effect::PlexTv(request) => self.request(request).await,
@@ -303,6 +326,7 @@ impl EventLoop {
                         page.close(outcome);
                     }
                 }
+                Effect::Grants(effect) => self.perform_grants(effect).await,
                 Effect::LoginFinished(outcome, message) => {
                     let word = outcome.word();
                     info!(outcome = word, "login {word}");
@@ -326,12 +350,17 @@ impl EventLoop {
                     Event::PinAnswered { login, kind, result }
                 });
             }
-            PlexTvRequest::PollPin { login, kind, id } => self.ask(move |client| async move {
-                Event::PinPolled { login, kind, result: client.poll_pin(id).await }
-            }),
+            PlexTvRequest::PollPin { login, kind, id, host } => {
+                self.ask(move |client| async move {
+                    Event::PinPolled { login, kind, result: client.poll_pin(id, host).await }
+                });
+            }
             PlexTvRequest::AskUser { session, token } => self.ask(move |client| async move {
                 Event::UserAnswered { session, result: client.user(&token).await }
             }),
+            PlexTvRequest::AskOwner { number, token, client_id } => {
+                self.ask_owner(number, token, &client_id);
+            }
             PlexTvRequest::AskLists { refresh, token } => self.ask(move |client| async move {
                 let lists = client.lists(&token).await;
                 let unreachable =
@@ -353,7 +382,7 @@ impl EventLoop {
     }
 
     /// Asks plex.tv; the answer comes back as an event.
-    fn ask<F>(&self, question: impl FnOnce(Client) -> F)
+    pub(super) fn ask<F>(&self, question: impl FnOnce(Client) -> F)
     where
         F: Future<Output = Event> + Send + 'static,
     {
@@ -389,12 +418,12 @@ impl EventLoop {
 
     /// Answers when the writes that were asked for so far are done. A disk that hangs keeps no
     /// caller waiting: what it asked for holds, but may not outlive a restart.
-    fn answer_once_kept(&self, caller: Caller) {
+    pub(super) fn answer_once_kept(&self, caller: Caller, answer: Answer) {
         let (done, is_done) = oneshot::channel();
         let _ = self.enqueue(StoreTask::Written(done));
         tokio::spawn(async move {
             let _ = tokio::time::timeout(WRITE_TIMEOUT, is_done).await;
-            caller.answer(Ok(Answer::Done));
+            caller.answer(Ok(answer));
         });
     }
 
@@ -482,13 +511,15 @@ impl EventLoop {
 pub(super) enum Caller {
     /// A button: the login goes on in the browser.
     Browser(zbus::Connection),
-    Offer(Reply<LoginOffer>),
+    /// Where it is not told the link, that is opened on this bus.
+    Offer(Reply<LoginOffer>, Option<zbus::Connection>),
+    Grants(Reply<grants::Answer>),
     Done(Reply<()>),
     CallbackRequest(CallbackRequest),
 }
 
 impl Caller {
-    fn answer(self, answer: Result<Answer, CallError>) {
+    pub(super) fn answer(self, answer: Result<Answer, CallError>) {
         // A caller that has gone needs no answer.
         match (self, answer) {
             (Self::Browser(bus), Ok(Answer::Offer(offer))) => {
@@ -499,7 +530,15 @@ impl Caller {
                     warn!("the sign-in could not be started: {error}");
                 }
             }
-            (Self::Offer(reply), Ok(Answer::Offer(offer))) => drop(reply.send(Ok(offer))),
+            (Self::Offer(reply, browser), Ok(Answer::Offer(offer))) => {
+                if let Some(bus) = browser.filter(|_| !offer.auth_url.is_empty()) {
+                    drop(tokio::spawn(browse(bus, offer.clone())));
+                }
+                drop(reply.send(Ok(offer)));
+            }
+            (Self::Grants(reply), Ok(Answer::Grants(answer))) => drop(reply.send(Ok(answer))),
+            (Self::Grants(reply), Ok(_)) => drop(reply.send(Ok(grants::Answer::Done))),
+            (Self::Grants(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::CallbackRequest(visitor), answer) => {
                 let landing = match answer {
                     Ok(Answer::CallbackOutcome(landing)) => landing,
@@ -507,8 +546,8 @@ impl Caller {
                 };
                 let _ = visitor.send(landing);
             }
-            (Self::Offer(reply), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
-            (Self::Offer(reply), Err(error)) => drop(reply.send(Err(error))),
+            (Self::Offer(reply, _), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
+            (Self::Offer(reply, _), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
     }

@@ -4,6 +4,7 @@
 mod event_loop;
 mod status;
 mod store_worker;
+mod tokens;
 
 use std::{collections::HashMap, io, path::PathBuf, sync::Arc, time::Duration};
 
@@ -19,9 +20,10 @@ use self::{
 use crate::{
     callback::CallbackRequest,
     config::{self, Config, ConfigError, is_loopback},
-    dbus::{Service, command::Command},
+    dbus::{Service, TokenServices, command::Command},
+    grants::Minter,
     logging,
-    notifications::Notifications,
+    notifications::{Notifications, Shown},
     plextv::{self, Client},
     probe::Prober,
     store::{FoundSignOut, OpenedStore, Store, secret_service::SecretService},
@@ -33,6 +35,7 @@ use crate::{
 use plex_account_core::{
     domain::Domain,
     event::{Effect, Event, NotifyCommand, Settings, StoreCommand},
+    grants,
     state_snapshot::StateSnapshot,
 };
 
@@ -119,6 +122,7 @@ impl Daemon {
             given,
             login,
             sign_out,
+            grants,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -132,6 +136,7 @@ impl Daemon {
         if given {
             domain.token_is_given();
         }
+        domain.recall_grants(grants, now, &mut first);
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
@@ -170,6 +175,7 @@ impl Daemon {
         self,
         bus: &zbus::Connection,
         service: Service,
+        token_services: TokenServices,
         mut commands: mpsc::Receiver<Command>,
         mut signals: mpsc::Receiver<i32>,
     ) -> Ended {
@@ -192,6 +198,8 @@ impl Daemon {
             client_id: self.client_id,
             client: self.client,
             prober: Prober::new(probe_timeout),
+            minter: Minter::default(),
+            token_services,
             notices: Notifications::new(click_sender),
             page: None,
             bus: bus.clone(),
@@ -213,6 +221,8 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&event_loop.snapshot)),
         ]);
         event_loop.notices.set_quiet_hours(event_loop.config.notifications.quiet_hours);
+        let (shown_sender, mut shown) = mpsc::unbounded_channel();
+        event_loop.notices.report_to(shown_sender);
         if let Some(file) = self.notices_file {
             event_loop.notices.keep_in(file, event_loop.domain.announced_offline());
         }
@@ -228,7 +238,6 @@ impl Daemon {
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
         let mut system = System::new();
-        let mut undelivered = event_loop.notices.undelivered();
         let ended = loop {
             let now = timer::now();
             let wakeup =
@@ -247,9 +256,8 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
                 event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
-                Ok(()) = undelivered.changed() => {
-                    let ids = undelivered.borrow_and_update().clone();
-                    event_loop.dispatch(Event::Undelivered(ids)).await;
+                Some(Shown { id, number }) = shown.recv() => {
+                    event_loop.dispatch(Event::Shown { id, number }).await;
                 }
                 rung = timer.expired() => match rung {
                     Ok(()) => event_loop.dispatch(Event::Tick).await,
@@ -280,7 +288,9 @@ async fn watch(keyring: Arc<SecretService>, incoming: mpsc::UnboundedSender<Inco
 fn client(config: &Config, client_id: &str) -> Client {
     let config::PlexTv { base_url, clients_url, auth_url, link_url, timeout } =
         config.plextv.clone();
-    let settings = plextv::Settings { base_url, clients_url, auth_url, link_url, timeout };
+    let send_origin = config.login.send_origin;
+    let settings =
+        plextv::Settings { base_url, clients_url, auth_url, link_url, timeout, send_origin };
     let host = || rustix::system::uname().nodename().to_string_lossy().into_owned();
     Client::new(
         settings,
@@ -311,5 +321,12 @@ fn settings(config: &Config) -> Settings {
             .filter(|(_, server)| !server.notify)
             .map(|(id, _)| id.clone())
             .collect(),
+        tokens: grants::Settings {
+            ask: config.tokens.ask,
+            lasting: config.tokens.lasting,
+            allow: config.tokens.allow.clone(),
+            product: config.device.product.clone(),
+            refresh_interval: config.refresh.interval,
+        },
     }
 }

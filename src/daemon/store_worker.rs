@@ -39,9 +39,11 @@ impl StoreTask {
                 | StoreCommand::Forget(_)
                 | StoreCommand::ForgetAgain
                 | StoreCommand::Read
-                | StoreCommand::SaveLogin(_) => true,
+                | StoreCommand::SaveLogin(_)
+                | StoreCommand::SaveGrants { durable: true, .. } => true,
                 StoreCommand::SaveRejected(_)
                 | StoreCommand::Remember { .. }
+                | StoreCommand::SaveGrants { .. }
                 | StoreCommand::Relocate => false,
             },
             Self::Notify(_) | Self::Written(_) => false,
@@ -100,6 +102,7 @@ async fn execute(store: &mut Store, command: StoreCommand, given: Instant) -> Op
             };
         }
         StoreCommand::SaveLogin(login) => store.keep_login(login).await,
+        StoreCommand::SaveGrants { book, durable } => store.keep_grants(book, durable).await,
         StoreCommand::SaveRejected(since) => store.set_rejected(since).await,
         StoreCommand::Remember { list, durable } => store.remember(list, durable).await,
     };

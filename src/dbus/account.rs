@@ -1,14 +1,14 @@
 //! `org.plexaccountd.Account1`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use tokio::sync::{
-    mpsc::{self, error::TrySendError},
-    oneshot,
-};
+use tokio::sync::mpsc;
+use tokio::time::timeout;
 use zbus::{Signature, Type, message::Header, object_server::SignalEmitter};
 
+use super::command::{Command, Reply, send};
 use super::{
     content::{Content, is_native},
     encoded::Rows,
@@ -16,34 +16,44 @@ use super::{
     state::{Shared, Snapshot},
     wire::{DICTIONARY, StatusDetails, VERSION},
 };
-use crate::dbus::command::{Command, Reply};
-use plex_account_core::{error::CallError, state_snapshot::LoginOffer, words::ErrorName};
+use crate::grants::Callers;
+use plex_account_core::{error::CallError, state_snapshot::LoginOffer, words::LoginState};
+
+/// Who is not known in this time is not told the link of a login.
+const CALLER_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Answers reads from the last snapshot, and hands the rest to the owner of the state.
 pub(super) struct Account {
     pub(super) snapshot: Arc<Shared<Snapshot>>,
     pub(super) commands: mpsc::Sender<Command>,
+    pub(super) callers: Callers,
 }
 
 impl Account {
     /// Sends a command and waits for its answer. Never waits for a place in the queue.
     async fn ask<T>(&self, command: impl FnOnce(Reply<T>) -> Command) -> Result<T, CallError> {
-        let (reply, answer) = oneshot::channel();
-        match self.commands.try_send(command(reply)) {
-            Ok(()) => answer.await.unwrap_or_else(|_| Err(stopping())),
-            Err(TrySendError::Full(_)) => Err(CallError::LimitsExceeded(
-                "Too many calls are waiting for an answer; try again in a moment.".to_owned(),
-            )),
-            Err(TrySendError::Closed(_)) => Err(stopping()),
-        }
+        send(&self.commands, command).await
     }
-}
 
-fn stopping() -> CallError {
-    CallError::Account(
-        ErrorName::Cancelled,
-        "plex-accountd is stopping and did not do this; call again.".to_owned(),
-    )
+    /// Whether the link of a login is none of this caller's business: it leads to the token, and
+    /// a sandbox is there to keep that from the program. Who is not known in time counts as
+    /// sandboxed.
+    async fn is_kept_from(&self, call: &Header<'_>) -> bool {
+        // Without a sender this is no bus.
+        let Some(sender) = call.sender() else { return false };
+        let found = timeout(CALLER_TIMEOUT, self.callers.look_up(sender.as_str())).await;
+        !matches!(found, Ok(Ok(found)) if !found.caller.is_sandboxed())
+    }
+
+    /// Fails for a sandboxed program that the settings do not allow what can't be undone.
+    async fn check_control(&self, call: &Header<'_>) -> Result<(), CallError> {
+        let Some(sender) = call.sender() else { return Ok(()) };
+        let caller = self.callers.look_up(sender.as_str()).await?.caller;
+        if caller.is_sandboxed() {
+            self.ask(|reply| Command::Control(caller, reply)).await?;
+        }
+        Ok(())
+    }
 }
 
 // The shapes that `interface` asks for.
@@ -51,9 +61,14 @@ fn stopping() -> CallError {
 #[zbus::interface(name = "org.plexaccountd.Account1", introspection_docs = false)]
 impl Account {
     #[zbus(out_args("code", "link_url", "auth_url", "expires_at"))]
-    async fn start_login(&self) -> Result<(String, String, String, u64), MethodError> {
-        let LoginOffer { code, link_url, auth_url, expires_at } =
-            self.ask(Command::StartLogin).await?;
+    async fn start_login(
+        &self,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(String, String, String, u64), MethodError> {
+        let without_link = self.is_kept_from(&call).await;
+        let command = if without_link { Command::StartLoginInBrowser } else { Command::StartLogin };
+        let LoginOffer { code, link_url, auth_url, expires_at } = self.ask(command).await?;
+        let auth_url = if without_link { String::new() } else { auth_url };
         Ok((code, link_url, auth_url, expires_at))
     }
 
@@ -66,7 +81,9 @@ impl Account {
             snapshot = self.snapshot.get();
         }
         let native = is_native(call.primary());
-        (snapshot.account.login_state.word(), Details { snapshot, native })
+        let state = snapshot.account.login_state;
+        let without_link = state == LoginState::Waiting && self.is_kept_from(&call).await;
+        (state.word(), Details { snapshot, native, without_link })
     }
 
     #[zbus(out_args("servers"))]
@@ -83,7 +100,8 @@ impl Account {
         Ok(self.ask(Command::CancelLogin).await?)
     }
 
-    async fn sign_out(&self) -> Result<(), MethodError> {
+    async fn sign_out(&self, #[zbus(header)] call: Header<'_>) -> Result<(), MethodError> {
+        self.check_control(&call).await?;
         Ok(self.ask(Command::SignOut).await?)
     }
 
@@ -91,7 +109,13 @@ impl Account {
         Ok(self.ask(Command::Refresh).await?)
     }
 
-    async fn mute_server(&self, id: String, until: u64) -> Result<(), MethodError> {
+    async fn mute_server(
+        &self,
+        id: String,
+        until: u64,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(), MethodError> {
+        self.check_control(&call).await?;
         // To the owner of the state, 0 is the word for "unmute".
         if until == 0 {
             let message = "`until` is a time that has passed; give a later one in unix seconds, or call \
@@ -101,7 +125,12 @@ impl Account {
         Ok(self.ask(|reply| Command::Mute { id, until, reply }).await?)
     }
 
-    async fn unmute_server(&self, id: String) -> Result<(), MethodError> {
+    async fn unmute_server(
+        &self,
+        id: String,
+        #[zbus(header)] call: Header<'_>,
+    ) -> Result<(), MethodError> {
+        self.check_control(&call).await?;
         let until = 0;
         Ok(self.ask(|reply| Command::Mute { id, until, reply }).await?)
     }
@@ -168,6 +197,8 @@ struct Details {
     snapshot: Arc<Snapshot>,
     /// The caller has this machine's byte order.
     native: bool,
+    /// The caller is not to have the link of the login.
+    without_link: bool,
 }
 
 impl Type for Details {
@@ -178,6 +209,9 @@ impl Serialize for Details {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let Snapshot { account, details, .. } = &*self.snapshot;
         let plain = || StatusDetails::new(account);
+        if self.without_link {
+            return plain().without_link().serialize(serializer);
+        }
         match details.of(plain) {
             Some(content) if self.native => Content::write([content], serializer),
             _ => plain().serialize(serializer),

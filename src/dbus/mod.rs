@@ -14,6 +14,8 @@ mod properties;
 mod server;
 mod service;
 mod state;
+mod tokens;
 pub mod wire;
 
 pub use service::{NameError, Service};
+pub use tokens::TokenServices;

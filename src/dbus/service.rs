@@ -19,7 +19,7 @@ use super::{
     state::{Changes, Entry, List, Shared, Snapshot, sendable_account},
     wire::{AccountProperties, ServerProperties, without_nul},
 };
-use crate::dbus::command::Command;
+use crate::{dbus::command::Command, grants::Callers};
 use plex_account_client::names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, BUS_NAME, SERVER_INTERFACE};
 use plex_account_core::{state_snapshot::StateSnapshot, words::Outcome};
 
@@ -36,11 +36,11 @@ pub struct Service {
 #[derive(Debug, thiserror::Error)]
 pub enum NameError {
     /// Another process owns it.
-    #[error("another plex-accountd owns {BUS_NAME} on this bus")]
-    Taken,
+    #[error("another plex-accountd owns {0} on this bus")]
+    Taken(&'static str),
     /// The bus failed.
     #[error(transparent)]
-    Bus(zbus::Error),
+    Bus(#[from] zbus::Error),
 }
 
 impl Service {
@@ -69,7 +69,8 @@ impl Service {
         let objects = connection.object_server();
         let manager = Manager { snapshot: Arc::clone(&snapshot) };
         let properties = Properties { snapshot: Arc::clone(&snapshot) };
-        let account = Account { snapshot, commands };
+        let callers = Callers::new(connection.clone());
+        let account = Account { snapshot, commands, callers };
         let new = objects.at(ACCOUNT_PATH, manager).await?.is_none()
             && objects.at(ACCOUNT_PATH, account).await?.is_none()
             // zbus's own came with the object.
@@ -90,28 +91,7 @@ impl Service {
     ///
     /// [`NameError::Taken`] if another process has it, [`NameError::Bus`] if the bus is gone.
     pub async fn own_name(&self) -> Result<(), NameError> {
-        // The task that answers calls is there before the first can come.
-        tokio::task::yield_now().await;
-        // What zbus's `request_name` does besides, two more rounds to the bus for signals that
-        // tell of a name got late or lost, is for names that are queued for or may be replaced.
-        let flags = RequestNameFlags::DO_NOT_QUEUE;
-        let bus = "org.freedesktop.DBus";
-        let reply = self
-            .connection
-            .call_method(
-                Some(bus),
-                "/org/freedesktop/DBus",
-                Some(bus),
-                "RequestName",
-                &(BUS_NAME, flags),
-            )
-            .await
-            .and_then(|reply| reply.body().deserialize::<RequestNameReply>());
-        match reply {
-            Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
-            Ok(RequestNameReply::InQueue | RequestNameReply::Exists) => Err(NameError::Taken),
-            Err(error) => Err(NameError::Bus(error)),
-        }
+        own_name(&self.connection, BUS_NAME).await
     }
 
     /// Makes `view` what reads answer, then tells exactly what differs from the view before:
@@ -239,5 +219,25 @@ impl Told {
         if self.0.is_ok() {
             self.0 = result;
         }
+    }
+}
+
+/// Owns a bus name, or fails: it never waits for the name.
+pub(super) async fn own_name(connection: &Connection, name: &'static str) -> Result<(), NameError> {
+    // The task that answers calls is there before the first can come.
+    tokio::task::yield_now().await;
+    // What zbus's `request_name` does besides, two more rounds to the bus for signals that tell of
+    // a name got late or lost, is for names that are queued for or may be replaced.
+    let flags = RequestNameFlags::DO_NOT_QUEUE;
+    let bus = "org.freedesktop.DBus";
+    let path = "/org/freedesktop/DBus";
+    let reply = connection
+        .call_method(Some(bus), path, Some(bus), "RequestName", &(name, flags))
+        .await
+        .and_then(|reply| reply.body().deserialize::<RequestNameReply>());
+    match reply {
+        Ok(RequestNameReply::PrimaryOwner | RequestNameReply::AlreadyOwner) => Ok(()),
+        Ok(RequestNameReply::InQueue | RequestNameReply::Exists) => Err(NameError::Taken(name)),
+        Err(error) => Err(NameError::Bus(error)),
     }
 }

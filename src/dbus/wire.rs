@@ -299,6 +299,12 @@ pub(super) struct StatusDetails<'a> {
 }
 
 impl<'a> StatusDetails<'a> {
+    /// The same for whom the link of the login is not.
+    pub(super) fn without_link(mut self) -> Self {
+        self.auth_url = self.auth_url.map(|_| "");
+        self
+    }
+
     /// The entries that the contract gives to this state. What is not known is left out.
     pub(super) fn new(account: &'a AccountSnapshot) -> Self {
         let state = account.login_state;

@@ -1,8 +1,12 @@
 //! What a notification is about, and how it looks.
 
+use std::time::Duration;
+
 use serde::{Deserialize, Serialize};
 
 use super::messages::{self, Text};
+use super::question::AskedQuestion;
+use plex_account_core::notification::{ServerNews, ServerWord};
 use plex_account_core::state_snapshot::LoginOffer;
 
 /// What a notification is about. What is on the desktop is kept across a restart but for its text,
@@ -21,6 +25,8 @@ pub(super) enum Content {
     Login(LoginOffer),
     /// plex.tv itself: one at most, likewise.
     PlexTv { back: bool },
+    /// A question about a program.
+    Question(AskedQuestion),
     /// Servers that went offline together, and what became of each.
     Servers(Vec<Member>),
 }
@@ -30,31 +36,24 @@ pub(super) enum Content {
 pub(super) struct Member {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) word: ServerNews,
-    /// People have seen that it went offline.
+    pub(super) word: ServerWord,
+    /// The number of the news; 0 for news of before a restart.
     #[serde(skip)]
-    pub(super) told: bool,
-}
-
-/// What is said of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ServerNews {
-    /// It is offline.
-    Offline,
-    /// It keeps coming and going.
-    Unsteady,
-    /// It is back.
-    Back,
+    pub(super) number: u64,
 }
 
 /// How a notification looks.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub(super) struct Presentation {
     pub(super) text: Text,
     /// Urgency normal; else low.
     pub(super) matters: bool,
+    /// It need not be kept where the desktop collects what was shown.
+    pub(super) passes: bool,
     pub(super) buttons: &'static [Button],
     pub(super) category: Option<&'static str>,
+    /// When the notification server may take it away; it decides itself where that is `None`.
+    pub(super) expires: Option<Duration>,
 }
 
 /// A button of a notification.
@@ -67,6 +66,9 @@ pub(super) enum Button {
     Open,
     Mute,
     Never,
+    Allow,
+    Once,
+    Deny,
 }
 
 impl Content {
@@ -78,6 +80,10 @@ impl Content {
         matches!(self, Self::Login(_))
     }
 
+    pub(super) fn is_question(&self) -> bool {
+        matches!(self, Self::Question(_))
+    }
+
     pub(super) fn is_plex_tv(&self) -> bool {
         matches!(self, Self::PlexTv { .. })
     }
@@ -87,47 +93,38 @@ impl Content {
             Self::Account { text, lost } => Presentation {
                 text: text.clone(),
                 matters: *lost,
+                passes: !*lost,
                 buttons: if *lost { &[Button::SignIn] } else { &[] },
-                category: None,
+                ..Presentation::default()
             },
             Self::Login(offer) => Presentation {
                 text: messages::login(offer),
                 matters: true,
+                passes: false,
                 buttons: &[Button::Link],
-                category: None,
+                ..Presentation::default()
             },
             Self::PlexTv { back } => Presentation {
                 text: messages::plex_tv(*back),
                 matters: false,
+                passes: false,
                 buttons: &[],
                 category: Some(category(*back)),
+                expires: None,
             },
+            Self::Question(question) => question.look(),
             Self::Servers(members) => {
-                let names = |word| -> Vec<&str> {
-                    members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
-                };
-                let (back, offline) = (names(ServerNews::Back), names(ServerNews::Offline));
-                let unsteady = names(ServerNews::Unsteady);
-                let news = members.iter().any(|m| !m.is_back() && !m.told);
-                let matters = news || back.is_empty();
-                let text = match (back.as_slice(), offline.as_slice()) {
-                    ([], []) => messages::unsteady(&unsteady),
-                    ([_, ..], [_, ..]) if news => messages::night(&back, &offline),
-                    _ => messages::servers(&back, &offline),
-                };
+                let matters = !members.iter().all(Member::is_back);
                 Presentation {
-                    text: match unsteady.as_slice() {
-                        [_, ..] if unsteady.len() < members.len() => {
-                            messages::and_unsteady(text, &unsteady)
-                        }
-                        _ => text,
-                    },
+                    text: messages::servers(members),
                     matters,
+                    passes: false,
                     buttons: match members.as_slice() {
                         [only] if !only.is_back() => &[Button::Open, Button::Mute, Button::Never],
                         _ => &[Button::Open],
                     },
                     category: Some(category(!matters)),
+                    expires: None,
                 }
             }
         }
@@ -147,6 +144,9 @@ impl Button {
             Self::Open => "open",
             Self::Mute => "mute",
             Self::Never => "never",
+            Self::Allow => "allow",
+            Self::Once => "once",
+            Self::Deny => "deny",
         }
     }
 
@@ -164,15 +164,28 @@ impl Button {
 pub(super) const DEFAULT: &str = "default";
 
 impl Member {
-    pub(super) fn new(id: String, name: String, word: ServerNews) -> Self {
-        Self { id, name, word, told: word == ServerNews::Back }
+    pub(super) fn is_back(&self) -> bool {
+        self.word.is_back()
     }
 
-    pub(super) fn is_back(&self) -> bool {
-        self.word == ServerNews::Back
+    /// Whether both happened within this time of each other, and are bad news or good news both.
+    pub(super) fn goes_with(&self, other: &Self, together: Duration) -> bool {
+        self.is_back() == other.is_back()
+            && self.began().abs_diff(other.began()) <= together.as_secs()
+    }
+
+    fn began(&self) -> u64 {
+        match self.word {
+            ServerWord::Offline { since: at }
+            | ServerWord::WasOffline { at }
+            | ServerWord::Flapping { since: at, .. }
+            | ServerWord::Back { since: at, .. } => at,
+        }
     }
 }
 
-pub(super) fn members(servers: Vec<(String, String)>, word: ServerNews) -> Vec<Member> {
-    servers.into_iter().map(|(id, name)| Member::new(id, name, word)).collect()
+impl From<ServerNews> for Member {
+    fn from(ServerNews { id, name, word, number }: ServerNews) -> Self {
+        Self { id, name, word, number }
+    }
 }

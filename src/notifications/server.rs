@@ -1,28 +1,30 @@
 //! The task that talks to the notification server: one connection, one order after the other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use notify_rust::{Hint, Notification, Urgency};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
 use zbus::names::{BusName, MemberName, UniqueName};
-use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
+use zbus::{Connection, MatchRule, MessageStream, Variant};
 
-use super::NotifyCommand;
-use super::content::{DEFAULT, Presentation};
+use super::content::{Content, DEFAULT, Member, Presentation};
 use super::persistence::{SavedNotifications, ShownBy, ShownFile, ShownNotification};
+use super::question::AskedQuestion;
 use super::quiet_hours::QuietHours;
 use super::tracker::{Step, Tracker};
 use super::untrusted_text::escaped;
+use super::{NotifyCommand, Shown};
 use super::{messages, quiet_hours};
 use crate::system::timer::Alarm;
-use plex_account_core::notification::Click;
+use plex_account_core::{grants::Response, notification::Click};
 
 const SERVER: &str = "org.freedesktop.Notifications";
 const BUS: &str = "org.freedesktop.DBus";
@@ -33,9 +35,13 @@ const ENTRY: &str = "org.plexaccountd.Account1";
 const APP_NAME: &str = "Plex Account";
 
 /// For everything that is done with one order. The first call may start the notification server,
-/// which takes its time while a session begins; what is given up counts as shown.
+/// which takes its time while a session begins.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
+/// The same for a question: a program waits for it.
+const QUESTION_TIMEOUT: Duration = Duration::from_secs(10);
+/// The reason of a `NotificationClosed` that the person made.
+const DISMISSED: u32 = 2;
 /// Clicks on a notification that has not been up for so long are ignored: nobody has read it, and
 /// the click was meant for what lay there before.
 const UNREAD: Duration = Duration::from_secs(1);
@@ -48,7 +54,7 @@ pub(super) async fn work(
     mut orders: mpsc::Receiver<NotifyCommand>,
     mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
-    undelivered: watch::Sender<BTreeSet<String>>,
+    shown: Option<mpsc::UnboundedSender<Shown>>,
 ) {
     let mut tracker = Tracker::default();
     let mut server = None;
@@ -64,7 +70,11 @@ pub(super) async fn work(
             tokio::select! {
                 biased;
                 event = heard(server.as_mut()) => match event {
-                    ServerEvent::Closed(id, said) => {
+                    ServerEvent::Closed(id, reason, said) => {
+                        let dismissed = reason == DISMISSED;
+                        let response =
+                            if dismissed { Response::Dismissed } else { Response::Expired };
+                        answer(&clicks, tracker.questions(Some(id), said), response);
                         tracker.closed(id, said);
                         Vec::new()
                     }
@@ -74,6 +84,8 @@ pub(super) async fn work(
                             server.capabilities = None;
                         }
                         if went {
+                            let lost = tracker.questions(None, said);
+                            answer(&clicks, lost, Response::Expired);
                             tracker.clear(said);
                         }
                         if came { tracker.appeared(quiet_until(&hours).is_some()) } else { Vec::new() }
@@ -96,27 +108,30 @@ pub(super) async fn work(
                             _ => Vec::new(),
                         }
                     }
+                    Some(NotifyCommand::Correct(news)) => tracker.correct(&news),
                     Some(NotifyCommand::WithdrawAccount) => tracker.withdraw_account(),
                     Some(NotifyCommand::WithdrawLogin) => tracker.withdraw_login(),
                     Some(NotifyCommand::WithdrawServers) => tracker.withdraw_servers(),
                     Some(NotifyCommand::WithdrawServer(id)) => tracker.withdraw_server(&id),
+                    Some(NotifyCommand::Ask(question)) => {
+                        let about = Content::Question(AskedQuestion::new(question));
+                        vec![Step::Show { about, replaces: None, softly: false }]
+                    }
+                    Some(NotifyCommand::WithdrawQuestion(number)) => {
+                        tracker.withdraw_question(number)
+                    }
                 },
             }
         };
         if !tracker.holds() {
             alarm = None;
         }
-        match timeout(TIMEOUT, carry_out(&mut tracker, &mut server, address.as_deref(), steps))
-            .await
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "no notification shown"),
-            Err(_) => debug!("the notification server does not answer"),
-        }
+        let steps =
+            put_questions(&mut tracker, &mut server, address.as_deref(), steps, &clicks).await;
+        carry_out(&mut tracker, &mut server, address.as_deref(), steps, shown.as_ref()).await;
         if let Some(server) = &server {
             keeper.keep(&server.shown_by, tracker.shown());
         }
-        undelivered.send_replace(tracker.undelivered());
     }
 }
 
@@ -175,10 +190,16 @@ fn clicked(
     key: &str,
     clicks: &mpsc::UnboundedSender<Click>,
 ) -> Vec<Step> {
-    let Some(click) = tracker.clicked(id, key, Instant::now()) else {
+    let now = Instant::now();
+    let anew = tracker.put_anew(id, now);
+    if !anew.is_empty() {
+        return anew;
+    }
+    let Some(click) = tracker.clicked(id, key, now) else {
         return Vec::new();
     };
     let steps = match &click {
+        Click::Question { number, .. } => tracker.withdraw_question(*number),
         Click::Mute { id } | Click::Never { id } => tracker.withdraw_server(id),
         Click::SignIn | Click::Link | Click::Open { .. } => Vec::new(),
     };
@@ -187,57 +208,139 @@ fn clicked(
     steps
 }
 
-/// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
-/// where there is no notification server, what was to be shown waits for one.
+/// Says what became of questions.
+fn answer(clicks: &mpsc::UnboundedSender<Click>, questions: Vec<u64>, response: Response) {
+    for number in questions {
+        // Nobody listens any more: we are stopping.
+        let _ = clicks.send(Click::Question { number, response });
+    }
+}
+
+/// Puts the questions among these steps, and returns the other steps. A question that can't be
+/// put with its buttons now never is.
+async fn put_questions(
+    tracker: &mut Tracker,
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    steps: Vec<Step>,
+    clicks: &mpsc::UnboundedSender<Click>,
+) -> Vec<Step> {
+    let mut others = Vec::new();
+    for step in steps {
+        let Step::Show { about: Content::Question(question), .. } = step else {
+            others.push(step);
+            continue;
+        };
+        let put = async {
+            let server = connected(server, address).await?;
+            if !server.capabilities().await?.actions {
+                return Ok(None);
+            }
+            server.show(&question.look(), None, false).await.map(Some)
+        };
+        match timeout(QUESTION_TIMEOUT, put).await {
+            Ok(Ok(Some((id, since)))) => {
+                let clickable = Instant::now() + UNREAD;
+                tracker.put_up(Content::Question(question), id, since, clickable);
+            }
+            put => {
+                if let Ok(Err(error)) = put {
+                    debug!(%error, "a question was not shown");
+                }
+                answer(clicks, question.number().into_iter().collect(), Response::NotShown);
+            }
+        }
+    }
+    others
+}
+
+/// Does the steps of one order, and says what of servers is shown. What can't be shown waits for
+/// another notification server.
 async fn carry_out(
     tracker: &mut Tracker,
     server: &mut Option<NotificationServer>,
     address: Option<&str>,
     steps: Vec<Step>,
-) -> zbus::Result<()> {
-    let mut nobody = None;
+    shown: Option<&mpsc::UnboundedSender<Shown>>,
+) {
+    let until = Instant::now() + TIMEOUT;
+    let mut works = true;
     for step in steps {
-        let server = match &mut *server {
-            Some(server) => server,
-            none => none.insert(NotificationServer::open(address).await?),
-        };
-        match step {
-            Step::Show { about, .. } if nobody.is_some() => tracker.put_off(about),
-            Step::Show { about, replaces, softly } => {
-                match server.show(about.look(), replaces, softly).await {
-                    Ok(Some((id, since))) => {
-                        tracker.put_up(about, id, since, Instant::now() + UNREAD);
-                    }
-                    Ok(None) => debug!("no notification shown: this program has no name"),
-                    Err(error) if means_nobody(&error) => {
-                        tracker.put_off(about);
-                        nobody = Some(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+        let (about, replaces, softly) = match step {
+            Step::Close(id) => {
+                let closed = timeout_at(until, close(server, address, id)).await;
+                works &= is_done(closed).is_some();
+                continue;
             }
-            Step::Close(id) => match server.call("CloseNotification", &(id,)).await {
-                // Some say so of one that has just closed.
-                Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
-                Err(error) => return Err(error),
-            },
+            Step::Show { about, replaces, .. } if !works => {
+                if server.is_some() {
+                    tracker.put_off(about, replaces);
+                }
+                continue;
+            }
+            Step::Show { about, replaces, softly } => (about, replaces, softly),
+        };
+        let look = about.look();
+        let showing = show(server, address, &look, replaces, softly);
+        let Some((id, since)) = is_done(timeout_at(until, showing).await) else {
+            works = false;
+            // Without a bus nobody would say that a notification server has come.
+            if server.is_some() {
+                tracker.put_off(about, replaces);
+            }
+            continue;
+        };
+        if let (Content::Servers(members), Some(shown)) = (&about, shown) {
+            for Member { id, number, .. } in members {
+                // Nobody listens any more: we are stopping.
+                let _ = shown.send(Shown { id: id.clone(), number: *number });
+            }
         }
+        // What was read before stays read where it is only corrected.
+        let read = replaces.filter(|_| softly).and_then(|id| tracker.clickable(id));
+        tracker.put_up(about, id, since, read.unwrap_or_else(|| Instant::now() + UNREAD));
     }
-    nobody.map_or(Ok(()), Err)
 }
 
-/// Whether an error means that no notification server runs: there is none, it could not be
-/// started, or it went before it answered.
-fn means_nobody(error: &zbus::Error) -> bool {
-    use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown, TimedOut};
-    match error {
-        zbus::Error::FDO(error) => {
-            matches!(**error, ServiceUnknown(_) | NameHasNoOwner(_) | NoReply(_) | TimedOut(_))
-                || error.name().starts_with("org.freedesktop.DBus.Error.Spawn.")
-        }
-        // An activation that failed.
-        zbus::Error::MethodError(name, ..) => name.starts_with("org.freedesktop.systemd1."),
-        _ => false,
+/// What was done; `None`, and why in the log, where it was not.
+fn is_done<T>(result: Result<zbus::Result<T>, Elapsed>) -> Option<T> {
+    match result {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => debug!(%error, "no notification shown"),
+        Err(_) => debug!("the notification server does not answer"),
+    }
+    None
+}
+
+async fn show(
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    look: &Presentation,
+    replaces: Option<u32>,
+    softly: bool,
+) -> zbus::Result<(u32, Sequence)> {
+    connected(server, address).await?.show(look, replaces, softly).await
+}
+
+async fn close(
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    id: u32,
+) -> zbus::Result<()> {
+    match connected(server, address).await?.call("CloseNotification", &(id,)).await {
+        // Some say so of one that has just closed.
+        Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn connected<'a>(
+    server: &'a mut Option<NotificationServer>,
+    address: Option<&str>,
+) -> zbus::Result<&'a mut NotificationServer> {
+    match server {
+        Some(server) => Ok(server),
+        none => Ok(none.insert(NotificationServer::open(address).await?)),
     }
 }
 
@@ -251,7 +354,11 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
         .icon(ENTRY)
         .summary(&look.text.summary)
         .hint(Hint::DesktopEntry(ENTRY.to_owned()))
-        .urgency(if look.matters && !softly { Urgency::Normal } else { Urgency::Low });
+        .urgency(if !softly && (look.matters || can.hides_low) {
+            Urgency::Normal
+        } else {
+            Urgency::Low
+        });
     if can.markup {
         notification.body(&escaped(&look.text.body));
     } else {
@@ -266,6 +373,12 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
             notification.action(DEFAULT, "");
         }
     }
+    if let Some(expires) = look.expires {
+        notification.timeout(expires);
+    }
+    if look.passes {
+        notification.hint(Hint::Transient(true));
+    }
     if let Some(category) = look.category {
         notification.hint(Hint::Category(category.to_owned()));
     }
@@ -274,8 +387,9 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
 
 /// What the bus tells of the notification server.
 enum ServerEvent {
-    /// The notification with this number is gone; said at this place in the order of messages.
-    Closed(u32, Sequence),
+    /// The notification with this number is gone, for this reason; said at this place in the order
+    /// of messages.
+    Closed(u32, u32, Sequence),
     /// This part of the notification with this number was clicked.
     Clicked(u32, String),
     /// The notification server went, one came, or another took its place; said likewise.
@@ -309,7 +423,7 @@ async fn heard(server: Option<&mut NotificationServer>) -> ServerEvent {
             }
             match header.member().map(MemberName::as_str) {
                 Some("NotificationClosed") => match body.deserialize::<(u32, u32)>() {
-                    Ok((id, _reason)) => ServerEvent::Closed(id, said),
+                    Ok((id, reason)) => ServerEvent::Closed(id, reason, said),
                     Err(_) => ServerEvent::Other,
                 },
                 Some("ActionInvoked") => match body.deserialize::<(u32, String)>() {
@@ -350,6 +464,8 @@ struct Capabilities {
     markup: bool,
     /// It has buttons, or another way to choose an action.
     actions: bool,
+    /// It puts what is of low urgency away unseen.
+    hides_low: bool,
 }
 
 impl NotificationServer {
@@ -403,23 +519,27 @@ impl NotificationServer {
         // A server that answers nonsense is taken for one that can do nothing special.
         let words: Vec<String> = reply.body().deserialize().unwrap_or_default();
         let has = |word| words.iter().any(|w| w == word);
-        let capabilities = Capabilities { markup: has("body-markup"), actions: has("actions") };
+        let reply = self.call("GetServerInformation", &()).await?;
+        let information: Option<(String, String, String, String)> = reply.body().deserialize().ok();
+        let capabilities = Capabilities {
+            markup: has("body-markup"),
+            actions: has("actions"),
+            hides_low: information.is_some_and(|(name, ..)| name == "gnome-shell"),
+        };
         self.capabilities = Some(capabilities);
         Ok(capabilities)
     }
 
-    /// Shows something; `None` where it can't be made.
     async fn show(
         &mut self,
-        look: Presentation,
+        look: &Presentation,
         replaces: Option<u32>,
         softly: bool,
-    ) -> zbus::Result<Option<(u32, Sequence)>> {
+    ) -> zbus::Result<(u32, Sequence)> {
         let can = self.capabilities().await?;
-        match message(&look, can, softly) {
-            Some(notification) => self.notify(&notification, replaces.unwrap_or(0)).await.map(Some),
-            None => Ok(None),
-        }
+        let notification = message(look, can, softly)
+            .ok_or_else(|| zbus::Error::Failure("this program has no name".into()))?;
+        self.notify(&notification, replaces.unwrap_or(0)).await
     }
 
     /// Sends a notification; returns its number and the place of the answer among all messages.

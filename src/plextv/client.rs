@@ -6,16 +6,17 @@ use std::sync::Arc;
 use reqwest::{Method, StatusCode};
 use url::Url;
 
-use super::http::{Http, Request, ResponseHead, accepted, body, pieces};
+use super::http::{Http, Request, accepted, body, pieces};
 use super::list::{Kind, ListReader, MAX_LIST};
 use super::{Device, Settings, document, pin};
-use plex_account_core::account::{Pin, PinId, PinKind, User};
+use plex_account_core::account::{Pin, PinHost, PinId, PinKind, User};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{List, Lists};
 use plex_account_core::token::Token;
 
 const JSON: &str = "application/json";
 const XML: &str = "application/xml";
+const V1_QUERY: &str = "includeHttps=1&includeRelay=1";
 const V2_QUERY: &str = "includeHttps=1&includeRelay=1&includeIPv6=1";
 
 /// plex.tv, as one device sees it. Clones are cheap and share everything.
@@ -55,6 +56,11 @@ impl Client {
 
     /// Asks for a PIN: `POST /api/v2/pins`. The browser that approves a strong one goes to
     /// `forward_url` then.
+    ///
+    /// The sign-in page compares the address that a PIN was asked for from with the browser's, and
+    /// warns of an attack where they differ. It asks `clients_url` for the first, which has IPv6
+    /// addresses where plex.tv has none; so the PIN is made there, and at `base_url` only where
+    /// `clients_url` gives no answer at all.
     pub async fn create_pin(
         &self,
         kind: PinKind,
@@ -65,30 +71,54 @@ impl Client {
             PinKind::Short => None,
             PinKind::Strong => Some("strong=true"),
         };
-        let url = endpoint(&settings.base_url, "api/v2/pins", query);
-        let answer = self.ask(Method::POST, url, None, ResponseHead::Other).await?;
-        pin::granted(&answer, kind, settings, device, forward_url)
+        let origin = forward_url
+            .filter(|_| settings.send_origin)
+            .and_then(|url| Some(Url::parse(url).ok()?.origin().ascii_serialization()));
+        let ask = |base| {
+            self.0.http.send(Request {
+                method: Method::POST,
+                url: endpoint(base, "api/v2/pins", query),
+                accept: JSON,
+                token: None,
+                origin: origin.clone(),
+            })
+        };
+        let (host, response) = match ask(&settings.clients_url).await {
+            Err(_) if settings.clients_url != settings.base_url => {
+                (PinHost::Base, ask(&settings.base_url).await?)
+            }
+            answer => (PinHost::Clients, answer?),
+        };
+        let answer = body(accepted(response).await?).await?;
+        pin::granted(&answer, kind, host, settings, device, forward_url)
     }
 
-    /// Asks whether a PIN is claimed: `GET /api/v2/pins/{id}`. `None` means not yet.
-    pub async fn poll_pin(&self, id: PinId) -> Result<Option<Token>, PlexTvError> {
-        let path = format!("api/v2/pins/{}", id.0);
-        let url = endpoint(&self.0.settings.base_url, &path, None);
-        let answer = self.ask(Method::GET, url, None, ResponseHead::Pin).await?;
+    /// Asks the host that made a PIN whether it is claimed: `GET /api/v2/pins/{id}`. `None` means
+    /// not yet.
+    pub async fn poll_pin(&self, id: PinId, host: PinHost) -> Result<Option<Token>, PlexTvError> {
+        let base = match host {
+            PinHost::Clients => &self.0.settings.clients_url,
+            PinHost::Base => &self.0.settings.base_url,
+        };
+        let url = endpoint(base, &format!("api/v2/pins/{}", id.0), None);
+        let answer = self.ask(Method::GET, url, None).await.map_err(|failure| match failure {
+            PlexTvError::Refused { status: 404 | 410, .. } => PlexTvError::PinGone,
+            other => other,
+        })?;
         pin::claimed(&answer)
     }
 
     /// Asks whose token this is: `GET /api/v2/user`.
     pub async fn user(&self, token: &Token) -> Result<User, PlexTvError> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/user", None);
-        let answer = self.ask(Method::GET, url, Some(token), ResponseHead::Other).await?;
+        let answer = self.ask(Method::GET, url, Some(token)).await?;
         document::user(&answer)
     }
 
     /// Has plex.tv forget the token: `DELETE /api/v2/users/signout`.
     pub async fn sign_out(&self, token: &Token) -> Result<(), PlexTvError> {
         let url = endpoint(&self.0.settings.base_url, "api/v2/users/signout", None);
-        let answer = self.ask(Method::DELETE, url, Some(token), ResponseHead::Other).await?;
+        let answer = self.ask(Method::DELETE, url, Some(token)).await?;
         // 204 is documented. A web page with status 200 comes from somebody else.
         if document::is_web_page(&answer) {
             return Err(PlexTvError::NotPlexTv("it is a web page".into()));
@@ -99,7 +129,7 @@ impl Client {
     /// Asks for both server lists at the same time, and for what helps where they can't be had.
     pub async fn lists(&self, token: &Token) -> Lists {
         let base = &self.0.settings.base_url;
-        let v1 = self.list(base, "api/resources", "includeHttps=1", Kind::V1, token);
+        let v1 = self.list(base, "api/resources", V1_QUERY, Kind::V1, token);
         let (v2, v1) = tokio::join!(self.v2(token), v1);
 
         let token_in_doubt = doubts(&v2, &v1) || doubts(&v1, &v2);
@@ -156,12 +186,13 @@ impl Client {
             url: endpoint(base, path, query),
             accept: XML,
             token: Some(token),
+            origin: None,
         };
         let response =
             self.0.http.send(request).await.map_err(|failure| Missed { failure, status: None })?;
         let status = Some(response.status());
         let read = async {
-            let response = accepted(response, ResponseHead::Other).await?;
+            let response = accepted(response).await?;
             let mut reader = ListReader::new(kind, &self.0.device.client_id);
             pieces(response, MAX_LIST, |piece| reader.feed(piece)).await?;
             reader.finish()
@@ -175,11 +206,10 @@ impl Client {
         method: Method,
         url: Url,
         token: Option<&Token>,
-        about: ResponseHead,
     ) -> Result<Vec<u8>, PlexTvError> {
-        let request = Request { method, url, accept: JSON, token };
+        let request = Request { method, url, accept: JSON, token, origin: None };
         let response = self.0.http.send(request).await?;
-        body(accepted(response, about).await?).await
+        body(accepted(response).await?).await
     }
 }
 

@@ -46,6 +46,7 @@ pub(crate) fn read(body: &[u8], target: &mut impl Named) -> Result<(), PlexTvErr
 }
 
 const OTHER: Wrong = Wrong("it is another document than the one asked for");
+const WEB_PAGE: Wrong = Wrong("it is a web page");
 
 struct Root<'t, T>(&'t mut T);
 
@@ -55,7 +56,7 @@ impl<T: Named> ElementVisitor for Root<'_, T> {
             return Ok(());
         }
         if name.eq_ignore_ascii_case("html") {
-            return Err(Wrong("it is a web page"));
+            return Err(WEB_PAGE);
         }
         if name != T::ROOT {
             return Err(OTHER);
@@ -134,23 +135,32 @@ pub(super) struct ErrorBody {
 }
 
 impl ErrorBody {
-    /// Reads what can be read; an error body is never an error.
-    pub(crate) fn read(body: &[u8]) -> Self {
-        let body = without_mark(body).trim_ascii_start();
+    /// Reads a body of a kind that plex.tv gives: nothing at all, XML other than a web page,
+    /// `{"errors": [{…}]}` or `{"error": "…"}`. `None` for every other: somebody between us and
+    /// plex.tv wrote it, whatever words are in it.
+    pub(super) fn read(body: &[u8]) -> Option<Self> {
+        let body = without_mark(body).trim_ascii();
         let code = match body.first() {
+            None => None,
             Some(b'<') => {
                 let mut codes = Codes(None);
                 let mut walker = Walker::default();
-                let read = walker.feed(body, &mut codes).and_then(|()| walker.finish(&mut codes));
-                codes.0.filter(|_| read.is_ok())
+                walker.feed(body, &mut codes).ok()?;
+                walker.finish(&mut codes).ok()?;
+                codes.0
             }
-            Some(b'{') => serde_json::from_slice(body).ok().and_then(|body: Value| {
-                let errors = body.get("errors")?.as_array()?;
-                errors.iter().find_map(|error| error.get("code")?.as_i64())
-            }),
-            _ => None,
+            Some(_) => {
+                let body: Value = serde_json::from_slice(body).ok()?;
+                match (body.get("errors"), body.get("error")) {
+                    (Some(Value::Array(errors)), _) if errors.iter().all(Value::is_object) => {
+                        errors.iter().find_map(|error| error.get("code")?.as_i64())
+                    }
+                    (None, Some(Value::String(_))) => None,
+                    _ => return None,
+                }
+            }
         };
-        Self { code, invalid_token: contains_ignoring_case(body, b"invalid token") }
+        Some(Self { code, invalid_token: contains_ignoring_case(body, b"invalid token") })
     }
 }
 
@@ -162,7 +172,10 @@ fn contains_ignoring_case(haystack: &[u8], needle: &[u8]) -> bool {
 struct Codes(Option<i64>);
 
 impl ElementVisitor for Codes {
-    fn open(&mut self, _: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong> {
+    fn open(&mut self, depth: usize, name: &str, attributes: Attributes<'_>) -> Result<(), Wrong> {
+        if depth == 0 && name.eq_ignore_ascii_case("html") {
+            return Err(WEB_PAGE);
+        }
         if matches!(name, "error" | "Response") && self.0.is_none() {
             self.0 = attributes
                 .flatten()

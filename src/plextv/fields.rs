@@ -25,6 +25,7 @@ pub(super) struct Fields<'a> {
     pub(super) https_required: Scalar<'a>,
     pub(super) public_address_matches: Scalar<'a>,
     pub(super) presence: Scalar<'a>,
+    pub(super) access_token: Scalar<'a>,
     // servers.xml has these instead of connections.
     pub(super) scheme: Scalar<'a>,
     pub(super) address: Scalar<'a>,
@@ -51,6 +52,7 @@ impl<'a> Fields<'a> {
             "httpsRequired" => &mut self.https_required,
             "publicAddressMatches" => &mut self.public_address_matches,
             "presence" => &mut self.presence,
+            "accessToken" if !old => &mut self.access_token,
             "scheme" if old => &mut self.scheme,
             "address" if old => &mut self.address,
             "port" if old => &mut self.port,

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, SystemTime};
 
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue, RETRY_AFTER};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode};
 use url::Url;
 
@@ -17,6 +17,9 @@ use plex_account_core::token::Token;
 
 /// Longest answer read other than a list, in bytes.
 const MAX_BODY: usize = 256 * 1024;
+/// A connection that takes longer is not coming; the same is asked at plex.tv's other host then,
+/// while there is time for it.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 /// Bounds of the time that plex.tv may ask us to wait.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
@@ -29,6 +32,8 @@ pub(super) struct Request<'a> {
     pub(super) accept: &'static str,
     /// Sent only where the answer depends on it.
     pub(super) token: Option<&'a Token>,
+    /// The page that the answer is for, as a browser would name it.
+    pub(super) origin: Option<String>,
 }
 
 /// Sends requests with the headers that name this device.
@@ -67,6 +72,9 @@ impl Http {
             value.set_sensitive(true);
             builder = builder.header("X-Plex-Token", value);
         }
+        if let Some(origin) = request.origin {
+            builder = builder.header(ORIGIN, origin);
+        }
         builder
             .send()
             .await
@@ -78,7 +86,7 @@ impl Http {
         if let Some(client) = &*slot {
             return Ok(client.clone());
         }
-        let mut builder = builder().timeout(self.timeout);
+        let mut builder = builder().timeout(self.timeout).connect_timeout(CONNECT_TIMEOUT);
         if self.straight {
             builder = builder.no_proxy();
         }
@@ -133,28 +141,13 @@ fn os_version() -> String {
         .unwrap_or_default()
 }
 
-/// Which answers mean that a PIN is gone.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum ResponseHead {
-    /// 404 and 410 are about the PIN.
-    Pin,
-    /// 404 and 410 are refusals like others.
-    Other,
-}
-
 /// The answer, if its status is one of success; else what its status and body say.
-pub(super) async fn accepted(
-    response: Response,
-    about: ResponseHead,
-) -> Result<Response, PlexTvError> {
+pub(super) async fn accepted(response: Response) -> Result<Response, PlexTvError> {
     let status = response.status();
     if status.is_success() {
         return Ok(response);
     }
     Err(match status {
-        StatusCode::NOT_FOUND | StatusCode::GONE if about == ResponseHead::Pin => {
-            PlexTvError::PinGone
-        }
         StatusCode::TOO_MANY_REQUESTS => PlexTvError::RateLimited {
             retry_after: response
                 .headers()
@@ -162,14 +155,21 @@ pub(super) async fn accepted(
                 .and_then(|value| retry_after(value.to_str().ok()?, SystemTime::now())),
         },
         _ if status.is_client_error() => {
-            // The status says enough where the body can't be read.
-            let body = body(response).await.unwrap_or_default();
-            let body = ErrorBody::read(&body);
-            PlexTvError::Refused {
-                status: status.as_u16(),
-                code: body.code,
-                bad_token: status == StatusCode::UNAUTHORIZED
-                    || status == StatusCode::UNPROCESSABLE_ENTITY && body.invalid_token,
+            let is_html = is_html(&response);
+            let body = body(response).await?;
+            // plex.tv's empty answers may be labelled as HTML.
+            let body = ErrorBody::read(&body).filter(|_| body.is_empty() || !is_html);
+            let number = status.as_u16();
+            match body {
+                None => PlexTvError::NotPlexTv(format!(
+                    "its status is {number} and its body none that plex.tv gives"
+                )),
+                Some(ErrorBody { code, invalid_token }) => PlexTvError::Refused {
+                    status: number,
+                    code,
+                    bad_token: status == StatusCode::UNAUTHORIZED
+                        || status == StatusCode::UNPROCESSABLE_ENTITY && invalid_token,
+                },
             }
         }
         _ if status.is_server_error() => {
@@ -177,6 +177,12 @@ pub(super) async fn accepted(
         }
         _ => PlexTvError::NotPlexTv(format!("its status is {}", status.as_u16())),
     })
+}
+
+/// Whether the answer calls itself a web page.
+fn is_html(response: &Response) -> bool {
+    let kind = response.headers().get(CONTENT_TYPE).map(HeaderValue::as_bytes);
+    kind.and_then(|kind| kind.get(..9)).is_some_and(|kind| kind.eq_ignore_ascii_case(b"text/html"))
 }
 
 /// `Retry-After` as a number of seconds or a date, clamped; `None` where it is neither.

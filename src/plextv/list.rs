@@ -10,6 +10,7 @@ use super::value::Scalar;
 use super::xml::{Attributes, ElementVisitor, Malformed, Walker, Wrong};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::server::{Connection, List, NAME_LIMIT, Row, TEXT_LIMIT};
+use plex_account_core::token::Token;
 
 /// Longest list read, and most memory that the servers of one list may take, in bytes.
 pub(super) const MAX_LIST: usize = 32 * 1024 * 1024;
@@ -231,6 +232,7 @@ impl Rows<'_> {
             https_required: fields.https_required.flag(),
             public_address_matches: fields.public_address_matches.flag(),
             presence: fields.presence.flag(),
+            access_token: Token::new(fields.access_token.text().into_owned()),
             connections: Vec::new(),
         };
         let mut connections = Connections::default();
@@ -277,7 +279,9 @@ fn weight(row: &Row) -> usize {
     let text = |strings: &[&String]| strings.iter().map(|s| s.len() + EACH).sum::<usize>();
     let Row { id, name, source_title, product_version, platform, public_address, .. } = row;
     let connections = row.connections.iter().map(|c| text(&[&c.uri, &c.protocol, &c.address]));
+    let access_token = row.access_token.as_ref().map_or(0, |token| token.expose().len() + EACH);
     size_of::<Row>()
+        + access_token
         + text(&[id, name, source_title, product_version, platform, public_address])
         + row.connections.capacity() * size_of::<Connection>()
         + connections.sum::<usize>()

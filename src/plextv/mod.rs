@@ -26,9 +26,9 @@ use url::Url;
 /// Where plex.tv is. All but the tests use the real one.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// `https://plex.tv`: PINs, user, v1 list, sign-out.
+    /// `https://plex.tv`: user, v1 list, sign-out.
     pub base_url: Url,
-    /// `https://clients.plex.tv`: the v2 list.
+    /// `https://clients.plex.tv`: PINs, v2 list. What gets no answer there is asked at `base_url`.
     pub clients_url: Url,
     /// `https://app.plex.tv/auth`: the page for a browser.
     pub auth_url: Url,
@@ -36,6 +36,8 @@ pub struct Settings {
     pub link_url: Url,
     /// For one request, connection and body together.
     pub timeout: Duration,
+    /// Ask for the PIN of a browser sign-in as the page would that the browser comes back to.
+    pub send_origin: bool,
 }
 
 /// What we tell plex.tv about ourselves; "Authorized Devices" shows it.

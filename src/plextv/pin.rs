@@ -9,7 +9,7 @@ use super::document::{self, Named};
 use super::value::Scalar;
 use super::xml::Wrong;
 use super::{Device, Settings};
-use plex_account_core::account::{Pin, PinId, PinKind};
+use plex_account_core::account::{Pin, PinHost, PinId, PinKind};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
 
@@ -56,6 +56,7 @@ fn words(value: &Scalar<'_>) -> String {
 pub(super) fn granted(
     body: &[u8],
     kind: PinKind,
+    host: PinHost,
     settings: &Settings,
     device: &Device,
     forward_url: Option<&str>,
@@ -77,7 +78,7 @@ pub(super) fn granted(
         PinKind::Short => settings.link_url.to_string(),
         PinKind::Strong => auth_link(&settings.auth_url, device, &code, forward_url),
     };
-    Ok(Pin { id: PinId(id), code, url, expires_in: Duration::from_secs(seconds) })
+    Ok(Pin { id: PinId(id), host, code, url, expires_in: Duration::from_secs(seconds) })
 }
 
 /// The token, once the PIN is claimed.

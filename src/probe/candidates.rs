@@ -73,6 +73,18 @@ pub(super) fn batches(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candida
         .collect()
 }
 
+/// The addresses where a token may be sent, the better ones first: nobody else listens there.
+pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
+    let is_here = |url: &Url| {
+        let address = direct::address(url);
+        request.owned && address.is_some_and(|address| address.to_canonical().is_loopback())
+    };
+    let all = batches(request, MAX_CANDIDATES).into_iter().flatten();
+    all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
+        .map(|candidate| (candidate.uri, candidate.url))
+        .collect()
+}
+
 /// The connection, if it may be asked.
 fn candidate(request: &ProbeRequest, connection: &Connection) -> Option<Candidate> {
     let url = Url::parse(&connection.uri).ok()?;
@@ -134,6 +146,25 @@ mod tests {
             connections: connections.iter().map(|text| connection(text)).collect(),
             ..ProbeRequest::default()
         }
+    }
+
+    #[test]
+    fn tokens_go_where_nobody_else_listens() {
+        let mut request = request(&[
+            "http://192.0.2.7:32400",
+            "https://192-0-2-7.abc.plex.direct:32400",
+            "http://10.0.0.7:32400 l",
+            "http://127.0.0.1:32400 l",
+            "https://relay.example:443 r",
+        ]);
+        let uris = |request: &ProbeRequest| -> Vec<String> {
+            secure_addresses(request).into_iter().map(|(uri, _)| uri).collect()
+        };
+        let https = ["https://192-0-2-7.abc.plex.direct:32400", "https://relay.example:443"];
+        assert_eq!(uris(&request), [https[0], "http://127.0.0.1:32400", https[1]]);
+        // This machine is no place of somebody else's server.
+        request.owned = false;
+        assert_eq!(uris(&request), https);
     }
 
     fn uris(request: &ProbeRequest) -> Vec<Vec<String>> {

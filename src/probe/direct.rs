@@ -63,10 +63,10 @@ pub(super) fn is_private(address: IpAddr) -> bool {
 
 /// Reads addresses out of names where they stand in them, and looks other names up.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Resolver {
+pub(crate) struct Resolver {
     /// Drops what a look-up says of this machine and its private network: the name is a
     /// stranger's. (Addresses in names were judged before.)
-    pub(super) public_only: bool,
+    pub(crate) public_only: bool,
 }
 
 impl Resolve for Resolver {

@@ -13,8 +13,9 @@ use tokio::sync::Semaphore;
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout_at};
 
+pub(crate) use self::candidates::secure_addresses;
 use self::candidates::{Candidate, Rank, batches};
-use self::direct::Resolver;
+pub(crate) use self::direct::Resolver;
 use crate::plextv::document::{self, Named};
 use crate::plextv::endpoint;
 use crate::plextv::http;

@@ -86,3 +86,36 @@ impl StateDir {
 fn boot_id() -> Option<String> {
     std::fs::read_to_string(BOOT_ID).ok().map(|id| id.trim().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use plex_account_core::account::{PinHost, PinId, SavedPin};
+
+    use super::*;
+
+    #[test]
+    fn a_pin_is_kept_with_its_host_and_one_without_was_made_at_plex_tv() {
+        let pin = |host| SavedPin {
+            id: PinId(7),
+            host,
+            code: "7RQZ".into(),
+            url: "https://plex.tv/link".into(),
+            expires_at: 1_790_000_000,
+            deadline: 0,
+        };
+        let login = SavedLogin {
+            client_id: "client".into(),
+            short: Some(pin(PinHost::Base)),
+            strong: Some(pin(PinHost::Clients)),
+            ..SavedLogin::default()
+        };
+        let bytes = to_bytes(&Out { version: VERSION, boot_id: "boot", login: &login });
+        let read = |bytes: &[u8]| from_bytes(bytes, |read: &In| read.version).unwrap().login;
+        assert!(read(&bytes) == login);
+
+        let text = String::from_utf8(bytes.to_vec()).unwrap();
+        let old = text.replace("\"host\":\"base\",", "").replace("\"host\": \"base\",", "");
+        assert_ne!(old, text);
+        assert!(read(old.as_bytes()) == login);
+    }
+}

@@ -3,7 +3,8 @@
 //!
 //! Files: `client-id` (never removed by us), `token.json` (not there while a keyring holds the
 //! token), `login.json` (while a login waits), and without a secret `account.json` (which store
-//! holds the token, whether it was refused, whether a sign-out is under way) and `servers.json`.
+//! holds the token, whether it was refused, whether a sign-out is under way), `servers.json` and
+//! `grants.json` (what other programs may have).
 //! The folder has mode 0700, the files 0600; each is written beside its place, waited for, and
 //! renamed into it. A token that the unit gives goes before all of them;
 //! `servers-credential.json` is the list of its servers.
@@ -17,6 +18,7 @@ mod credential;
 mod directories;
 mod durable_dir;
 mod fs;
+mod grants_file;
 mod keyring;
 mod login_file;
 mod schema;
@@ -44,6 +46,7 @@ use fs::{Fs, RealFs};
 use keyring::Keyring;
 pub use plex_account_core::account::TokenStore;
 pub use plex_account_core::event::{FaultOf, StoreFault, StoredAccount};
+use plex_account_core::grants::Book;
 use plex_account_core::{
     account::{Record, Revocation, SavedLogin},
     presence::CachedServers,
@@ -72,6 +75,8 @@ pub struct OpenedStore {
     pub login: Option<SavedLogin>,
     /// The last sign-out, where there is something to be done or said of it.
     pub sign_out: Option<FoundSignOut>,
+    /// What was decided about other programs.
+    pub grants: Book,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
@@ -153,6 +158,7 @@ impl Store {
             None => StateDir::open(environment, disk)?,
         };
         let login = start.keeper.kept_login(&mut start.complaints);
+        let grants = start.keeper.kept_grants(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
         let sign_out = start.keeper.sign_out_found();
         let account = &start.keeper.account;
@@ -180,6 +186,7 @@ impl Store {
             given,
             login,
             sign_out: sign_out.filter(|_| !given),
+            grants,
             complaints: start.complaints,
             custody: Self {
                 coordinator: Arc::new(Mutex::new(coordinator)),

@@ -2,6 +2,7 @@
 
 use std::io;
 
+use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use url::Url;
@@ -52,6 +53,37 @@ async fn the_login_is_over_before_the_browser_has_its_page() {
     let told = watch.so_far().await;
     assert!(told.iter().any(|said| matches!(said, Said::LoginFinished(o, _) if o == "succeeded")));
     while visit(&page).await.is_ok_and(|answer| !answer.is_empty()) {}
+}
+
+/// Whether plex.tv, which sends browsers on in this way, sends this login's to the page. It is done
+/// either way.
+async fn is_sent_back(forward: &str, send_origin: bool) -> bool {
+    let mut session = Session::new().await;
+    session.set("login.send_origin", &send_origin.to_string());
+    session.fake.order("auth-page", json!({ "forward": forward })).await;
+    let mut watch = session.watch().await;
+    let _daemon = session.daemon().await;
+    let (_, _, auth_url, _) = session.account().await.start_login().await.unwrap();
+    let page = forward_url(&auth_url).unwrap();
+    let approved = json!({ "which": "strong", "forward_url": page.as_str() });
+    let sent_to = session.fake.order("approve", approved).await["forward"].clone();
+    let sent_back = sent_to == page.as_str();
+    if sent_back {
+        let answer = soon("the page", visit(&page)).await.unwrap();
+        assert!(answer.contains("You are signed in to Plex"), "{answer}");
+    }
+    let told = watch.login_finished().await;
+    assert!(told.iter().any(|said| matches!(said, Said::LoginFinished(o, _) if o == "succeeded")));
+    sent_back
+}
+
+#[tokio::test]
+async fn a_browser_that_is_not_sent_back_costs_no_login() {
+    // plex.tv checks nothing; checks the origin that the PIN was asked for with; sends nobody back.
+    assert!(is_sent_back("any", false).await);
+    assert!(!is_sent_back("origin", false).await);
+    assert!(is_sent_back("origin", true).await, "with login.send_origin");
+    assert!(!is_sent_back("front", true).await);
 }
 
 #[tokio::test]

@@ -10,6 +10,7 @@ use tokio::process::{Child, ChildStdout};
 use crate::notification_server::soon;
 use crate::session::Session;
 use crate::support::installed;
+use crate::systemd::Systemd;
 
 /// A session with one server, before anybody has signed in.
 async fn session() -> Session {
@@ -101,6 +102,71 @@ async fn ends_with_a_login_that_expires(program: &str) {
 
 async fn holds(program: &str) {
     tokio::join!(signs_in_lists_and_follows(program), ends_with_a_login_that_expires(program));
+}
+
+/// The example prints what is on the server, before and after that was started anew.
+async fn prints_titles(program: &str, python_path: Option<&Path>) {
+    let id = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa";
+    let mut session = Session::signed_in().await;
+    session.set("tokens.allow", "[{ program = \"unit:titles.service\", scope = \"servers\" }]");
+    session.fake.servers([json!({ "id": id, "name": "Attic", "probe": "up" })]).await;
+    if let Some(path) = python_path {
+        session.environment("PYTHONPATH", path);
+    }
+    let _systemd = Systemd::start(&session.bus, "titles.service").await;
+    let (_daemon, ..) = session.daemon_with_servers().await;
+    let titles = async || {
+        let mut example = Running::start(&session, program, &["Attic"]);
+        let mut titles = Vec::new();
+        while let Some(line) = soon("titles", example.lines.next_line()).await.unwrap() {
+            titles.push(line);
+        }
+        let ended = example.end().await;
+        assert_eq!(ended.0, Some(0), "{ended:?}");
+        titles
+    };
+    let found = titles().await;
+    assert!(!found.is_empty(), "{program}");
+    assert_eq!(titles().await, found);
+}
+
+#[tokio::test]
+async fn bash_prints_titles() {
+    let tools = [("systemd", "busctl"), ("jq", "jq"), ("curl", "curl")];
+    if tools.iter().all(|(package, tool)| installed(package, &[tool, "--version"])) {
+        prints_titles("examples/titles.sh", None).await;
+    }
+}
+
+#[tokio::test]
+async fn rust_prints_titles() {
+    let daemon = Path::new(env!("CARGO_BIN_EXE_plex-accountd"));
+    let example = daemon.with_file_name("examples/titles");
+    assert!(example.exists(), "{}: cargo build --example titles", example.display());
+    prints_titles(example.to_str().unwrap(), None).await;
+}
+
+#[tokio::test]
+async fn python_plexapi_prints_titles() {
+    let python = "/usr/bin/python3";
+    if !installed("python3-gi", &[python, "-c", "from gi.repository import Gio"]) {
+        return;
+    }
+    // Not one of Debian's packages.
+    let modules = Path::new(env!("CARGO_TARGET_TMPDIR")).join("plexapi-of-examples");
+    let target = modules.to_str().unwrap();
+    let pip = [python, "-m", "pip", "install", "-q", "plexapi>=4.17,<5", "--target", target];
+    if modules.join("plexapi").exists() || installed("python3-pip, and PyPI", &pip) {
+        prints_titles("examples/titles.py", Some(&modules)).await;
+    }
+}
+
+#[tokio::test]
+async fn javascript_prints_titles() {
+    let import = "imports.gi.versions.Soup = '3.0'; imports.gi.Soup;";
+    if installed("gjs and gir1.2-soup-3.0", &["gjs", "-c", import]) {
+        prints_titles("examples/titles.js", None).await;
+    }
 }
 
 #[tokio::test]

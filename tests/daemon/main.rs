@@ -15,6 +15,8 @@ mod secret_service;
 mod session;
 #[path = "../support/mod.rs"]
 mod support;
+#[path = "../support/systemd.rs"]
+mod systemd;
 
 mod account;
 mod callback;
@@ -22,6 +24,7 @@ mod examples;
 mod faults;
 mod keyring;
 mod list;
+mod live;
 mod login;
 mod manual;
 mod notifications;
@@ -30,5 +33,6 @@ mod probes;
 mod process;
 mod program;
 mod secrets;
+mod tokens;
 
 use support::PrivateBus;

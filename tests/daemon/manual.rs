@@ -197,6 +197,8 @@ fn the_page_of_the_bus_is_made_from_the_interfaces() {
     page += &fs::read_to_string(root("packaging/man/org.plexaccountd.Account1.in")).unwrap();
     page += &interface("dbus/org.plexaccountd.Account1.xml");
     page += &interface("dbus/org.plexaccountd.Server1.xml");
+    page += &interface("dbus/org.plexaccountd.Tokens1.xml");
+    page += &interface("dbus/org.plexaccountd.Grants1.xml");
     page += ".Sh SEE ALSO\n.Xr busctl 1 ,\n.Xr plex-account 1 ,\n.Xr plex-accountd.toml 5 ,\n.Xr \
              plex-accountd 8\n";
     page += NOT_BY_PLEX;

@@ -17,7 +17,7 @@ use crate::session::{Session, Watch, status};
 use plex_account_client::next;
 
 /// Every message on the bus from now on, for as long as it is wanted.
-async fn monitor(session: &Session) -> MessageStream {
+pub(crate) async fn monitor(session: &Session) -> MessageStream {
     let connection = session.bus.connect().await;
     let stream = MessageStream::from(&connection);
     zbus::fdo::MonitoringProxy::new(&connection)
@@ -40,7 +40,7 @@ fn files(session: &Session) -> Vec<(OsString, Vec<u8>)> {
     files.collect()
 }
 
-fn contains(bytes: &[u8], secret: &str) -> bool {
+pub(crate) fn contains(bytes: &[u8], secret: &str) -> bool {
     bytes.windows(secret.len()).any(|window| window == secret.as_bytes())
 }
 

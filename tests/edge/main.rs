@@ -6,6 +6,8 @@
 
 #[path = "../support/fixtures.rs"]
 mod fixtures;
+#[path = "../support/gzip.rs"]
+mod gzip;
 #[path = "../support/secret_service.rs"]
 mod keyring;
 #[path = "../support/notification_server.rs"]

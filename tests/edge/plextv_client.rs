@@ -5,7 +5,8 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use crate::fixtures::{Answer, FakeHttp, http, nowhere, with};
-use plex_account_core::account::{Pin, PinId, PinKind};
+use crate::gzip::{bomb, gzip, packed};
+use plex_account_core::account::{Pin, PinHost, PinId, PinKind};
 use plex_account_core::plextv_error::PlexTvError;
 use plex_account_core::token::Token;
 use plex_accountd::plextv::{Client, Device, Settings};
@@ -39,15 +40,19 @@ fn device() -> Device {
     }
 }
 
-fn client(base: &Url, clients: &Url, timeout: Duration) -> Client {
-    let settings = Settings {
+fn settings(base: &Url, clients: &Url) -> Settings {
+    Settings {
         base_url: base.clone(),
         clients_url: clients.clone(),
         auth_url: "https://app.plex.tv/auth".parse().unwrap(),
         link_url: "https://plex.tv/link".parse().unwrap(),
-        timeout,
-    };
-    Client::new(settings, device())
+        timeout: Duration::from_secs(30),
+        send_origin: false,
+    }
+}
+
+fn client(base: &Url, clients: &Url, timeout: Duration) -> Client {
+    Client::new(Settings { timeout, ..settings(base, clients) }, device())
 }
 
 /// An error's text, in both forms, after a look for what must not be in it.
@@ -90,6 +95,83 @@ async fn a_strong_pin_stands_in_the_link_for_a_browser() {
         assert_eq!(plex_tv.asked(), ["POST /api/v2/pins?strong=true"]);
         let shown = format!("{pin:?}");
         assert!(!shown.contains("k3v9") && !shown.contains("1483920114"), "{shown}");
+    }
+}
+
+/// A PIN that whichever host is asked grants, and is then found not claimed.
+fn pin_desk() -> Answer {
+    http(201, &fixture("made/pin_201_strong.json"))
+}
+
+#[tokio::test]
+async fn pins_are_made_and_polled_at_the_host_that_the_sign_in_page_asks() {
+    let (base, clients) = (FakeHttp::always(pin_desk()).await, FakeHttp::always(pin_desk()).await);
+    let client = client(&base.url, &clients.url, Duration::from_secs(30));
+    let pin = client.create_pin(PinKind::Strong, None).await.unwrap();
+    assert_eq!(pin.host, PinHost::Clients);
+    assert_eq!(client.poll_pin(pin.id, pin.host).await, Ok(None));
+    assert_eq!(clients.asked(), ["GET /api/v2/pins/1483920114", "POST /api/v2/pins?strong=true"]);
+    assert!(base.asked().is_empty());
+}
+
+#[tokio::test]
+async fn a_pin_is_made_at_plex_tv_only_where_the_other_host_gave_no_answer() {
+    let base = FakeHttp::always(pin_desk()).await;
+    let hung = FakeHttp::always(Answer::HangUp).await;
+    for clients in [nowhere().await, hung.url.clone()] {
+        let client = client(&base.url, &clients, Duration::from_secs(30));
+        let pin = client.create_pin(PinKind::Short, None).await.unwrap();
+        assert_eq!(pin.host, PinHost::Base);
+        // The poll goes there, though the other host may be back.
+        assert_eq!(client.poll_pin(pin.id, pin.host).await, Ok(None));
+    }
+    let asked = base.asked().len();
+    assert_eq!(asked, 4);
+    for answer in [http(500, ""), http(429, ""), http(403, ""), http(200, "<html></html>")] {
+        let clients = FakeHttp::always(answer).await;
+        let client = client(&base.url, &clients.url, Duration::from_secs(30));
+        client.create_pin(PinKind::Short, None).await.unwrap_err();
+    }
+    assert_eq!(base.asked().len(), asked, "an answer, good or bad, is an answer");
+}
+
+#[tokio::test]
+async fn a_host_that_swallows_connections_costs_five_seconds_and_no_sign_in() {
+    // A full backlog: the kernel drops what else wants to connect.
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    rustix::net::listen(&listener, 0).unwrap();
+    let address = listener.local_addr().unwrap();
+    let _fills = std::net::TcpStream::connect(address).unwrap();
+    let url = format!("http://{address}/").parse().unwrap();
+    let base = FakeHttp::always(pin_desk()).await;
+    let began = std::time::Instant::now();
+    let client = client(&base.url, &url, Duration::from_secs(15));
+    let pin = client.create_pin(PinKind::Short, None).await.unwrap();
+    assert_eq!(pin.host, PinHost::Base);
+    let took = began.elapsed();
+    assert!((4..10).contains(&took.as_secs()), "{took:?}");
+}
+
+#[tokio::test]
+async fn the_page_s_origin_goes_with_the_strong_pin_where_that_is_set() {
+    let page = "http://127.0.0.1:40123/0123456789abcdef0123456789abcdef";
+    for send_origin in [false, true] {
+        let plex_tv = FakeHttp::always(pin_desk()).await;
+        let client =
+            Client::new(Settings { send_origin, ..settings(&plex_tv.url, &plex_tv.url) }, device());
+        for (kind, page, sent) in [
+            (PinKind::Strong, Some(page), send_origin),
+            (PinKind::Strong, None, false),
+            (PinKind::Short, None, false),
+        ] {
+            plex_tv.heads.lock().unwrap().clear();
+            let pin = client.create_pin(kind, page).await.unwrap();
+            let head = plex_tv.head();
+            let origin = head.lines().find(|line| line.starts_with("origin:"));
+            // Its port, and nothing of its secret path.
+            assert_eq!(origin, sent.then_some("origin: http://127.0.0.1:40123"), "{head}");
+            assert_eq!(pin.url.contains("0123456789abcdef"), page.is_some(), "{}", pin.url);
+        }
     }
 }
 
@@ -137,8 +219,9 @@ async fn pins_are_taken_as_plex_tv_gives_them_and_in_no_other_way() {
 
 #[tokio::test]
 async fn a_pin_is_claimed_when_there_is_a_token_in_it() {
-    let poll =
-        async |body: &str| FakeHttp::always(http(200, body)).await.client().poll_pin(PIN).await;
+    let poll = async |body: &str| {
+        FakeHttp::always(http(200, body)).await.client().poll_pin(PIN, PinHost::Clients).await
+    };
     for (file, token) in [
         ("made/pin_200_pending_counting_down.json", None),
         ("made/pin_200_pending_empty_token.json", None),
@@ -168,7 +251,7 @@ async fn a_pin_is_claimed_when_there_is_a_token_in_it() {
 async fn pin_calls_name_the_device_and_carry_no_token() {
     let plex_tv =
         FakeHttp::always(http(200, &fixture("made/pin_200_pending_counting_down.json"))).await;
-    plex_tv.client().poll_pin(PIN).await.unwrap();
+    plex_tv.client().poll_pin(PIN, PinHost::Clients).await.unwrap();
     plex_tv.client().create_pin(PinKind::Strong, None).await.unwrap();
     assert_eq!(plex_tv.asked(), ["GET /api/v2/pins/4294967297", "POST /api/v2/pins?strong=true"]);
     for head in plex_tv.heads.lock().unwrap().iter() {
@@ -222,8 +305,6 @@ async fn every_status_has_its_class() {
         (file(401, "made/error_401_1001.json"), refused(401, Some(1001), true)),
         (file(401, "made/error_401_1001.xml"), refused(401, Some(1001), true)),
         (file(401, "made/error_two_entries.json"), refused(401, Some(1001), true)),
-        (file(401, "made/error_pms_401.html"), refused(401, None, true)),
-        (file(401, "made/error_truncated.json"), refused(401, None, true)),
         (http(401, ""), refused(401, None, true)),
         (file(422, "made/error_single_string.json"), refused(422, None, true)),
         (file(422, "made/error_422_invalid_token.xml"), refused(422, None, true)),
@@ -253,17 +334,70 @@ async fn every_status_has_its_class() {
         let result = plex_tv.client().user(&token()).await;
         assert_eq!(result, Err(failure.clone()), "{text}");
         told(&failure);
-        let pin = plex_tv.client().poll_pin(PIN).await.map(|token| token.is_some());
+        let pin =
+            plex_tv.client().poll_pin(PIN, PinHost::Clients).await.map(|token| token.is_some());
         let gone = matches!(failure, PlexTvError::Refused { status: 404 | 410, .. });
         assert_eq!(pin, Err(if gone { PlexTvError::PinGone } else { failure }), "{text}");
     }
 }
 
 #[tokio::test]
-async fn an_unknown_pin_is_gone_whatever_the_body() {
+async fn a_refusal_in_somebody_else_s_words_is_not_plex_tv_s() {
+    let html = "Content-Type: text/html; charset=utf-8\r\n";
+    let page = "<h1>Invalid token</h1>";
+    for status in [400, 401, 403, 404, 410, 422, 498] {
+        for (headers, body) in [
+            ("", fixture("made/error_pms_401.html").as_str()),
+            ("", &fixture("made/captive_portal_200.html")),
+            ("", &fixture("made/error_truncated.json")),
+            ("", "Invalid token"),
+            ("", "\"Invalid token\""),
+            ("", "[\"Invalid token\"]"),
+            ("", "{}"),
+            ("", r#"{"message":"Invalid token"}"#),
+            ("", r#"{"error":{"message":"Invalid token"}}"#),
+            ("", r#"{"errors":["Invalid token"]}"#),
+            ("", r#"{"errors":"Invalid token"}"#),
+            ("", "<errors><error code='1001'>Invalid token"),
+            ("", "\u{feff}<HTML>Invalid token</HTML>"),
+            (html, page),
+            ("Content-Type: TEXT/HTML\r\n", r#"{"error":"Invalid token"}"#),
+        ] {
+            let proxy = FakeHttp::always(with(status, headers, body)).await;
+            let text = format!("{status} {headers}{body}");
+            let failure = proxy.client().user(&token()).await.unwrap_err();
+            assert!(matches!(failure, PlexTvError::NotPlexTv(_)), "{text}: {failure:?}");
+            told(&failure);
+            let failure = proxy.client().poll_pin(PIN, PinHost::Clients).await.unwrap_err();
+            assert!(matches!(failure, PlexTvError::NotPlexTv(_)), "{text}: {failure:?}");
+        }
+        // plex.tv's own, an empty one with any label.
+        for (headers, body) in [
+            ("", ""),
+            (html, ""),
+            ("", " \r\n"),
+            ("", page),
+            ("", "<hash/>"),
+            ("", r#"{"error":"Invalid token"}"#),
+            ("", r#"{"errors":[]}"#),
+            ("", r#"{"errors":[{"code":1001,"message":"x"}],"more":1}"#),
+        ] {
+            let plex_tv = FakeHttp::always(with(status, headers, body)).await;
+            let failure = plex_tv.client().user(&token()).await.unwrap_err();
+            assert!(matches!(failure, PlexTvError::Refused { .. }), "{status} {body}: {failure:?}");
+        }
+    }
+    // One that breaks off is not an empty one.
+    let cut = "HTTP/1.1 401 X\r\nContent-Length: 100\r\n\r\n".to_owned();
+    let failure = FakeHttp::always(Answer::Send(cut)).await.client().user(&token()).await;
+    assert!(matches!(failure, Err(PlexTvError::Unreachable(_))), "{failure:?}");
+}
+
+#[tokio::test]
+async fn an_unknown_pin_is_gone_in_json_and_xml() {
     for name in ["error_404_1020.json", "error_404_1020.xml", "error_404_1020_no_status.json"] {
         let plex_tv = FakeHttp::always(http(404, &fixture(&format!("made/{name}")))).await;
-        let result = plex_tv.client().poll_pin(PIN).await;
+        let result = plex_tv.client().poll_pin(PIN, PinHost::Clients).await;
         assert!(matches!(result, Err(PlexTvError::PinGone)), "{name}");
     }
     // Where no PIN was named, none can be gone.
@@ -395,13 +529,16 @@ fn no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes() {
             .unwrap()
             .block_on(read_hostile_lists());
     }
-    let name = "no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes";
+    let name =
+        "plextv_client::no_list_however_hostile_takes_more_memory_than_the_longest_has_bytes";
     let child = std::process::Command::new(std::env::current_exe().unwrap())
         .args(["--exact", name, "--nocapture"])
         .env(CHILD, "1")
         .output()
         .unwrap();
     assert!(child.status.success(), "{}", String::from_utf8_lossy(&child.stderr));
+    let said = String::from_utf8_lossy(&child.stdout);
+    assert!(said.contains(" 1 passed"), "{said}");
 }
 
 async fn read_hostile_lists() {
@@ -426,21 +563,30 @@ async fn read_hostile_lists() {
     let json_player = format!(r#",{{"clientIdentifier":"p","x":"{padding}"}}"#).leak();
     let long = format!("<Connection uri='1'/><Connection/><!--{padding}-->").leak();
     let device = begin!("40", "<MediaContainer><Device clientIdentifier='a' provides='server'>\n");
+    let server = "<resource clientIdentifier='s' provides='server'/>";
+    let endless = |(head, part)| Answer::Endless(head, part);
+    let bomb = |start, part| packed(&bomb(start, part));
     for ((v2, why2), (v1, why1)) in [
         // Both lists at the same time, of servers in the shortest rows that there can be.
         (
-            (xml("<resource clientIdentifier='s' provides='server'/>"), too_many),
-            (json(r#",{"clientIdentifier":"s","provides":"server"}"#), too_many),
+            (endless(xml(server)), too_many),
+            (endless(json(r#",{"clientIdentifier":"s","provides":"server"}"#)), too_many),
         ),
         (
-            (xml(player), too_long),
-            ((begin!("2", "[\""), "\\u0001\u{1}"), "a row in the document is too long"),
+            (endless(xml(player)), too_long),
+            (endless((begin!("2", "[\""), "\\u0001\u{1}")), "a row in the document is too long"),
         ),
-        ((json(json_player), too_long), ((device, long), too_long)),
+        ((endless(json(json_player)), too_long), (endless((device, long)), too_long)),
+        // A gigabyte of it in one answer of a megabyte or two.
+        (
+            (bomb("<resources>", server), too_many),
+            (bomb("<MediaContainer><Device clientIdentifier='", "&#1;"), "is too long"),
+        ),
+        ((bomb("<resources>", player), too_long), (bomb("[1", json_player), too_long)),
     ] {
         let plex_tv = FakeHttp::new(move |line| match line {
-            line if line.contains("/v2/") => Answer::Endless(v2.0, v2.1),
-            line if line.contains("/api/") => Answer::Endless(v1.0, v1.1),
+            line if line.contains("/v2/resources") => v2.clone(),
+            line if line.contains("/api/resources") => v1.clone(),
             _ => http(500, ""),
         })
         .await;
@@ -457,6 +603,43 @@ async fn read_hostile_lists() {
         assert!(most < 64 * 1024, "{most} KiB more for two lists of at most 32 MiB");
         assert!(after < 16 * 1024, "{after} KiB were kept");
     }
+}
+
+#[tokio::test]
+async fn packed_answers_are_asked_for_and_read_when_they_are_whole() {
+    let list = gzip(&fixture("made/v2_resources_many.xml"));
+    let user = gzip(&fixture("made/user_minimal.json"));
+    let plex_tv = lists_stand(packed(&list), http(500, ""), packed(&user)).await;
+    let lists = plex_tv.client().lists(&token()).await;
+    assert_eq!(lists.v2.unwrap().rows.len(), 9);
+    assert_eq!(plex_tv.client().user(&token()).await.unwrap().id, 12_345_678);
+    for head in plex_tv.heads.lock().unwrap().iter() {
+        assert!(head.contains("accept-encoding: gzip\r\n"), "{head}");
+    }
+
+    // Less its check sum, with another one, and with another beginning.
+    let (mut wrong_sum, mut no_gzip) = (list.clone(), list.clone());
+    let sum = list.len() - 8;
+    wrong_sum[sum] ^= 1;
+    no_gzip[0] ^= 1;
+    for broken in [&list[..sum], &list[..list.len() / 2], &wrong_sum, &no_gzip] {
+        let plex_tv = lists_stand(packed(broken), http(500, ""), http(500, "")).await;
+        let failure = plex_tv.client().lists(&token()).await.v2.unwrap_err();
+        assert!(!told(&failure).is_empty());
+    }
+}
+
+#[tokio::test]
+async fn of_a_gzip_bomb_no_more_is_unpacked_than_an_answer_may_be_long() {
+    let bomb = bomb("<resources>", " ");
+    assert!(bomb.len() < 2 << 20, "a gigabyte in {} bytes", bomb.len());
+    let plex_tv = lists_stand(packed(&bomb), packed(&bomb), packed(&bomb)).await;
+    let client = plex_tv.client();
+    let lists = client.lists(&token()).await;
+    let failure = lists.v2.unwrap_err();
+    assert!(told(&failure).ends_with("longer than 32768 KiB"), "{failure}");
+    let failure = client.user(&token()).await.unwrap_err();
+    assert!(told(&failure).ends_with("longer than 256 KiB"), "{failure}");
 }
 
 #[tokio::test]
@@ -488,7 +671,7 @@ async fn lists_stand(v2: Answer, v1: Answer, user: Answer) -> FakeHttp {
 }
 
 const BOTH: [&str; 2] = [
-    "GET /api/resources?includeHttps=1",
+    "GET /api/resources?includeHttps=1&includeRelay=1",
     "GET /api/v2/resources?includeHttps=1&includeRelay=1&includeIPv6=1",
 ];
 

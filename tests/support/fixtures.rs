@@ -18,6 +18,8 @@ use url::Url;
 pub enum Answer {
     /// Sends this and closes.
     Send(String),
+    /// The same of what is no text.
+    SendBytes(Arc<[u8]>),
     /// Sends this head, then the second text for ever, in chunks of 64 KiB or little more.
     Endless(&'static str, &'static str),
     /// Reads the request and says nothing.
@@ -156,12 +158,8 @@ async fn serve(
     }
     match answer {
         Answer::After(..) => unreachable!(),
-        Answer::Send(text) => {
-            let _ = stream.write_all(text.as_bytes()).await;
-            let _ = stream.shutdown().await;
-            // Whoever answers before the client has read all would reset the connection.
-            let _ = stream.read_u8().await;
-        }
+        Answer::Send(text) => send(&mut stream, text.as_bytes()).await,
+        Answer::SendBytes(bytes) => send(&mut stream, &bytes).await,
         Answer::Endless(head, part) => {
             let _ = stream.write_all(head.as_bytes()).await;
             let text = part.repeat(0x10000_usize.div_ceil(part.len()));
@@ -177,6 +175,13 @@ async fn serve(
         Answer::HangUp => {}
     }
     seen.open.fetch_sub(1, Ordering::Relaxed);
+}
+
+async fn send(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), bytes: &[u8]) {
+    let _ = stream.write_all(bytes).await;
+    let _ = stream.shutdown().await;
+    // Whoever answers before the client has read all would reset the connection.
+    let _ = stream.read_u8().await;
 }
 
 /// An address where nobody listens.

@@ -84,6 +84,51 @@ pub(crate) enum Task {
         #[arg(long)]
         json: bool,
     },
+    /// Print a token for a server, for a program that can't ask by itself
+    Token {
+        #[command(flatten)]
+        server: Server,
+        /// On a terminal, too, where it stays on the screen
+        #[arg(long)]
+        print: bool,
+        /// As a JSON object, with the address and the headers that go beside it
+        #[arg(long)]
+        json: bool,
+    },
+    /// Ask a server something, with a token: one GET, its answer to standard output
+    Api {
+        #[command(flatten)]
+        server: Server,
+        /// Such as /library/sections
+        #[arg(value_name = "PATH")]
+        path: String,
+    },
+    /// List which programs may have a token, and which may not
+    Grants {
+        /// As a JSON array
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let a program have tokens for a server, for all servers, or of the account
+    Allow(Decision),
+    /// Let a program have no tokens, and ask nobody
+    Deny {
+        /// flatpak:ID, snap:NAME.APP, app:ID or unit:NAME.service
+        #[arg(value_name = "PROGRAM")]
+        program: String,
+        /// A server, servers or account; all servers if it is left out
+        #[arg(value_name = "SERVER")]
+        what: Option<String>,
+    },
+    /// Take back what was decided about a program: it is asked about again
+    Forget {
+        /// As `plex-account grants` lists it
+        #[arg(value_name = "PROGRAM")]
+        program: String,
+        /// A server, servers or account; everything if it is left out
+        #[arg(value_name = "SERVER")]
+        what: Option<String>,
+    },
     /// Look for what may be wrong, and say what to do
     Doctor {
         /// As a JSON array
@@ -117,6 +162,21 @@ pub(crate) struct Server {
         add = ArgValueCompleter::new(completions::servers),
     )]
     pub(crate) server: String,
+}
+
+/// What a program may have.
+#[derive(Args)]
+pub(crate) struct Decision {
+    /// flatpak:ID, snap:NAME.APP, app:ID or unit:NAME.service
+    #[arg(value_name = "PROGRAM")]
+    pub(crate) program: String,
+    /// A server; servers for all, shared and future ones too; account for the account's own token
+    #[arg(
+        value_name = "SERVER",
+        value_parser = NonEmptyStringValueParser::new(),
+        add = ArgValueCompleter::new(completions::servers),
+    )]
+    pub(crate) what: String,
 }
 
 #[derive(Args)]

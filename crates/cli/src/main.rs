@@ -10,6 +10,7 @@ mod completions;
 mod daemon;
 mod doctor;
 mod events;
+mod grants;
 mod login;
 mod login_prompt;
 mod mute;
@@ -23,6 +24,7 @@ mod table;
 mod terminal;
 mod text;
 mod time_args;
+mod token;
 mod wait;
 mod watch;
 mod waybar;
@@ -128,5 +130,13 @@ async fn ask(daemon: &Daemon, task: Task) -> CommandResult {
         // They need no daemon, and have been seen to.
         Task::Completions { .. } | Task::Doctor { .. } => Ok(Exit::Done),
         Task::Muted { json } => mute::muted(daemon, json).await,
+        Task::Token { server, print, json } => {
+            token::token(daemon, &server.server, print, json).await
+        }
+        Task::Api { server, path } => token::api(daemon, &server.server, &path).await,
+        Task::Grants { json } => grants::list(daemon, json).await,
+        Task::Allow(decision) => grants::allow(daemon, &decision).await,
+        Task::Deny { program, what } => grants::deny(daemon, &program, what.as_deref()).await,
+        Task::Forget { program, what } => grants::forget(daemon, &program, what.as_deref()).await,
     }
 }

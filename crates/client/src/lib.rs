@@ -18,6 +18,7 @@
 mod error;
 pub mod names;
 mod proxy;
+mod tokens;
 
 use std::{future::poll_fn, pin::Pin};
 
@@ -31,6 +32,7 @@ pub use proxy::{
 };
 #[doc(no_inline)]
 pub use proxy::{LoginFinished, LoginFinishedStream, ServerStateChanged, ServerStateChangedStream};
+pub use tokens::{AccessDetails, GrantInfo, GrantsProxy, ServerAccess, TokensProxy, server_access};
 
 /// The next item of a stream of signals; `None` when the connection is gone.
 pub async fn next<S: Stream + Unpin>(stream: &mut S) -> Option<S::Item> {

@@ -13,6 +13,14 @@ pub const ACCOUNT_PATH: &str = "/org/plexaccountd/Account1";
 pub const ACCOUNT_INTERFACE: &str = "org.plexaccountd.Account1";
 /// The interface of each server's object.
 pub const SERVER_INTERFACE: &str = "org.plexaccountd.Server1";
+/// The bus name, and the interface, of tokens for programs.
+pub const TOKENS_NAME: &str = "org.plexaccountd.Tokens1";
+/// The object that has it.
+pub const TOKENS_PATH: &str = "/org/plexaccountd/Tokens1";
+/// The bus name, and the interface, of the person's verdicts about programs.
+pub const GRANTS_NAME: &str = "org.plexaccountd.Grants1";
+/// The object that has it.
+pub const GRANTS_PATH: &str = "/org/plexaccountd/Grants1";
 /// What the names of our own errors begin with.
 pub const ERROR_PREFIX: &str = "org.plexaccountd.Error.";
 

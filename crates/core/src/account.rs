@@ -59,11 +59,25 @@ impl fmt::Debug for PinId {
     }
 }
 
+/// Which of plex.tv's hosts made a PIN: only that one is asked after it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum PinHost {
+    /// `plextv.clients_url`.
+    Clients,
+    /// `plextv.base_url`, where `clients_url` gave no answer; and where all PINs were made before
+    /// the host was kept.
+    #[default]
+    Base,
+}
+
 /// A PIN that plex.tv granted.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Pin {
     /// What to poll.
     pub id: PinId,
+    /// Where to poll it.
+    pub host: PinHost,
     /// What the person types (short) or the link carries (strong).
     pub code: String,
     /// Where the person goes with it, ready to open.
@@ -100,6 +114,9 @@ pub struct SavedLogin {
 pub struct SavedPin {
     /// What to poll.
     pub id: PinId,
+    /// Where to poll it.
+    #[serde(default)]
+    pub host: PinHost,
     /// What the person types or the link carries.
     pub code: String,
     /// Where the person goes with it.

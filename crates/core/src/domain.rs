@@ -9,15 +9,17 @@ use std::{
 
 use crate::{
     clock::{Boot, Now},
+    error::CallError,
     event::{CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand, StoredAccount},
+    grants::{self, Grants},
     network::{Connectivity, Network, Reach},
     notification::Notification,
-    presence::{CachedServers, Listed, Presence},
+    presence::{CachedServers, Listed, News, Presence},
     refresh::{Finished, Refresh, StandingRefusal, Verdict},
     server::{List, Lists, merge},
     session::{Change, SignIn},
     state_snapshot::{AccountSnapshot, ServerSnapshot, StateSnapshot},
-    words::{PlexTv, Reason},
+    words::{ErrorName, PlexTv, Reason},
 };
 
 /// plex.tv is away for this long before that is worth a notice.
@@ -38,6 +40,7 @@ pub struct Domain {
     network: Network,
     /// Since when plex.tv can't be reached, and whether that was told.
     plex_tv_away: Option<(Boot, bool)>,
+    grants: Grants,
 }
 
 impl Domain {
@@ -68,8 +71,8 @@ impl Domain {
         let presence = Presence::new(remembered, reason, now);
         let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
-        Self {
-            settings,
+        let mut domain = Self {
+            settings: Arc::clone(&settings),
             sign_in,
             refresh,
             presence,
@@ -77,13 +80,28 @@ impl Domain {
             early: VecDeque::new(),
             network: Network::default(),
             plex_tv_away,
-        }
+            grants: Grants::default(),
+        };
+        domain.tell(&mut Context { now, settings: &settings, effects });
+        domain
     }
 
     /// The servers (ids) that people were told are offline, and not that they are back.
     #[must_use]
     pub fn announced_offline(&self) -> BTreeSet<String> {
         self.presence.announced_offline().collect()
+    }
+
+    /// What was decided about other programs before this start, where there is an account still that
+    /// it is about.
+    pub fn recall_grants(&mut self, book: grants::Book, now: Now, effects: &mut Vec<Effect>) {
+        self.grants = Grants::new(book);
+        let settings = Arc::clone(&self.settings);
+        let context = &mut Context { now, settings: &settings, effects };
+        if self.sign_in.is_signed_out() {
+            self.with_grants(context, Grants::ended);
+        }
+        self.check_account(context);
     }
 
     /// The unit gives the token: there is nothing to be signed in to or out of.
@@ -112,6 +130,7 @@ impl Domain {
             let mut context = Context { now, settings: &self.settings, effects };
             self.refresh.reconfigured(self.sign_in.rejected_since().is_some(), &context);
             self.presence.reconfigured(&mut context);
+            self.grants.reconfigured(&self.settings.tokens);
             return;
         }
         let settings = Arc::clone(&self.settings);
@@ -121,6 +140,7 @@ impl Domain {
         let change = self.sign_in.tick(context);
         self.follow(change, context);
         self.tick(context);
+        self.tell(context);
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
         }
@@ -157,6 +177,14 @@ impl Domain {
             Event::UserAnswered { session, result } => {
                 self.sign_in.user_answered(session, result, context)
             }
+            Event::SignInWith { call, token, client_id } => {
+                self.sign_in.sign_in_with(call, token, client_id, context);
+                Change::None
+            }
+            Event::OwnerAnswered { number, result } => {
+                self.sign_in.owner_answered(number, result, context);
+                Change::None
+            }
             Event::ListsAnswered { refresh, lists, no_route } => {
                 if let Some(finished) = self.refresh.answered(refresh, lists, context) {
                     self.refreshed(finished, no_route, context);
@@ -165,7 +193,6 @@ impl Domain {
             }
             Event::Probed { id, number, probed } => {
                 self.presence.probed(&id, number, probed, context);
-                self.looked(context);
                 Change::None
             }
             Event::RevokeAnswered { number, result } => {
@@ -235,8 +262,14 @@ impl Domain {
                 context.done(call);
                 Change::None
             }
-            Event::Undelivered(ids) => {
-                self.note_undelivered(&ids, context);
+            Event::Shown { id, number } => {
+                if self.presence.shown(&id, number) {
+                    self.remember(true, context);
+                }
+                Change::None
+            }
+            Event::Grants(event) => {
+                self.with_grants(context, |grants, context| grants.handle(event, context));
                 Change::None
             }
             Event::Configured(_) | Event::Tick => Change::None,
@@ -263,6 +296,7 @@ impl Domain {
             probe,
             early,
             self.network.quiet_at(),
+            self.grants.next_wakeup(),
         ]
         .into_iter()
         .flatten()
@@ -306,7 +340,8 @@ impl Domain {
 
     fn refresh_called(&mut self, call: CallId, context: &mut Context<'_>) {
         let rejected = self.sign_in.rejected_since().is_some();
-        match (self.sign_in.token(), self.sign_in.no_token()) {
+        let no_token = self.sign_in.no_token("There is nothing to refresh with");
+        match (self.sign_in.token(), no_token) {
             (Some(token), _) => self.refresh.call(call, token, rejected, context),
             (None, error) => context.effects.extend(error.map(|e| Effect::Reply(call, Err(e)))),
         }
@@ -353,6 +388,7 @@ impl Domain {
 
     /// What was known and told of servers is another account's.
     fn other_account(&mut self, context: &mut Context<'_>) {
+        self.with_grants(context, Grants::ended);
         self.presence.clear();
         self.refresh.forget_last();
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
@@ -363,15 +399,9 @@ impl Domain {
     fn forget_servers(&mut self, context: &mut Context<'_>) {
         self.refresh.stop(context);
         self.plex_tv_away = None; // its notice goes with the servers'
+        self.with_grants(context, Grants::ended);
         self.presence.clear();
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
-    }
-
-    /// A server was asked. What one look finds is told together.
-    fn looked(&mut self, context: &mut Context<'_>) {
-        if !self.presence.is_looking(context.now.boot) {
-            self.tell(false, context);
-        }
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
@@ -403,6 +433,7 @@ impl Domain {
         }
         if rejected {
             self.presence.invalidate(Reason::TokenRejected, context);
+            self.with_grants(context, Grants::rejected);
         } else {
             let good = lists.v2.is_ok() || lists.v1.is_ok();
             if network_down {
@@ -416,14 +447,23 @@ impl Domain {
                 next_due,
                 network_down,
             };
-            self.presence.listed(union(lists), listed, context);
+            let entries = union(lists);
+            let access = entries
+                .iter()
+                .filter_map(|entry| Some((entry.server.id.clone(), entry.access_token.clone()?)));
+            let access = good.then(|| access.collect());
+            self.presence.listed(entries, listed, context);
+            if self.presence.take_changed() {
+                self.snapshots = self.presence.snapshots();
+            }
+            self.with_grants(context, |grants, context| {
+                grants.listed(access, listed.complete, context);
+            });
             if listed.good {
                 self.sign_in.ask_missing_name(context);
             }
-            if !self.presence.is_looking(context.now.boot) {
-                self.tell(listed.good, context);
-            } else if listed.good {
-                self.remember(false, context); // the look tells it
+            if listed.good {
+                self.remember(false, context);
             }
         }
         if self.may_ask() {
@@ -440,20 +480,15 @@ impl Domain {
         }
     }
 
-    /// Tells the news of the servers. What was told is on disk before it is told.
-    fn tell(&mut self, list_is_new: bool, context: &mut Context<'_>) {
-        let news = self.presence.news(context);
-        if news.learned || list_is_new {
-            self.remember(news.learned, context);
-        }
-        let tell = |notice| Effect::Notify(NotifyCommand::Tell(notice));
-        context.effects.extend(news.notices.into_iter().map(tell));
-    }
-
-    /// What was told of these servers nobody has seen; of the others it was seen.
-    fn note_undelivered(&mut self, ids: &BTreeSet<String>, context: &mut Context<'_>) {
-        if self.presence.note_undelivered(ids) {
+    /// Tells the news of the servers. What was told is on disk, as due, before it is told.
+    fn tell(&mut self, context: &mut Context<'_>) {
+        let News { news, learned } = self.presence.news(context);
+        if learned {
             self.remember(true, context);
+        }
+        if !news.is_empty() {
+            let notification = Notification::Servers { news, together: context.settings.grace };
+            context.push(Effect::Notify(NotifyCommand::Tell(notification)));
         }
     }
 
@@ -545,12 +580,63 @@ impl Domain {
         if !self.refresh.is_running() {
             self.presence.tick(context);
         }
-        if self.presence.has_settled(context.now.boot) {
-            self.tell(false, context);
-        }
         match self.reach() {
             Reach::Nowhere => {}
             reach => self.presence.probe(reach == Reach::OnLink, context),
+        }
+        self.check_account(context);
+        self.with_grants(context, Grants::tick);
+    }
+}
+
+impl Domain {
+    /// What was decided about programs is one account's.
+    fn check_account(&mut self, context: &mut Context<'_>) {
+        if let Some(account) = self.sign_in.account_id().filter(|id| *id != self.grants.account()) {
+            self.with_grants(context, |grants, context| grants.account_is(account, context));
+        }
+    }
+
+    /// Does something about tokens for other programs, as things stand.
+    fn with_grants(
+        &mut self,
+        context: &mut Context<'_>,
+        act: impl FnOnce(&mut Grants, &mut grants::Context<'_>),
+    ) {
+        let mut effects = Vec::new();
+        let no_token = self.sign_in.no_token("There is no token to give");
+        let token = match self.sign_in.token() {
+            Some(_) if self.sign_in.rejected_since().is_some() => Err(CallError::Account(
+                ErrorName::TokenRejected,
+                "plex.tv no longer accepts this sign-in; start a new login.".into(),
+            )),
+            Some(token) => Ok(token),
+            None => Err(no_token.unwrap_or_else(grants::signed_out)),
+        };
+        act(
+            &mut self.grants,
+            &mut grants::Context {
+                now: context.now,
+                settings: &context.settings.tokens,
+                token,
+                client_id: self.sign_in.client_id(),
+                listed: self.refresh.is_confirmed(),
+                refreshing: self.refresh.is_running(),
+                servers: &self.snapshots,
+                effects: &mut effects,
+            },
+        );
+        let refresh = effects.contains(&grants::Effect::Refresh);
+        context.effects.extend(
+            effects.into_iter().filter(|e| *e != grants::Effect::Refresh).map(Effect::Grants),
+        );
+        if refresh {
+            if let Some(token) = self.sign_in.token().filter(|_| self.may_ask()) {
+                self.refresh.ask_now(token, context);
+            }
+            if !self.refresh.is_running() {
+                self.with_grants(context, Grants::cannot_refresh);
+            }
         }
     }
 }
@@ -563,6 +649,8 @@ fn waits_for_first_answer(event: &Event) -> bool {
             | Event::SignOut(_)
             | Event::Refresh(_)
             | Event::AwaitStore(_)
+            | Event::SignInWith { .. }
+            | Event::Grants(grants::Event::Server(_) | grants::Event::Account { .. })
     )
 }
 

@@ -1,14 +1,15 @@
 //! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
 //! with the time; [`Effect`]s go out and are performed in their order.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinId, PinKind, Record, Revocation, SavedLogin, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, Revocation, SavedLogin, User},
     clock::Now,
     error::CallError,
+    grants,
     network::Connectivity,
-    notification::Notification,
+    notification::{Notification, ServerNews},
     plextv_error::PlexTvError,
     presence::CachedServers,
     probe::{ProbeRequest, Probed},
@@ -162,6 +163,22 @@ pub enum Event {
         /// What plex.tv said.
         result: Result<User, PlexTvError>,
     },
+    /// `SignInWith` was called.
+    SignInWith {
+        /// The call.
+        call: CallId,
+        /// A token that exists.
+        token: Token,
+        /// The identifier that it was issued to.
+        client_id: String,
+    },
+    /// The answer to [`PlexTvRequest::AskOwner`].
+    OwnerAnswered {
+        /// Which token.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<User, PlexTvError>,
+    },
     /// The answer to [`PlexTvRequest::AskLists`].
     ListsAnswered {
         /// The refresh that asked.
@@ -231,9 +248,15 @@ pub enum Event {
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
     Resume(SavedLogin),
-    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
-    /// back, or there is no notification server.
-    Undelivered(BTreeSet<String>),
+    /// Something about tokens for other programs.
+    Grants(grants::Event),
+    /// What was told of a server is on the screen.
+    Shown {
+        /// The server.
+        id: String,
+        /// The number of what was told.
+        number: u64,
+    },
     /// The settings were read again.
     Configured(Settings),
     /// The daemon is about to stop: calls of `SignOut` are answered with what is so by now.
@@ -270,6 +293,8 @@ pub enum Effect {
     LoginFinished(Outcome, String),
     /// The login is over, with what its page says from now on: put away what was there for it.
     LoginOver(CallbackOutcome),
+    /// Something about tokens for other programs.
+    Grants(grants::Effect),
 }
 
 /// A request to plex.tv.
@@ -290,6 +315,8 @@ pub enum PlexTvRequest {
         kind: PinKind,
         /// The PIN.
         id: PinId,
+        /// Where it was made.
+        host: PinHost,
     },
     /// Whose token this is.
     AskUser {
@@ -297,6 +324,16 @@ pub enum PlexTvRequest {
         session: u64,
         /// The token to ask with.
         token: Token,
+    },
+    /// Whose a token is that somebody brings, under the identifier that it was issued
+    /// to.
+    AskOwner {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The identifier.
+        client_id: String,
     },
     /// For the server lists.
     AskLists {
@@ -351,6 +388,13 @@ pub enum StoreCommand {
     Relocate,
     /// Keep the login that waits, or that none does.
     SaveLogin(Option<SavedLogin>),
+    /// Keep what was decided about other programs.
+    SaveGrants {
+        /// All of it.
+        book: grants::Book,
+        /// Somebody relies on it: sync it to the disk.
+        durable: bool,
+    },
 }
 
 /// Something that the desktop does with the person. Nothing waits for the answer.
@@ -373,6 +417,8 @@ pub enum NotifyCommand {
     WithdrawLogin,
     /// Take back what was shown of the account: it is no longer true.
     WithdrawAccount,
+    /// What was shown of a server is no longer so: show this instead, and disturb nobody.
+    CorrectServer(ServerNews),
     /// Take back what was shown of one server, by id.
     WithdrawServer(String),
     /// Take back what was shown of servers: the account they belong to is gone.
@@ -388,6 +434,8 @@ pub enum Answer {
     Offer(LoginOffer),
     /// What a browser is told that came back to the login's page.
     CallbackOutcome(CallbackOutcome),
+    /// What is answered about tokens for other programs.
+    Grants(grants::Answer),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
@@ -429,6 +477,8 @@ pub struct Settings {
     pub notify_shared: bool,
     /// Servers that nobody wants to hear of, by id.
     pub silent_servers: Vec<String>,
+    /// Tokens for other programs.
+    pub tokens: grants::Settings,
 }
 
 impl Default for Settings {
@@ -446,6 +496,7 @@ impl Default for Settings {
             notify_online: true,
             notify_shared: false,
             silent_servers: Vec::new(),
+            tokens: grants::Settings::default(),
         }
     }
 }

@@ -11,6 +11,7 @@ pub mod clock;
 pub mod domain;
 pub mod error;
 pub mod event;
+pub mod grants;
 pub mod login;
 pub mod network;
 pub mod notification;

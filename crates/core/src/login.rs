@@ -117,7 +117,7 @@ impl Login {
     #[must_use]
     pub fn resume(number: u64, kept: SavedLogin, now: Now) -> Option<Self> {
         let slot = |pin: Option<SavedPin>| {
-            let Some(SavedPin { id, code, url, expires_at, deadline }) = pin else {
+            let Some(SavedPin { id, host, code, url, expires_at, deadline }) = pin else {
                 return Some(PinState::Gone { refused: true });
             };
             let left = match deadline {
@@ -126,7 +126,7 @@ impl Login {
             };
             let left = left.min(LONGEST);
             (!left.is_zero()).then_some(PinState::Granted(Granted {
-                pin: Pin { id, code, url, expires_in: left },
+                pin: Pin { id, host, code, url, expires_in: left },
                 expires: now.boot + left,
                 expires_unix: now.unix_at(now.boot + left),
                 poll: Poll::Due(now.boot),
@@ -154,6 +154,7 @@ impl Login {
         let kept = |slot: &PinState| match slot {
             PinState::Granted(Granted { pin, expires, expires_unix, .. }) => Some(SavedPin {
                 id: pin.id,
+                host: pin.host,
                 code: pin.code.clone(),
                 url: pin.url.clone(),
                 expires_at: *expires_unix,
@@ -352,6 +353,7 @@ impl Login {
                     login,
                     kind,
                     id: granted.pin.id,
+                    host: granted.pin.host,
                 }));
             }
         }

@@ -8,8 +8,9 @@ use std::time::Duration;
 /// Why a request to plex.tv brought no answer of use. Carries no URL, token, PIN id or code.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PlexTvError {
-    /// plex.tv itself said no: a 4xx other than 429 (and other than 404 and 410 about a PIN).
-    #[error("plex.tv refused the request with status {status}{}", code.map(|c| format!(" (code {c})")).unwrap_or_default())]
+    /// plex.tv itself said no: a 4xx other than 429 (and other than 404 and 410 about a PIN), with
+    /// a body of plex.tv's kind.
+    #[error("plex.tv refused the request with status {status}{}", reason(*status, *code))]
     Refused {
         /// The HTTP status.
         status: u16,
@@ -31,10 +32,20 @@ pub enum PlexTvError {
     /// No answer: name look-up, connection, TLS, time-out, or a 5xx.
     #[error("plex.tv can't be reached: {0}")]
     Unreachable(String),
-    /// An answer, but not one that plex.tv gives: a captive portal's page, a redirect, a document
-    /// that broke off or is of another kind.
+    /// An answer, but not one that plex.tv gives: a captive portal's page, a refusal in another's
+    /// words, a redirect, a document that broke off or is of another kind.
     #[error("the answer did not come from plex.tv: {0}")]
     NotPlexTv(String),
+}
+
+/// What a refusal's numbers say besides.
+fn reason(status: u16, code: Option<i64>) -> String {
+    match (status, code) {
+        // Of a token that lives for a week only, a JWT.
+        (498, _) => " (the token has run out)".to_owned(),
+        (_, Some(code)) => format!(" (code {code})"),
+        (_, None) => String::new(),
+    }
 }
 
 impl PlexTvError {

@@ -2,12 +2,12 @@
 //! offline) is `presence`'s business.
 
 use std::collections::HashMap;
-use std::collections::hash_map::Entry as MapEntry;
 
 use serde::{Deserialize, Serialize};
 
 use crate::account::User;
 use crate::plextv_error::PlexTvError;
+use crate::token::Token;
 
 /// Most characters of a name that are kept.
 pub const NAME_LIMIT: usize = 256;
@@ -100,6 +100,8 @@ pub struct Row {
     pub public_address_matches: Option<bool>,
     /// plex.tv's word whether the server is connected to it.
     pub presence: Option<bool>,
+    /// What opens this server to the account.
+    pub access_token: Option<Token>,
     pub connections: Vec<Connection>,
 }
 
@@ -121,6 +123,9 @@ pub struct ListedServer {
     pub presence: Option<bool>,
     /// The v2 list named it. (A server that only v1 names is missing only where v1 was read too.)
     pub in_v2: bool,
+    /// What opens it to the account; v2's, else v1's. Never a part of [`Server`], which is written
+    /// to the disk.
+    pub access_token: Option<Token>,
 }
 
 /// What one look at plex.tv brought.
@@ -157,66 +162,42 @@ fn is_plain(text: &str) -> bool {
 ///
 /// v2's attributes count, and v1's where v2 has none; connections are v2's, and v1's only for a
 /// server that v2 does not name; present if either says so. Where one list names an id twice the
-/// first row counts.
+/// owned row counts, then the present one, then the first.
 #[must_use]
 pub fn merge(v2: Option<List>, v1: Option<List>) -> Vec<ListedServer> {
-    let mut v2 = v2.map(|list| list.rows).unwrap_or_default();
-    let v1 = v1.map(|list| list.rows).unwrap_or_default();
-    let (kept, row_targets) = row_targets(&v2, &v1);
-
+    let mut v2 = each_id_once(v2);
+    let v1 = each_id_once(v1);
+    let in_v2: HashMap<&str, usize> = (0..).zip(&v2).map(|(at, row)| (&*row.id, at)).collect();
+    let targets: Vec<Option<usize>> = v1.iter().map(|row| in_v2.get(&*row.id).copied()).collect();
     let mut new = Vec::new();
-    for (row, place) in v1.into_iter().zip(row_targets) {
-        match place {
-            RowTarget::Into(index) => v2[index].complete_with(row),
-            RowTarget::New => new.push(row.into_entry(false)),
-            RowTarget::Repetition => {}
+    for (row, target) in v1.into_iter().zip(targets) {
+        match target {
+            Some(at) => v2[at].complete_with(row),
+            None => new.push(row.into_entry(false)),
         }
     }
     let mut entries = Vec::with_capacity(v2.len() + new.len());
-    entries.extend(
-        v2.into_iter().zip(kept).filter(|(_, kept)| *kept).map(|(row, _)| row.into_entry(true)),
-    );
+    entries.extend(v2.into_iter().map(|row| row.into_entry(true)));
     entries.append(&mut new);
     entries
 }
 
-/// Where a row of v1 goes.
-enum RowTarget {
-    /// Its id is that of v2's row of this index.
-    Into(usize),
-    /// v2 does not name it.
-    New,
-    /// An earlier row of v1 has its id.
-    Repetition,
-}
-
-/// Which of v2's rows are the first of their id, and where each of v1's rows goes.
-fn row_targets(v2: &[Row], v1: &[Row]) -> (Vec<bool>, Vec<RowTarget>) {
-    let mut seen: HashMap<&str, Option<usize>> = HashMap::with_capacity(v2.len() + v1.len());
-    let kept = v2
-        .iter()
-        .enumerate()
-        .map(|(index, row)| match seen.entry(&row.id) {
-            MapEntry::Vacant(slot) => {
-                slot.insert(Some(index));
-                true
-            }
-            MapEntry::Occupied(_) => false,
-        })
-        .collect();
-    let row_targets = v1
-        .iter()
-        .map(|row| match seen.entry(&row.id) {
-            MapEntry::Vacant(slot) => {
-                slot.insert(None);
-                RowTarget::New
-            }
-            MapEntry::Occupied(mut slot) => {
-                slot.get_mut().take().map_or(RowTarget::Repetition, RowTarget::Into)
-            }
-        })
-        .collect();
-    (kept, row_targets)
+/// The rows of a list, and of those with the same id the one that counts.
+fn each_id_once(list: Option<List>) -> Vec<Row> {
+    let rows = list.map(|list| list.rows).unwrap_or_default();
+    let rank = |row: &Row| (row.owned == Some(true), row.presence == Some(true));
+    let mut counting: HashMap<&str, usize> = HashMap::with_capacity(rows.len());
+    for (at, row) in rows.iter().enumerate() {
+        let best = counting.entry(&row.id).or_insert(at);
+        if rank(row) > rank(&rows[*best]) {
+            *best = at;
+        }
+    }
+    let mut counts = vec![false; rows.len()];
+    for at in counting.into_values() {
+        counts[at] = true;
+    }
+    rows.into_iter().zip(counts).filter_map(|(row, counts)| counts.then_some(row)).collect()
 }
 
 impl Row {
@@ -233,6 +214,7 @@ impl Row {
                 *mine = others;
             }
         }
+        self.access_token = self.access_token.take().or(other.access_token);
         self.owned = self.owned.or(other.owned);
         self.https_required = self.https_required.or(other.https_required);
         self.public_address_matches = self.public_address_matches.or(other.public_address_matches);
@@ -257,6 +239,7 @@ impl Row {
                 public_address_matches: self.public_address_matches.unwrap_or(false),
                 connections: self.connections,
             },
+            access_token: self.access_token,
             presence: self.presence,
             in_v2,
         }
@@ -316,15 +299,31 @@ mod tests {
     }
 
     #[test]
-    fn of_one_id_twice_in_a_list_the_first_counts() {
+    fn of_one_id_twice_in_a_list_the_owned_row_counts_then_the_present_one_then_the_first() {
         let named = |id, name: &str| Row { name: name.into(), ..row(id) };
+        let owned = |row| Row { owned: Some(true), ..row };
+        let present = |row| Row { presence: Some(true), ..row };
         let merged = both(
-            [named("a", "first"), named("a", "second")],
-            [named("a", "third"), named("b", "one"), named("b", "two"), named("a", "fourth")],
+            [
+                named("a", "first"),
+                named("a", "second"),
+                present(named("b", "present")),
+                owned(named("b", "owned")),
+                present(named("b", "present, too")),
+            ],
+            [
+                named("a", "third"),
+                named("c", "absent"),
+                present(named("c", "present")),
+                named("a", "fourth"),
+                present(owned(named("d", "both"))),
+                owned(named("d", "owned")),
+            ],
         );
-        assert_eq!(ids(&merged), [("a", true), ("b", false)]);
-        assert_eq!(merged[0].server.name, "first");
-        assert_eq!(merged[1].server.name, "one");
+        assert_eq!(ids(&merged), [("a", true), ("b", true), ("c", false), ("d", false)]);
+        let shown: Vec<_> = merged.iter().map(|entry| entry.server.name.as_str()).collect();
+        assert_eq!(shown, ["first", "owned", "present", "both"]);
+        assert!(merged[1].server.owned && merged[1].presence.is_none());
     }
 
     #[test]

@@ -4,15 +4,13 @@
 //! Programs that decide this at each place by itself lose logins: somewhere a time-out counts as a
 //! refusal. Here only [`Means::BadToken`], and of that only the kind that a *list* and
 //! `/api/v2/user` say together, twice, ever makes a token count as refused (see
-//! [`Refresh`](crate::refresh::Refresh)); everything else is weather, or about a PIN.
+//! [`Refresh`](crate::refresh::Refresh)).
 
 use crate::plextv_error::PlexTvError;
 
 /// What was asked of plex.tv.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Source {
-    /// A PIN, to begin a login with.
-    PinRequest,
     /// Whether a PIN is claimed.
     PinPoll,
     /// `/api/v2/user`: whose a token is.
@@ -28,7 +26,7 @@ pub enum Source {
 pub enum Class {
     /// 401, or 422 "Invalid token".
     BadToken,
-    /// Any other 4xx that is no class of its own.
+    /// Any other 4xx that is no class of its own: 403 and 498 (a JWT that has run out), too.
     Refused,
     /// 404 or 410 about a PIN.
     PinGone,
@@ -43,67 +41,53 @@ pub enum Class {
 /// What a failure means for the account.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Means {
-    /// Nothing: it is tried again, later each time.
-    Weather,
-    /// Nothing, and it is not tried again before plex.tv allows it.
-    Wait,
+    /// Nothing: it is asked again, later each time, and not before plex.tv allows it.
+    Nothing,
     /// plex.tv says that the token is bad: one witness.
     BadToken,
-    /// plex.tv said no to this request, whatever the token.
-    No,
     /// This PIN will bring no token: its time is over.
     PinExpired,
     /// This PIN will bring no token: plex.tv refuses it.
     PinRefused,
     /// The token is of no use there any more, which was wanted.
     Revoked,
-    /// The token may still be good there.
-    NotRevoked,
 }
 
-/// The table. A token held is never given up for a row of [`Source::PinRequest`],
-/// [`Source::PinPoll`] or [`Source::Revocation`].
+/// The table. A token held is never given up for a row of [`Source::PinPoll`] or
+/// [`Source::Revocation`].
 #[rustfmt::skip]
-pub const TABLE: [(Source, [(Class, Means); 6]); 5] = [
-    (Source::PinRequest, [
-        (Class::BadToken,    Means::No),
-        (Class::Refused,     Means::No),
-        (Class::PinGone,     Means::No),
-        (Class::RateLimited, Means::Wait),
-        (Class::Unreachable, Means::Weather),
-        (Class::NotPlexTv,   Means::Weather),
-    ]),
+pub const TABLE: [(Source, [(Class, Means); 6]); 4] = [
     (Source::PinPoll, [
         (Class::BadToken,    Means::PinRefused),
         (Class::Refused,     Means::PinRefused),
         (Class::PinGone,     Means::PinExpired),
-        (Class::RateLimited, Means::Wait),
-        (Class::Unreachable, Means::Weather),
-        (Class::NotPlexTv,   Means::Weather),
+        (Class::RateLimited, Means::Nothing),
+        (Class::Unreachable, Means::Nothing),
+        (Class::NotPlexTv,   Means::Nothing),
     ]),
     (Source::User, [
         (Class::BadToken,    Means::BadToken),
-        (Class::Refused,     Means::No),
-        (Class::PinGone,     Means::No),
-        (Class::RateLimited, Means::Wait),
-        (Class::Unreachable, Means::Weather),
-        (Class::NotPlexTv,   Means::Weather),
+        (Class::Refused,     Means::Nothing),
+        (Class::PinGone,     Means::Nothing),
+        (Class::RateLimited, Means::Nothing),
+        (Class::Unreachable, Means::Nothing),
+        (Class::NotPlexTv,   Means::Nothing),
     ]),
     (Source::List, [
         (Class::BadToken,    Means::BadToken),
-        (Class::Refused,     Means::No),
-        (Class::PinGone,     Means::No),
-        (Class::RateLimited, Means::Wait),
-        (Class::Unreachable, Means::Weather),
-        (Class::NotPlexTv,   Means::Weather),
+        (Class::Refused,     Means::Nothing),
+        (Class::PinGone,     Means::Nothing),
+        (Class::RateLimited, Means::Nothing),
+        (Class::Unreachable, Means::Nothing),
+        (Class::NotPlexTv,   Means::Nothing),
     ]),
     (Source::Revocation, [
         (Class::BadToken,    Means::Revoked),
-        (Class::Refused,     Means::NotRevoked),
-        (Class::PinGone,     Means::NotRevoked),
-        (Class::RateLimited, Means::NotRevoked),
-        (Class::Unreachable, Means::NotRevoked),
-        (Class::NotPlexTv,   Means::NotRevoked),
+        (Class::Refused,     Means::Nothing),
+        (Class::PinGone,     Means::Nothing),
+        (Class::RateLimited, Means::Nothing),
+        (Class::Unreachable, Means::Nothing),
+        (Class::NotPlexTv,   Means::Nothing),
     ]),
 ];
 

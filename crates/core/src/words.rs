@@ -124,5 +124,8 @@ words! {
         #[default] StorageFailed = "StorageFailed",
         Cancelled = "Cancelled",
         AccessDenied = "AccessDenied",
+        ConsentNeeded = "ConsentNeeded",
+        ServerUnreachable = "ServerUnreachable",
+        ServerRefused = "ServerRefused",
     }
 }

@@ -1,6 +1,9 @@
 //! `dbus/*.xml` says what the service really has.
 
-use plex_account_client::names::{ACCOUNT_INTERFACE, ACCOUNT_PATH, SERVER_INTERFACE, server_path};
+use plex_account_client::names::{
+    ACCOUNT_INTERFACE, ACCOUNT_PATH, GRANTS_NAME, SERVER_INTERFACE, TOKENS_NAME, server_path,
+};
+use plex_accountd::dbus::TokenServices;
 use quick_xml::{Reader, events::Event};
 use zbus::{ObjectPath, fdo::IntrospectableProxy};
 
@@ -58,6 +61,22 @@ async fn running(client: &zbus::Connection, path: &ObjectPath<'_>) -> String {
         .await
         .unwrap();
     proxy.introspect().await.unwrap()
+}
+
+#[tokio::test]
+async fn the_files_say_what_is_served_of_tokens() {
+    let bus = crate::PrivateBus::start();
+    let client = bus.connect().await;
+    let (sender, _commands) = tokio::sync::mpsc::channel(1);
+    let _services = TokenServices::start(|| bus.builder().build(), &sender).await;
+    for name in [TOKENS_NAME, GRANTS_NAME] {
+        let path = format!("/{}", name.replace('.', "/"));
+        let proxy = IntrospectableProxy::builder(&client).destination(name).path(path);
+        let served = proxy.build().await.unwrap().introspect().await.unwrap();
+        let file = format!("{}/dbus/{name}.xml", env!("CARGO_MANIFEST_DIR"));
+        let written = std::fs::read_to_string(file).unwrap();
+        assert_eq!(interface(&served, name), interface(&written, name));
+    }
 }
 
 #[tokio::test]

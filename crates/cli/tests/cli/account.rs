@@ -140,5 +140,5 @@ async fn a_second_service_does_not_get_the_name() {
     let (sender, _commands) = mpsc::channel(1);
     let second =
         Service::serve(&bus.connect().await, sender, StateSnapshot::default()).await.unwrap();
-    assert!(matches!(second.own_name().await, Err(NameError::Taken)));
+    assert!(matches!(second.own_name().await, Err(NameError::Taken(_))));
 }

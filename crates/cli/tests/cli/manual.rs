@@ -40,10 +40,12 @@ const PROMISED: &[(&str, &str)] = &[
         "plex-accountd.toml.5",
         "plextv.base_url plextv.clients_url plextv.auth_url plextv.link_url plextv.timeout \
          device.product device.name login.poll_interval login.open_browser login.landing_page \
+         login.send_origin \
          refresh.interval presence.grace presence.probe presence.probe_timeout \
          notifications.login notifications.server_offline notifications.server_online \
          notifications.shared_servers notifications.plex_tv notifications.quiet_hours \
-         servers.\\(dqid\\(dq.notify token.store log.level SIGHUP",
+         servers.\\(dqid\\(dq.notify token.store tokens.ask tokens.lasting tokens.allow \
+         log.level SIGHUP",
     ),
     (
         "plex-accountd.8",

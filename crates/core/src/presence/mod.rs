@@ -10,16 +10,13 @@ mod announcements;
 mod probing;
 mod tracked_server;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+pub use self::announcements::Run;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use self::{
-    announcements::{Announcements, Tell},
+    announcements::{Announcements, Correction, Followed, Observed},
     probing::Probing,
     tracked_server::{Absence, TrackedServer},
 };
@@ -27,7 +24,7 @@ use crate::{
     clock::{Boot, Now},
     error::CallError,
     event::{Context, Effect, NotifyCommand, Settings},
-    notification::Notification,
+    notification::ServerNews,
     probe::{ProbeRequest, Probed},
     server::{ListedServer, Server},
     state_snapshot::ServerSnapshot,
@@ -78,10 +75,19 @@ pub struct RememberedServer {
     /// That it comes and goes was the last thing told.
     #[serde(default)]
     pub unsteady: bool,
-    /// Nobody has seen what was told last.
+    /// What was told last is due: it is not known to have been shown.
     #[serde(default)]
     #[serde(alias = "unsaid")]
     pub undelivered: bool,
+    /// How often it came and went.
+    #[serde(default)]
+    pub run: Run,
+    /// Unix seconds at which it went offline last, 0 = not known.
+    #[serde(default)]
+    pub went: u64,
+    /// It went while it was muted, which nobody heard.
+    #[serde(default)]
+    pub missed: bool,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
@@ -135,9 +141,9 @@ impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
     pub fn new(remembered: CachedServers, reason: Reason, now: Now) -> Self {
-        let (now, now_unix) = (now.boot, now.unix);
+        let (at, now, now_unix) = (now, now.boot, now.unix);
         let servers = remembered.servers.into_iter().map(|r| TrackedServer {
-            telling: Announcements::new(&r, now),
+            telling: Announcements::new(&r, at),
             snapshot: Arc::new(ServerSnapshot {
                 server: Arc::new(r.server),
                 presence: r.presence,
@@ -179,6 +185,9 @@ impl Presence {
             announced_offline: known.telling.announced_offline,
             unsteady: known.telling.is_unsteady(),
             undelivered: known.telling.undelivered,
+            run: known.telling.run,
+            went: known.telling.went,
+            missed: known.telling.missed,
             muted_until: known.snapshot.muted_until,
         });
         CachedServers { last_refresh, told_plex_tv_away, servers: servers.collect() }
@@ -459,59 +468,50 @@ impl Presence {
         expiry.chain(mutes).chain(settled).min()
     }
 
-    /// What is to be told of the states as they are now, after what was told before.
+    /// What is to be told of the states as they are now, after what was told before. What was told
+    /// and is no longer true is corrected.
     pub fn news(&mut self, context: &mut Context<'_>) -> News {
-        let (mut gone, mut back, mut unsteady) = (Vec::new(), Vec::new(), Vec::new());
-        let mut learned = false;
+        let mut all = News::default();
         for known in &mut self.servers {
-            let wanted = known.wanted(context);
-            let in_doubt = known.is_in_doubt(context.now.boot);
-            let state = known.snapshot.state;
-            let (tell, learned_now) =
-                known.telling.follow(state, in_doubt, wanted, context.now.boot);
-            learned |= learned_now;
+            let observed = Observed {
+                state: known.snapshot.state,
+                since: known.snapshot.since,
+                in_doubt: known.is_in_doubt(context.now.boot),
+                wanted: known.wanted(context),
+                now: context.now,
+            };
+            let Followed { news, correction, learned } = known.telling.follow(observed);
+            all.learned |= learned;
             let Server { id, name, .. } = &*known.snapshot.server;
-            match tell {
-                None => {}
-                Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
-                Some(Tell::Back) => back.push((id.clone(), name.clone())),
-                Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
-                Some(Tell::Withdraw) => {
-                    context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.clone())));
-                }
-            }
+            let number = known.telling.number;
+            let say = |word| ServerNews { id: id.clone(), name: name.clone(), word, number };
+            all.news.extend(news.map(say));
+            let command = match correction {
+                Some(Correction::Say(word)) => NotifyCommand::CorrectServer(say(word)),
+                Some(Correction::Withdraw) => NotifyCommand::WithdrawServer(id.clone()),
+                None => continue,
+            };
+            context.push(Effect::Notify(command));
         }
-        let mut notices = Notification::offline(gone);
-        notices.extend(Notification::unsteady(unsteady));
-        notices.extend(Notification::back(back));
-        News { notices, learned }
+        all
     }
 
-    /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
-    pub fn note_undelivered(&mut self, ids: &BTreeSet<String>) -> bool {
-        let mut changed = false;
-        for known in &mut self.servers {
-            changed |= known.telling.note_undelivered(ids.contains(&known.snapshot.server.id));
-        }
-        changed
+    /// What was told of a server with this number has been shown. Returns whether that is news.
+    pub fn shown(&mut self, id: &str, number: u64) -> bool {
+        let told = self.servers.iter_mut().find(|known| known.snapshot.server.id == id);
+        told.is_some_and(|known| known.telling.shown(number))
     }
 
     /// The settings have changed: takes away what nobody wants to hear of any more.
-    pub fn reconfigured(&self, context: &mut Context<'_>) {
-        for known in &self.servers {
+    pub fn reconfigured(&mut self, context: &mut Context<'_>) {
+        for known in &mut self.servers {
             if known.telling.announced_offline && !known.wanted(context).offline {
+                known.telling.withdrawn();
                 context.push(Effect::Notify(NotifyCommand::WithdrawServer(
                     known.snapshot.server.id.clone(),
                 )));
             }
         }
-    }
-
-    /// Whether a server that came and went has become steady, so that there is
-    /// [`news`](Self::news).
-    #[must_use]
-    pub fn has_settled(&self, now: Boot) -> bool {
-        self.servers.iter().any(|known| known.has_settled(now))
     }
 
     /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
@@ -531,6 +531,7 @@ impl Presence {
             return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
         };
         if until != 0 {
+            known.telling.withdrawn();
             context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.into())));
         }
         if known.snapshot.muted_until != until {
@@ -542,10 +543,10 @@ impl Presence {
 }
 
 /// What there is to tell of the servers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// To be told in this order.
-    pub notices: Vec<Notification>,
+    /// What is told of each.
+    pub news: Vec<ServerNews>,
     /// A word became known that must be on disk before anything is told.
     pub learned: bool,
 }

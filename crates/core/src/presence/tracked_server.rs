@@ -239,25 +239,19 @@ impl TrackedServer {
     /// What of its changes people want to hear.
     pub(super) fn wanted(&self, context: &Context<'_>) -> Wanted {
         let settings = context.settings;
+        let is_muted = self.snapshot.muted_until > context.now.unix;
         let wanted = (self.snapshot.server.owned || settings.notify_shared)
-            && self.snapshot.muted_until <= context.now.unix
             && !settings.silent_servers.contains(&self.snapshot.server.id);
         Wanted {
-            offline: wanted && settings.notify_offline,
-            online: wanted && settings.notify_online,
+            offline: wanted && !is_muted && settings.notify_offline,
+            online: wanted && !is_muted && settings.notify_online,
+            muted: wanted && is_muted && settings.notify_offline,
         }
     }
 
     /// Its state is about to be looked at again.
     pub(super) fn is_in_doubt(&self, now: Boot) -> bool {
         self.absence.is_some() || self.good_until.is_none_or(|until| until <= now)
-    }
-
-    /// It came and went, and has become steady.
-    pub(super) fn has_settled(&self, now: Boot) -> bool {
-        self.snapshot.state != State::Unknown
-            && self.telling.steady_at().is_some_and(|at| at <= now)
-            && !self.is_in_doubt(now)
     }
 
     pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {

@@ -9,6 +9,7 @@
 //!   nothing, a token in it included.
 
 mod callback;
+mod existing_token;
 mod persistence;
 mod revocation;
 mod sign_in;
@@ -18,6 +19,7 @@ use std::collections::VecDeque;
 
 use self::{
     callback::PendingCallback,
+    existing_token::BroughtToken,
     persistence::{Retry, Store},
     revocation::Revoking,
     sign_in::{Arriving, NO_WORD_OF_STORE},
@@ -42,6 +44,8 @@ pub struct SignIn {
     held: HeldToken,
     login: Option<Login>,
     arriving: Option<Arriving>,
+    /// A token that somebody brought.
+    brought: Option<BroughtToken>,
     signing_out: Option<SigningOut>,
     /// Tokens that plex.tv is to revoke.
     revoking: Vec<Revoking>,
@@ -132,6 +136,7 @@ impl SignIn {
             held: HeldToken::Unknown,
             login: None,
             arriving: None,
+            brought: None,
             signing_out: None,
             revoking: Vec::new(),
             ended: VecDeque::new(),
@@ -198,9 +203,24 @@ impl SignIn {
         &self.client_id
     }
 
-    /// Why there is no token to refresh with; `None` if there is one.
+    /// Whose token is held, 0 = not known; `None` while none is.
     #[must_use]
-    pub fn no_token(&self) -> Option<CallError> {
+    pub fn account_id(&self) -> Option<u64> {
+        match &self.held {
+            HeldToken::Token { record, .. } => Some(record.user.as_ref().map_or(0, |user| user.id)),
+            _ => None,
+        }
+    }
+
+    /// There is no token, and that is known.
+    #[must_use]
+    pub fn is_signed_out(&self) -> bool {
+        matches!(self.held, HeldToken::Nothing)
+    }
+
+    /// Why there is no token to do `what` with; `None` if there is one.
+    #[must_use]
+    pub fn no_token(&self, what: &str) -> Option<CallError> {
         match &self.held {
             HeldToken::Token { .. } => None,
             HeldToken::Nothing => Some(CallError::Account(
@@ -208,7 +228,7 @@ impl SignIn {
                 "Nobody is signed in; start a login first.".into(),
             )),
             HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Missing => {
-                Some(self.store_silent("There is nothing to refresh with"))
+                Some(self.store_silent(what))
             }
         }
     }

@@ -50,6 +50,8 @@ pub(super) struct Arriving {
     pub(super) until: Option<Boot>,
     /// Sign-outs that came meanwhile.
     pub(super) sign_outs: Vec<CallId>,
+    /// `SignInWith`, if that brought it.
+    pub(super) caller: Option<CallId>,
 }
 
 impl Arriving {
@@ -291,6 +293,7 @@ impl SignIn {
             stored: None,
             until: None,
             sign_outs: Vec::new(),
+            caller: None,
         };
         if self.token().is_some() {
             // The token held is revoked if it is of another account.
@@ -420,7 +423,8 @@ impl SignIn {
 
     /// The login ends in success: the new token takes the place of any other.
     pub(super) fn arrive(&mut self, user: Option<User>, context: &mut Context<'_>) -> Change {
-        let Some(Arriving { mut record, stored, sign_outs, .. }) = self.arriving.take() else {
+        let Some(Arriving { mut record, stored, sign_outs, caller, .. }) = self.arriving.take()
+        else {
             return Change::None;
         };
         let storage = stored.unwrap_or(Storage::Memory);
@@ -434,6 +438,7 @@ impl SignIn {
         if let HeldToken::Token { record, .. } = before {
             self.replaced.push(record);
         }
+        self.adopt_client_id();
         if name_to_store {
             self.store_held(context);
         }
@@ -456,6 +461,11 @@ impl SignIn {
             )
         });
         let message = message.unwrap_or_default();
+        match caller {
+            Some(call) if kept => context.done(call),
+            Some(call) => context.fail(call, ErrorName::StorageFailed, message.clone()),
+            None => {}
+        }
         self.last_login = Some((Outcome::Succeeded, message.clone()));
         context.push(Effect::LoginFinished(Outcome::Succeeded, message));
         self.login_over(CallbackOutcome::Done, context);

@@ -54,6 +54,7 @@ impl SignIn {
 
     /// `SignOut`
     pub fn sign_out(&mut self, call: CallId, context: &mut Context<'_>) -> Change {
+        self.drop_brought(context);
         if let Some(arriving) = &mut self.arriving {
             arriving.sign_outs.push(call);
             let named = arriving.stored.is_some();
@@ -197,9 +198,14 @@ impl SignIn {
             self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
             context.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
             self.login_over(CallbackOutcome::Over, context);
-            self.revoke(&arriving.record, Of::Late, context);
+            if arriving.caller.is_none() {
+                self.revoke(&arriving.record, Of::Late, context);
+            }
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
+            }
+            if let Some(call) = arriving.caller {
+                context.fail(call, ErrorName::Cancelled, CANCELLED);
             }
         }
     }

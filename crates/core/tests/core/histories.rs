@@ -14,7 +14,7 @@ use plex_account_core::{
         StoredAccount,
     },
     network::Connectivity,
-    notification::Notification,
+    notification::{Notification, ServerNews, ServerWord},
     plextv_error::PlexTvError,
     probe::Probed,
     server::{Lists, Row},
@@ -573,30 +573,26 @@ impl World {
     }
 
     fn told(&mut self, notice: Notification) {
-        let (gone, back) = match notice {
-            Notification::Unsteady { servers } => {
-                for id in ids(servers) {
+        let Notification::Servers { news, .. } = notice else { return };
+        for ServerNews { id, word, .. } in news {
+            match word {
+                ServerWord::Flapping { .. } => {
                     self.told.insert(id.clone());
                     let anew = self.withdrawn.remove(&id);
                     assert!(self.unsteady.insert(id) || anew, "unsteady was told twice");
                 }
-                return;
+                ServerWord::Offline { .. } => {
+                    let settled = self.unsteady.remove(&id);
+                    self.late.remove(&id);
+                    assert!(self.told.insert(id) || settled, "offline was told twice");
+                }
+                ServerWord::Back { .. } => {
+                    self.unsteady.remove(&id);
+                    let was_told = self.told.remove(&id) || self.late.remove(&id);
+                    assert!(was_told, "back, and nobody was told that it was offline");
+                }
+                ServerWord::WasOffline { .. } => panic!("no news"),
             }
-            Notification::ServerOffline { id, .. } => (vec![id], vec![]),
-            Notification::ManyOffline { servers } => (ids(servers), vec![]),
-            Notification::ServerBack { id, .. } => (vec![], vec![id]),
-            Notification::ManyBack { servers } => (vec![], ids(servers)),
-            _ => return,
-        };
-        for id in gone {
-            let settled = self.unsteady.remove(&id);
-            self.late.remove(&id);
-            assert!(self.told.insert(id) || settled, "offline was told twice");
-        }
-        for id in back {
-            self.unsteady.remove(&id);
-            let was_told = self.told.remove(&id) || self.late.remove(&id);
-            assert!(was_told, "back, and nobody was told that it was offline");
         }
     }
 
@@ -642,10 +638,6 @@ impl World {
 /// Two accounts, and each token belongs to one of them.
 fn account_of(token: &str) -> u64 {
     1 + token.bytes().map(u64::from).sum::<u64>() % 2
-}
-
-fn ids(servers: Vec<(String, String)>) -> Vec<String> {
-    servers.into_iter().map(|(id, _)| id).collect()
 }
 
 fn some_failure(how: u8) -> PlexTvError {

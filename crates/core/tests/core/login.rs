@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    account::{PinKind, Record, SavedLogin, SignInId},
+    account::{PinHost, PinKind, Record, SavedLogin, SignInId},
     event::{
         CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
         StoreFault, StoredAccount, SystemRequest,
@@ -762,6 +762,15 @@ impl Player {
         kept.collect()
     }
 
+    /// Which PINs were asked after, and where.
+    fn polled_hosts(&self) -> Vec<(PinKind, PinHost)> {
+        let polled = self.effects.iter().filter_map(|effect| match effect {
+            Effect::PlexTv(PlexTvRequest::PollPin { kind, host, .. }) => Some((*kind, *host)),
+            _ => None,
+        });
+        polled.collect()
+    }
+
     /// A daemon that starts so many seconds later with what an earlier one kept.
     fn resumed(kept: SavedLogin, seconds: u64) -> Self {
         let mut p = Self::signed_out();
@@ -772,9 +781,12 @@ impl Player {
 }
 
 #[test]
-fn a_login_that_waits_goes_on_after_a_restart() {
+fn a_login_that_waits_goes_on_after_a_restart_and_asks_where_its_pins_were_made() {
+    use PinHost::{Base, Clients};
     let mut p = Player::signed_out();
     p.login_waits();
+    p.wait(2);
+    assert_eq!(p.polled_hosts(), [(PinKind::Short, Clients), (PinKind::Strong, Base)]);
     let (offer, kept) = (p.snapshot().account.details.login.unwrap(), p.kept());
     assert_eq!(kept.len(), 1, "once, when both PINs are there");
     let kept = kept[0].clone();
@@ -785,7 +797,7 @@ fn a_login_that_waits_goes_on_after_a_restart() {
     let call = p.start_login();
     assert_eq!(p.offer(call), offer);
     assert_eq!(p.count(asks_pin), 0);
-    assert_eq!(p.count(polls), 2, "at once");
+    assert_eq!(p.polled_hosts(), [(PinKind::Short, Clients), (PinKind::Strong, Base)], "at once");
     p.claimed(p.domain.login().unwrap(), "new");
     p.store_takes();
     p.named(p.session().unwrap(), 1);

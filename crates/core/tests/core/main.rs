@@ -18,3 +18,4 @@ mod reasons;
 mod schedule;
 mod sign_out;
 mod states;
+mod tokens;

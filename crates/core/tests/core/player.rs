@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use plex_account_core::{
-    account::{Pin, PinId, PinKind, Record, SignInId, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, SignInId, User},
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
@@ -11,7 +11,7 @@ use plex_account_core::{
         Answer, CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
         StoreFault, StoredAccount,
     },
-    notification::Notification,
+    notification::{Notification, ServerNews, ServerWord},
     plextv_error::PlexTvError,
     presence::{CachedServers, RememberedServer},
     probe::Probed,
@@ -36,6 +36,8 @@ pub(crate) struct Player {
     pub(crate) effects: Vec<Effect>,
     /// The list on disk, for those who keep it.
     pub(crate) kept: Option<CachedServers>,
+    /// Nothing that is told of servers is shown.
+    pub(crate) no_desktop: bool,
     last_call: CallId,
 }
 
@@ -68,7 +70,7 @@ impl Player {
         let kept = remembered.clone();
         let domain =
             Domain::new(settings, "client".into(), found, remembered, 0, now, &mut effects);
-        Self { domain, now, effects, kept, last_call: 0 }
+        Self { domain, now, effects, kept, no_desktop: false, last_call: 0 }
     }
 
     pub(crate) fn signed_out() -> Self {
@@ -84,7 +86,38 @@ impl Player {
     }
 
     pub(crate) fn happens(&mut self, event: Event) {
+        let before = self.effects.len();
         self.domain.handle(event, self.now, &mut self.effects);
+        if !self.no_desktop {
+            for ServerNews { id, number, .. } in server_news(&self.effects[before..]) {
+                let shown = Event::Shown { id, number };
+                self.domain.handle(shown, self.now, &mut self.effects);
+            }
+        }
+    }
+
+    /// What was told of servers, in words: "offline a", "back b", "flapping c".
+    pub(crate) fn heard(&self) -> Vec<String> {
+        let word = |news: &ServerNews| match news.word {
+            ServerWord::Offline { .. } => "offline",
+            ServerWord::WasOffline { .. } => "unknown",
+            ServerWord::Flapping { .. } => "flapping",
+            ServerWord::Back { .. } => "back",
+        };
+        let news = server_news(&self.effects);
+        news.iter().map(|news| format!("{} {}", word(news), news.id)).collect()
+    }
+
+    /// What of that which was told was corrected, in words.
+    pub(crate) fn corrections(&self) -> Vec<String> {
+        let corrections = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Notify(NotifyCommand::CorrectServer(news)) => {
+                Some(format!("{} {:?}", news.id, news.word))
+            }
+            Effect::Notify(NotifyCommand::WithdrawServer(id)) => Some(format!("withdraw {id}")),
+            _ => None,
+        });
+        corrections.collect()
     }
 
     pub(crate) fn snapshot(&self) -> StateSnapshot {
@@ -460,6 +493,7 @@ pub(crate) fn nameless(text: &str) -> StoredAccount {
 pub(crate) fn short(seconds: u64) -> Pin {
     Pin {
         id: PinId(PIN_ID),
+        host: PinHost::Clients,
         code: CODE.into(),
         url: LINK.into(),
         expires_in: Duration::from_secs(seconds),
@@ -469,6 +503,7 @@ pub(crate) fn short(seconds: u64) -> Pin {
 pub(crate) fn strong(seconds: u64) -> Pin {
     Pin {
         id: PinId(PIN_ID + 1),
+        host: PinHost::Base,
         code: "planted-long-code".into(),
         url: AUTH.into(),
         expires_in: Duration::from_secs(seconds),
@@ -588,4 +623,13 @@ pub(crate) fn answers() -> Probed {
 
 pub(crate) fn silent() -> Probed {
     Probed::Silent { why: "test".into() }
+}
+
+/// What was told of servers.
+fn server_news(effects: &[Effect]) -> Vec<ServerNews> {
+    let news = effects.iter().filter_map(|effect| match effect {
+        Effect::Notify(NotifyCommand::Tell(Notification::Servers { news, .. })) => Some(news),
+        _ => None,
+    });
+    news.flatten().cloned().collect()
 }

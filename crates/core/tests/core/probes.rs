@@ -4,7 +4,6 @@ use std::{collections::VecDeque, time::Duration};
 
 use plex_account_core::{
     event::{Effect, Event, Settings},
-    notification::Notification,
     probe::Probed,
     server::{Connection, Row},
     words::{Reason, Route, State},
@@ -127,7 +126,7 @@ fn offline_takes_a_look_in_vain_and_one_more_list() {
     assert_eq!(p.is("a"), BY_PLEX_TV);
     p.lists(complete(&[reachable("a", false)]));
     assert_eq!(p.is("a"), OFFLINE);
-    assert_eq!(p.notices(), Notification::offline(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.heard(), ["offline a"]);
     assert_eq!(p.server("a").route, Route::None);
 }
 
@@ -169,8 +168,8 @@ fn told_of_dead(p: &mut Player, rows: &[Row], turn: Duration) -> (Duration, usiz
     let begin = p.now.boot;
     let mut queue = VecDeque::new();
     while p.now.boot.since(begin) < Duration::from_secs(3600) {
-        if let [Notification::ManyOffline { servers, .. }] = &*p.notices() {
-            return (p.now.boot.since(begin), servers.len());
+        if !p.heard().is_empty() {
+            return (p.now.boot.since(begin), p.heard().len());
         }
         queue.extend(p.probes());
         let asked = p.refresh();
@@ -244,14 +243,10 @@ fn four_are_asked_again() -> Player {
     let mut p = four_are_asked();
     p.probed(&silent());
     p.lists(complete(&four(false)));
-    assert_eq!(p.notices(), Notification::offline(named(&FOUR)));
+    assert_eq!(p.heard(), FOUR.map(|id| format!("offline {id}")));
     p.take();
     p.wait(30);
     p
-}
-
-fn named(ids: &[&str]) -> Vec<(String, String)> {
-    ids.iter().map(|id| ((*id).into(), format!("Name of {id}"))).collect()
 }
 
 #[test]
@@ -273,45 +268,14 @@ fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
 }
 
 #[test]
-fn what_one_look_finds_back_is_told_as_one() {
+fn each_that_is_back_is_told_without_waiting_for_the_others() {
     let mut p = four_are_asked_again();
-    p.probed(&answers());
-    assert_eq!(p.is("d"), BY_PROBE);
-    assert_eq!(p.notices(), Notification::back(named(&FOUR)));
-}
-
-/// One of them has answered, of which nothing is told yet; the probes of the others.
-fn one_of_four_is_back() -> (Player, Vec<(String, u64)>) {
-    let mut p = four_are_asked_again();
-    let mut probes = p.probes();
-    let (id, number) = probes.remove(0);
-    p.happens(Event::Probed { id, number, probed: answers() });
-    assert_eq!(p.is("a"), BY_PROBE);
-    assert_eq!(p.notices(), []);
-    (p, probes)
-}
-
-#[test]
-fn a_list_that_comes_amid_a_look_does_not_split_those_that_are_back_together() {
-    let (mut p, _) = one_of_four_is_back();
-    p.ask_refresh();
-    let rows = FOUR.map(|id| reachable(id, id == "b"));
-    let refresh = p.refresh().unwrap();
-    p.happens(Event::ListsAnswered { refresh, lists: complete(&rows), no_route: false });
-    assert_eq!(p.is("b"), BY_PLEX_TV);
-    assert!(p.remembered().is_some(), "the list is kept meanwhile");
-    p.probed(&answers());
-    let notices = p.notices();
-    assert!(matches!(&*notices, [Notification::ManyBack { servers }] if servers.len() == 4));
-}
-
-#[test]
-fn a_look_that_drags_on_keeps_nothing_back() {
-    let (mut p, mut probes) = one_of_four_is_back();
-    p.wait(30);
-    let (id, number) = probes.remove(0);
-    p.happens(Event::Probed { id, number, probed: silent() });
-    assert_eq!(p.notices(), Notification::back(named(&["a"])));
+    let probes = p.probes();
+    for (told, (id, number)) in (1..).zip(probes) {
+        p.happens(Event::Probed { id, number, probed: answers() });
+        assert_eq!(p.heard().len(), told);
+    }
+    assert_eq!(p.heard(), FOUR.map(|id| format!("back {id}")));
 }
 
 #[test]
@@ -327,7 +291,7 @@ fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
     assert_eq!(p.probes().len(), 1);
     p.probed(&answers());
     assert_eq!(p.is("a"), BY_PROBE);
-    assert_eq!(p.notices(), Notification::back(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.heard(), ["back a"]);
 }
 
 #[test]
