@@ -146,6 +146,7 @@ impl Domain {
         }
     }
 
+    #[allow(clippy::too_many_lines)] // one arm for each event
     fn take_in(&mut self, event: Event, context: &mut Context<'_>) -> Change {
         match event {
             Event::StartLogin(call) => {

@@ -300,10 +300,14 @@ impl SignIn {
                 let why = "plex-accountd stops before plex.tv has answered and tries again at its \
                            next start";
                 self.revoked = Some(not_revoked(why));
-                callers.into_iter().for_each(|call| context.done(call));
+                for call in callers {
+                    context.done(call);
+                }
             }
             Stage::Resuming | Stage::Deleting { .. } => {
-                callers.into_iter().for_each(|call| context.done(call));
+                for call in callers {
+                    context.done(call);
+                }
             }
         }
     }
