@@ -5,7 +5,7 @@ use std::{path::PathBuf, process::ExitCode, sync::Arc, sync::atomic::AtomicBool}
 use plex_accountd::{
     config::Config,
     daemon::{CALLS, Daemon, Ended, Setup},
-    dbus::{NameError, Service, TokenServices},
+    dbus::{NameError, Service, TokenServices, transport},
     logging,
     notifications::Notifications,
     store::{Directories, Store},
@@ -129,7 +129,7 @@ async fn run(setup: Setup) -> ExitCode {
         Ok(signals) => signals,
         Err(error) => return failed(&format!("signals can't be caught: {error}")),
     };
-    let bus = match zbus::Connection::session().await {
+    let bus = match transport::session().await {
         Ok(bus) => bus,
         Err(error) => return failed(&format!("the session bus can't be reached: {error}")),
     };
@@ -147,7 +147,7 @@ async fn run(setup: Setup) -> ExitCode {
         }
         Err(error) => return failed(&error.to_string()),
     }
-    let token_services = TokenServices::start(zbus::Connection::session, &sender).await;
+    let token_services = TokenServices::start(transport::session, &sender).await;
     drop(sender);
     info!(version = env!("CARGO_PKG_VERSION"), "on the bus");
     match daemon.run(&bus, service, token_services, commands, signals).await {

@@ -4,30 +4,46 @@
 //!
 //! Any program on this machine, and any page in the browser, can send requests to the port. So the
 //! path can't be guessed, `Host` must be the address itself (or a name that was pointed here could
-//! be asked for), the requests of one login are counted, and everything has an end.
+//! be asked for), and everything has an end. But the port is ours for as long as the link leads to
+//! it, whatever comes: given up, it would be there for another user, whose page the browser would
+//! show as the end of the sign-in. What is too much is closed unanswered, the oldest connection
+//! that has not asked for the page first.
 //!
 //! One GET is all there is to serve, so it is served by hand: of hyper only the client's half is
 //! in this program, and the server's would need glue for sockets, timers and limits besides.
 
 mod http;
 
-use std::{io, net::Ipv4Addr, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    net::Ipv4Addr,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::Duration,
+};
 
 use tokio::{
     net::{TcpListener, TcpStream},
     sync::{oneshot, watch},
-    task::JoinSet,
-    time::{Instant, sleep_until, timeout},
+    task::{AbortHandle, JoinSet, yield_now},
+    time::{Instant, sleep, sleep_until, timeout},
 };
 use tracing::debug;
 
 use crate::system::random;
 use plex_account_core::event::CallbackOutcome;
 
-/// Requests that are answered in the time of one login, right or wrong ones.
-const REQUESTS: usize = 64;
-/// Connections that are served at the same time; more wait for these to end.
-const AT_ONCE: usize = 8;
+/// Visits of one login that make the daemon look at plex.tv; to later ones it is "not yet" until
+/// it knows.
+const VISITS: usize = 64;
+/// Connections that may take their time with a request; one more, and the oldest is closed. Of
+/// those that have asked for the page, as many.
+const AT_ONCE: usize = 64;
+/// After this the next connection is tried where the system has none to give.
+const RETRY: Duration = Duration::from_millis(100);
 /// A client that sends or takes its bytes more slowly than this is left.
 const TIMEOUT: Duration = Duration::from_secs(5);
 /// After a login has succeeded the browser may still be on its way to us: a poll saw the approval
@@ -50,6 +66,8 @@ struct Site {
     path: String,
     over: watch::Receiver<Option<CallbackOutcome>>,
     visit: Box<dyn Fn(CallbackRequest) + Send + Sync>,
+    /// How often that was called.
+    visits: AtomicUsize,
 }
 
 impl CallbackServer {
@@ -91,7 +109,13 @@ impl CallbackServer {
         let host = listener.local_addr()?.to_string();
         let url = format!("http://{host}{path}");
         let (over, receiver) = watch::channel(None);
-        let site = Site { host, path, over: receiver, visit: Box::new(visit) };
+        let site = Site {
+            host,
+            path,
+            over: receiver,
+            visit: Box::new(visit),
+            visits: AtomicUsize::new(0),
+        };
         tokio::spawn(serve(listener, Arc::new(site)));
         Ok(Self { url, over })
     }
@@ -111,50 +135,91 @@ impl CallbackServer {
 
 async fn serve(listener: TcpListener, site: Arc<Site>) {
     let mut over = site.over.clone();
-    let mut guests = JoinSet::new();
-    let mut left = REQUESTS;
-    let mut told = false;
+    let mut strangers = Strangers::default();
+    let mut visitors = JoinSet::new();
     let mut until = None;
-    while left > 0 && !(told && until.is_some()) {
+    loop {
         tokio::select! {
             changed = over.changed(), if until.is_none() => match *over.borrow() {
                 Some(CallbackOutcome::Done) if changed.is_ok() => until = Some(Instant::now() + LINGER),
                 _ => break,
             },
             () = sleep_until(until.unwrap_or_else(Instant::now)), if until.is_some() => break,
-            Some(guest) = guests.join_next() => told |= guest.is_ok_and(|told| told),
-            accepted = listener.accept(), if guests.len() < AT_ONCE => match accepted {
+            Some(_) = visitors.join_next() => {}
+            Some(asked) = strangers.tasks.join_next() => {
+                if let Ok(Some(stream)) = asked && visitors.len() < AT_ONCE {
+                    visitors.spawn(welcome(stream, Arc::clone(&site)));
+                }
+            }
+            accepted = listener.accept() => match accepted {
                 Ok((stream, _)) => {
-                    left -= 1;
-                    guests.spawn(receive(stream, Arc::clone(&site)));
+                    strangers.take(receive(stream, Arc::clone(&site)));
+                    // A request that is there already is read before another connection is taken.
+                    yield_now().await;
                 }
                 Err(error) => {
-                    debug!(%error, "the sign-in's page is given up");
-                    break;
+                    debug!(%error, "no connection to the sign-in's page");
+                    sleep(RETRY).await;
                 }
             },
         }
     }
     drop(listener);
-    while guests.join_next().await.is_some() {}
+    // Who has asked is answered, and nobody else.
+    while let Some(asked) = strangers.tasks.join_next().await {
+        if let Ok(Some(stream)) = asked
+            && visitors.len() < AT_ONCE
+        {
+            visitors.spawn(welcome(stream, Arc::clone(&site)));
+        }
+    }
+    while visitors.join_next().await.is_some() {}
 }
 
-/// Serves one connection; whether a browser was told that the login is done.
-async fn receive(mut stream: TcpStream, site: Arc<Site>) -> bool {
+/// Connections that have not asked for the page.
+#[derive(Default)]
+struct Strangers {
+    /// The stream of one that now has.
+    tasks: JoinSet<Option<TcpStream>>,
+    /// Oldest first.
+    order: VecDeque<AbortHandle>,
+}
+
+impl Strangers {
+    /// One more; the oldest leaves if there are too many.
+    fn take(&mut self, task: impl Future<Output = Option<TcpStream>> + Send + 'static) {
+        self.order.retain(|task| !task.is_finished());
+        if self.order.len() >= AT_ONCE
+            && let Some(oldest) = self.order.pop_front()
+        {
+            oldest.abort();
+        }
+        self.order.push_back(self.tasks.spawn(task));
+    }
+}
+
+/// Reads a request; the stream, if it is for the page. Others are answered here.
+async fn receive(mut stream: TcpStream, site: Arc<Site>) -> Option<TcpStream> {
     let request = match timeout(TIMEOUT, http::read(&mut stream)).await {
         Ok(Ok(head)) => http::judge(&head, &site.host, &site.path),
         Ok(Err(refusal)) => Err(refusal),
-        Err(_) => return false,
+        Err(_) => return None,
     };
-    let (answer, done) = match request {
-        Err(refusal) => (refusal.answer(), false),
-        Ok(()) => match site.landing().await {
-            None => return false, // we are stopping
-            Some(landing) => (http::page(landing), landing == CallbackOutcome::Done),
-        },
-    };
-    let sent = timeout(TIMEOUT, http::send(&mut stream, &answer)).await;
-    done && matches!(sent, Ok(Ok(())))
+    match request {
+        Ok(()) => Some(stream),
+        Err(refusal) => {
+            let _ = timeout(TIMEOUT, http::send(&mut stream, &refusal.answer())).await;
+            None
+        }
+    }
+}
+
+/// Answers a request for the page.
+async fn welcome(mut stream: TcpStream, site: Arc<Site>) {
+    // `None`: we are stopping.
+    if let Some(landing) = site.landing().await {
+        let _ = timeout(TIMEOUT, http::send(&mut stream, &http::page(landing))).await;
+    }
 }
 
 impl Site {
@@ -163,6 +228,9 @@ impl Site {
         let known = *self.over.borrow();
         if known.is_some() {
             return known;
+        }
+        if self.visits.fetch_add(1, Ordering::Relaxed) >= VISITS {
+            return Some(CallbackOutcome::NotYet);
         }
         let (visitor, landing) = oneshot::channel();
         (self.visit)(visitor);

@@ -105,14 +105,45 @@ async fn whoever_does_not_know_the_address_learns_and_moves_nothing() {
 }
 
 #[tokio::test]
-async fn of_ten_thousand_requests_64_are_answered() {
+async fn ten_thousand_wrong_requests_cost_a_right_one_nothing() {
     let (page, visits) = page(CallbackOutcome::NotYet).await;
-    let mut answered = 0;
+    let (host, _) = parts(&page);
+    let mut refused = 0;
     for _ in 0..10_000 {
-        answered += usize::from(get(&page).await.is_ok_and(|answer| !answer.is_empty()));
+        let wrong = ask(&host, &format!("GET / HTTP/1.1\r\nHost: {host}\r\n\r\n")).await;
+        refused += usize::from(wrong.is_ok_and(|answer| answer.contains(" 404 ")));
     }
-    assert_eq!((answered, visits.load(Ordering::SeqCst)), (REQUESTS, REQUESTS));
-    page.close(CallbackOutcome::Done);
+    assert_eq!(refused, 10_000);
+    assert!(get(&page).await.unwrap().contains("not confirmed"));
+    assert_eq!(visits.load(Ordering::SeqCst), 1);
+}
+
+#[tokio::test]
+async fn of_a_thousand_visits_64_make_the_daemon_look() {
+    let (page, visits) = page(CallbackOutcome::NotYet).await;
+    for _ in 0..1000 {
+        assert!(get(&page).await.unwrap().contains("not confirmed"));
+    }
+    assert_eq!(visits.load(Ordering::SeqCst), VISITS);
+}
+
+#[tokio::test]
+async fn idle_connections_do_not_hold_up_a_browser_and_the_oldest_are_closed() {
+    let (page, _) = page(CallbackOutcome::NotYet).await;
+    let (host, _) = parts(&page);
+    let mut idle = Vec::new();
+    for count in [60, 1000] {
+        while idle.len() < count {
+            idle.push(TcpStream::connect(&host).await.unwrap());
+        }
+        let begin = Instant::now();
+        assert!(get(&page).await.unwrap().contains("not confirmed"));
+        let waited = begin.elapsed();
+        println!("beside {count} idle connections the browser waits {waited:?}");
+        assert!(waited < Duration::from_secs(1), "{waited:?}");
+    }
+    let mut end = Vec::new();
+    assert_eq!(idle[0].read_to_end(&mut end).await.unwrap(), 0, "closed unanswered");
 }
 
 #[tokio::test(start_paused = true)]
@@ -138,17 +169,22 @@ async fn slow_clients_are_left_and_the_browser_has_its_turn() {
 }
 
 #[tokio::test]
-async fn a_browser_that_comes_after_the_end_is_told_of_a_success_once() {
+async fn after_a_success_the_port_is_ours_for_ten_seconds_whoever_comes() {
     let (page, visits) = page(CallbackOutcome::NotYet).await;
     let (host, path) = parts(&page);
     let request = format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n\r\n");
     assert!(ask(&host, &request).await.unwrap().contains("not confirmed"));
     page.close(CallbackOutcome::Done);
-    let wrong = request.replace(&path, "/");
-    assert!(ask(&host, &wrong).await.unwrap().contains(" 404 "));
-    assert!(ask(&host, &request).await.unwrap().contains("You are signed in"));
-    while ask(&host, &request).await.is_ok_and(|answer| !answer.is_empty()) {}
+    for _ in 0..100 {
+        let wrong = request.replace(&path, "/");
+        assert!(ask(&host, &wrong).await.unwrap().contains(" 404 "));
+        assert!(ask(&host, &request).await.unwrap().contains("You are signed in"));
+    }
     assert_eq!(visits.load(Ordering::SeqCst), 1, "nobody was asked again");
+    tokio::time::pause();
+    sleep(LINGER).await;
+    tokio::time::resume();
+    while ask(&host, &request).await.is_ok_and(|answer| !answer.is_empty()) {}
 }
 
 #[tokio::test]

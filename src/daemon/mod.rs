@@ -121,8 +121,8 @@ impl Daemon {
             list_of,
             given,
             login,
-            sign_out,
             grants,
+            sign_out,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -309,6 +309,7 @@ fn settings(config: &Config) -> Settings {
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
         probe: config.presence.probe,
+        local_interval: config.presence.local_interval,
         plex_tv_is_local: is_loopback(&config.plextv.base_url),
         notify_plex_tv: config.notifications.plex_tv,
         notify_login: config.notifications.login,

@@ -5,6 +5,7 @@
 //! is the other end, for programs in Rust. [`wire`] has the dictionaries that both agree on.
 
 mod account;
+mod admission;
 pub mod command;
 mod content;
 mod encoded;
@@ -15,6 +16,7 @@ mod server;
 mod service;
 mod state;
 mod tokens;
+pub mod transport;
 pub mod wire;
 
 pub use service::{NameError, Service};

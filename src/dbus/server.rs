@@ -79,6 +79,11 @@ impl Server {
     }
 
     #[zbus(property)]
+    fn best_uri_secure(&self) -> bool {
+        self.view().best_uri_secure()
+    }
+
+    #[zbus(property)]
     fn product_version(&self) -> String {
         self.view().server.product_version.clone()
     }

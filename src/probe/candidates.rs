@@ -2,11 +2,12 @@
 //! the asking.
 
 use std::collections::HashSet;
-use std::net::SocketAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use url::Url;
 
 use super::direct;
+use crate::system::is_on_link;
 use plex_account_core::probe::ProbeRequest;
 use plex_account_core::server::Connection;
 use plex_account_core::words::Route;
@@ -24,6 +25,8 @@ pub(super) struct Candidate {
     /// [`Route::Local`], [`Route::Remote`] or [`Route::Relay`].
     pub(super) route: Route,
     pub(super) rank: Rank,
+    /// plex.tv lists no such address: it is the http twin of one that it lists as https.
+    pub(super) is_twin: bool,
 }
 
 /// How good a connection is; less is better. Among equals the quicker one is better.
@@ -50,17 +53,16 @@ impl Candidate {
 
 /// The connections to ask, in groups of at most `at_once`, each group to be asked together and
 /// only if those before did not answer. The better ones stand first.
-pub(super) fn batches(request: &ProbeRequest, at_once: usize) -> Vec<Vec<Candidate>> {
-    let mut seen = HashSet::new();
-    let mut all: Vec<Candidate> = request
-        .connections
-        .iter()
-        .filter(|connection| seen.insert(&connection.uri))
-        .filter_map(|connection| candidate(request, connection))
-        .collect();
-    all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
-    all.truncate(MAX_CANDIDATES);
+///
+/// `on_link` says which addresses are on a network that this machine is directly connected to.
+pub(super) fn batches(
+    request: &ProbeRequest,
+    at_once: usize,
+    on_link: impl Fn(IpAddr) -> bool,
+) -> Vec<Vec<Candidate>> {
+    let mut all = listed(request, on_link);
     if !request.https_required {
+        let seen: HashSet<_> = request.connections.iter().map(|c| &c.uri).collect();
         let twins = all.iter().filter_map(|candidate| http_twin(request, candidate));
         let twins: Vec<_> = twins.filter(|twin| !seen.contains(&twin.uri)).collect();
         all.extend(twins);
@@ -79,15 +81,33 @@ pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
         let address = direct::address(url);
         request.owned && address.is_some_and(|address| address.to_canonical().is_loopback())
     };
-    let all = batches(request, MAX_CANDIDATES).into_iter().flatten();
+    let all = batches(request, MAX_CANDIDATES, is_on_link).into_iter().flatten();
     all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
         .map(|candidate| (candidate.uri, candidate.url))
         .collect()
 }
 
+/// The connections as plex.tv lists them, the better ones first.
+pub(super) fn listed(request: &ProbeRequest, on_link: impl Fn(IpAddr) -> bool) -> Vec<Candidate> {
+    let mut seen = HashSet::new();
+    let mut all: Vec<Candidate> = request
+        .connections
+        .iter()
+        .filter(|connection| seen.insert(&connection.uri))
+        .filter_map(|connection| candidate(request, connection, &on_link))
+        .collect();
+    all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
+    all.truncate(MAX_CANDIDATES);
+    all
+}
+
 /// The connection, if it may be asked.
-fn candidate(request: &ProbeRequest, connection: &Connection) -> Option<Candidate> {
-    let url = Url::parse(&connection.uri).ok()?;
+fn candidate(
+    request: &ProbeRequest,
+    connection: &Connection,
+    on_link: impl Fn(IpAddr) -> bool,
+) -> Option<Candidate> {
+    let mut url = Url::parse(&connection.uri).ok()?;
     let http = match url.scheme() {
         "https" => false,
         "http" if !request.https_required => true,
@@ -100,10 +120,15 @@ fn candidate(request: &ProbeRequest, connection: &Connection) -> Option<Candidat
     if !request.owned {
         // Where somebody else's server is, somebody else says.
         let address = direct::address(&url);
-        let local = connection.local || address.is_some_and(direct::is_private);
-        if address.is_some_and(direct::is_here) || local && !request.public_address_matches {
+        let near = |address| direct::is_private(address) || on_link(address);
+        let local = connection.local || address.is_some_and(near);
+        if address.is_some_and(direct::is_no_place) || local && !request.public_address_matches {
             return None;
         }
+        // And what is asked for there, we say.
+        url.set_path("");
+        url.set_query(None);
+        url.set_fragment(None);
     }
     let (route, distance) = match (connection.relay, connection.local) {
         (true, _) => (Route::Relay, 2),
@@ -111,12 +136,12 @@ fn candidate(request: &ProbeRequest, connection: &Connection) -> Option<Candidat
         (false, false) => (Route::Remote, 1),
     };
     let rank = Rank { http, distance, new: connection.uri != request.worked_last };
-    Some(Candidate { uri: connection.uri.clone(), url, route, rank })
+    Some(Candidate { uri: connection.uri.clone(), url, route, rank, is_twin: false })
 }
 
 /// The same place by plain http, where it is on a private network: a server listens there on the
 /// port that it has for https, and in front of one whose certificate can't be had or has run out
-/// nothing else may answer.
+/// nothing else may answer. Anybody on that network may, though, so that answer proves nothing.
 fn http_twin(request: &ProbeRequest, https: &Candidate) -> Option<Candidate> {
     if !https.is_https() || https.route == Route::Relay {
         return None;
@@ -126,7 +151,7 @@ fn http_twin(request: &ProbeRequest, https: &Candidate) -> Option<Candidate> {
     let uri = format!("http://{}", SocketAddr::from((address, port)));
     let url = Url::parse(&uri).ok()?;
     let rank = Rank { http: true, new: uri != request.worked_last, ..https.rank };
-    Some(Candidate { uri, url, route: https.route, rank })
+    Some(Candidate { uri, url, route: https.route, rank, is_twin: true })
 }
 
 #[cfg(test)]
@@ -168,7 +193,7 @@ mod tests {
     }
 
     fn uris(request: &ProbeRequest) -> Vec<Vec<String>> {
-        let batches = batches(request, 8);
+        let batches = batches(request, 8, |address| address == IpAddr::from([192, 0, 2, 9]));
         batches.into_iter().map(|wave| wave.into_iter().map(|c| c.uri).collect()).collect()
     }
 
@@ -234,7 +259,7 @@ mod tests {
             "/identity",
             "unix:/run/x",
         ];
-        assert!(batches(&request(&junk), 8).is_empty());
+        assert!(batches(&request(&junk), 8, |_| false).is_empty());
     }
 
     #[test]
@@ -256,11 +281,20 @@ mod tests {
             "https://[fe80::1]:32400 l",
             "https://[::ffff:127.0.0.1]:32400 l",
             "https://0.0.0.0:32400 l",
+            "https://100.64.0.1:32400",
+            "https://[64:ff9b::a00:7]:32400",
+            "https://[2002:a00:7::1]:32400",
+            "https://[fec0::5]:32400",
+            "https://198.18.0.1:32400",
+            "https://192.0.0.8:32400",
+            "https://240.0.0.1:32400",
+            // On our own link.
+            "https://192.0.2.9:32400",
             "https://192-0-2-7.0123abcd.plex.direct:32400",
             "https://192.0.2.8:8443 r",
         ]);
         shared.https_required = true;
-        assert_eq!(uris(&shared).concat().len(), 17, "one's own may be anywhere");
+        assert_eq!(uris(&shared).concat().len(), 25, "one's own may be anywhere");
         shared.owned = false;
         let public = "https://192-0-2-7.0123abcd.plex.direct:32400";
         let relay = "https://192.0.2.8:8443";
@@ -275,11 +309,23 @@ mod tests {
                     "https://192.168.1.6:32400",
                     "https://10-0-0-7.0123abcd.plex.direct:32400",
                     "https://[fd00::5]:32400",
+                    "https://192.0.2.9:32400",
                     public,
                 ],
                 vec![relay],
             ]
         );
+    }
+
+    #[test]
+    fn of_a_stranger_s_uri_only_scheme_host_and_port_are_used() {
+        let uri = "https://192.0.2.8:8443/delete?all=1#x";
+        let asked = |owned| {
+            let request = ProbeRequest { owned, ..request(&[uri]) };
+            batches(&request, 8, |_| false).concat().remove(0)
+        };
+        assert_eq!(asked(false).url.as_str(), "https://192.0.2.8:8443/");
+        assert_eq!(asked(false).uri, uri);
     }
 
     #[test]
@@ -313,7 +359,7 @@ mod tests {
     fn no_server_is_asked_at_more_than_64_addresses() {
         let many: Vec<String> = (0..300).map(|i| format!("https://{i}.example")).collect();
         let many: Vec<&str> = many.iter().map(String::as_str).collect();
-        let batches = batches(&request(&many), 8);
+        let batches = batches(&request(&many), 8, |_| false);
         assert!(batches.iter().all(|wave| wave.len() == 8));
         assert_eq!(batches.concat().len(), 64);
         assert_eq!(batches[0][0].uri, "https://0.example");

@@ -73,10 +73,10 @@ pub struct OpenedStore {
     pub given: bool,
     /// The login that waited when the daemon ended; one without PINs is over.
     pub login: Option<SavedLogin>,
-    /// The last sign-out, where there is something to be done or said of it.
-    pub sign_out: Option<FoundSignOut>,
     /// What was decided about other programs.
     pub grants: Book,
+    /// The last sign-out, where there is something to be done or said of it.
+    pub sign_out: Option<FoundSignOut>,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
 }
@@ -185,8 +185,8 @@ impl Store {
             list_of: list_of.unwrap_or(0),
             given,
             login,
-            sign_out: sign_out.filter(|_| !given),
             grants,
+            sign_out: sign_out.filter(|_| !given),
             complaints: start.complaints,
             custody: Self {
                 coordinator: Arc::new(Mutex::new(coordinator)),

@@ -3,19 +3,19 @@
 //! systemd-networkd with NetworkManager installed beside it) it would call a working network none.
 //!
 //! A signal is only a reason to ask: all properties are read in one call, once the signals of a
-//! change have settled. So a forged signal costs a call and changes nothing.
+//! change have settled.
 
 use std::path::Path;
 use std::time::Duration;
 
 use tokio::sync::mpsc::Sender;
 use tokio::time::{Instant, timeout, timeout_at};
-use zbus::export::ordered_stream::{Join, OrderedStreamExt, join};
 use zbus::message::Type as Kind;
-use zbus::{Connection, DeserializeDict, MatchRule, MessageStream, OwnedObjectPath, Type};
+use zbus::{Connection, DeserializeDict, MatchRule, OwnedObjectPath, Type};
 
 use super::routes::{self, Changes};
 use super::{Connectivity, SystemEvent, owner};
+use crate::system::signals::{Heard, Signals};
 
 const NAME: &str = "org.freedesktop.NetworkManager";
 const PATH: &str = "/org/freedesktop/NetworkManager";
@@ -102,12 +102,27 @@ pub(super) async fn hear(
     words: &Sender<SystemEvent>,
 ) -> zbus::Result<()> {
     let mut signals = signals(bus).await?;
+    let mut again = false;
     loop {
         // Opened before the tables are read: no change falls in between.
         let kernel = Changes::open();
-        let properties = match timeout(TIMEOUT, ask(bus)).await {
-            Ok(Ok(properties)) => properties,
-            _ => Properties::default(),
+        let asked = timeout(TIMEOUT, ask(bus));
+        tokio::pin!(asked);
+        // Signals that nobody takes would hold up the answer.
+        let properties = loop {
+            tokio::select! {
+                biased;
+                signal = signals.next() => {
+                    if lost(signal)? {
+                        return Ok(());
+                    }
+                    again = true;
+                }
+                answer = &mut asked => break match answer {
+                    Ok(Ok(properties)) => properties,
+                    _ => Properties::default(),
+                },
+            }
         };
         let seen = properties.meaning(routes::lead_out(routes));
         // Of a route that another program brings, NetworkManager says nothing.
@@ -118,9 +133,11 @@ pub(super) async fn hear(
             let _ = words.send(word).await;
         }
         tokio::select! {
-            signal = signals.next() => if lost(signal)? { return Ok(()) },
+            signal = signals.next(), if !again => if lost(signal)? { return Ok(()) },
+            () = std::future::ready(()), if again => {}
             () = Changes::next(kernel) => {}
         }
+        again = false;
         let end = Instant::now() + BURST;
         while let Ok(signal) = timeout_at(end.min(Instant::now() + SETTLED), signals.next()).await {
             if lost(signal)? {
@@ -131,7 +148,7 @@ pub(super) async fn hear(
 }
 
 /// Its changes, its coming and its going.
-async fn signals(bus: &Connection) -> zbus::Result<Join<MessageStream, MessageStream>> {
+async fn signals(bus: &Connection) -> zbus::Result<Signals> {
     let changed = MatchRule::builder()
         .msg_type(Kind::Signal)
         .sender(NAME)
@@ -140,22 +157,11 @@ async fn signals(bus: &Connection) -> zbus::Result<Join<MessageStream, MessageSt
         .member("PropertiesChanged")
         .add_arg(NAME)
         .build()?;
-    let came_or_went = MatchRule::builder()
-        .msg_type(Kind::Signal)
-        .sender("org.freedesktop.DBus")
-        .path("/org/freedesktop/DBus")
-        .interface("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .add_arg(NAME)
-        .build()?;
-    Ok(join(
-        MessageStream::for_match_rule(changed, bus, None).await?,
-        MessageStream::for_match_rule(came_or_went, bus, None).await?,
-    ))
+    Signals::open(bus, NAME, changed).await
 }
 
-fn lost(signal: Option<zbus::Result<zbus::Message>>) -> zbus::Result<bool> {
-    signal.transpose().map(|signal| signal.is_none())
+fn lost(heard: Option<zbus::Result<Heard>>) -> zbus::Result<bool> {
+    heard.transpose().map(|heard| heard.is_none())
 }
 
 async fn ask(bus: &Connection) -> zbus::Result<Properties> {

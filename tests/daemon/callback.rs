@@ -52,7 +52,39 @@ async fn the_login_is_over_before_the_browser_has_its_page() {
     assert_eq!(status(&account).await.0, "signed-in");
     let told = watch.so_far().await;
     assert!(told.iter().any(|said| matches!(said, Said::LoginFinished(o, _) if o == "succeeded")));
-    while visit(&page).await.is_ok_and(|answer| !answer.is_empty()) {}
+    // The port stays ours for as long as a browser may still come.
+    let other = TcpListener::bind(("127.0.0.1", page.port().unwrap())).await;
+    assert_eq!(other.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+}
+
+#[tokio::test]
+async fn whoever_knocks_at_the_port_neither_gets_it_nor_keeps_the_browser_waiting() {
+    let session = patient().await;
+    let _daemon = session.daemon().await;
+    let (_, _, auth_url, _) = session.account().await.start_login().await.unwrap();
+    let page = forward_url(&auth_url).unwrap();
+    let port = page.port().unwrap();
+    // Another user of this machine.
+    let vandal = tokio::task::spawn_blocking(move || {
+        let knock = || std::net::TcpStream::connect(("127.0.0.1", port)).unwrap();
+        for _ in 0..200 {
+            let (mut stream, mut answer) = (knock(), Vec::new());
+            io::Write::write_all(&mut stream, b"GET / HTTP/1.1\r\n\r\n").unwrap();
+            io::Read::read_to_end(&mut stream, &mut answer).unwrap();
+        }
+        let taken = std::net::TcpListener::bind(("127.0.0.1", port));
+        assert_eq!(taken.unwrap_err().kind(), io::ErrorKind::AddrInUse);
+        (0..60).map(|_| knock()).collect::<Vec<_>>()
+    });
+    let idle = soon("the vandal's end", vandal).await.unwrap();
+    session.fake.approve("strong").await;
+    let begin = std::time::Instant::now();
+    let answer = soon("the page", visit(&page)).await.unwrap();
+    let waited = begin.elapsed();
+    assert!(answer.contains("You are signed in to Plex"), "{answer}");
+    println!("after 200 wrong requests, beside 60 idle connections: {waited:?}");
+    assert!(waited < std::time::Duration::from_secs(1), "{waited:?}");
+    drop(idle);
 }
 
 /// Whether plex.tv, which sends browsers on in this way, sends this login's to the page. It is done

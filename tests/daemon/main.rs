@@ -17,11 +17,14 @@ mod session;
 mod support;
 #[path = "../support/systemd.rs"]
 mod systemd;
+#[path = "../support/vandal.rs"]
+mod vandal;
 
 mod account;
 mod callback;
 mod examples;
 mod faults;
+mod floods;
 mod keyring;
 mod list;
 mod live;

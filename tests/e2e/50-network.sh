@@ -154,7 +154,7 @@ woke() {
 # called_offline NAME: when it was, likewise.
 called_offline() {
   jq -r --arg name "$1" 'select(.type == "signal" and .member == "ServerStateChanged"
-    and .payload.data[1] == $name and .payload.data[3] == "offline") | .["timestamp-realtime"]' \
+    and .payload.data[1] == $name and .payload.data[4] == "offline") | .["timestamp-realtime"]' \
     "$OUT/bus.json" | grep .
 }
 gone() {

@@ -181,6 +181,46 @@ async fn a_prompt_that_nobody_answers_is_taken_back_in_a_minute() {
     .await;
 }
 
+/// Whoever else is on the bus may send us what looks like the keyring's word, or the bus's.
+#[tokio::test]
+async fn only_the_keyring_says_how_its_prompt_ended_and_only_the_bus_that_it_left() {
+    let bus = PrivateBus::start();
+    let (keyring, secrets) = with_account(&bus).await;
+    keyring.set_locked(true).await;
+    keyring.state().person = Person::Away;
+    keyring.state().calls.clear();
+    let owners = secrets.owners();
+    let vandal = bus.connect().await;
+    let forge = async {
+        while !keyring.was_asked("Prompt") {
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+        let asks = zbus::fdo::DBusProxy::new(&vandal).await.unwrap();
+        let us = vandal.unique_name().unwrap().as_str();
+        let completed = (false, zbus::Variant::from("/org/freedesktop/secrets/collection/vandal"));
+        let gone = ("org.freedesktop.secrets", us, "");
+        for name in asks.list_names().await.unwrap() {
+            let name = Some(name.as_str()).filter(|name| name.starts_with(':'));
+            let Some(name) = name else { continue };
+            let prompt = "org.freedesktop.Secret.Prompt";
+            let path = "/org/freedesktop/secrets/prompt/p";
+            vandal.emit_signal(Some(name), path, prompt, "Completed", &completed).await.unwrap();
+            let of_bus = "org.freedesktop.DBus";
+            let path = "/org/freedesktop/DBus";
+            vandal.emit_signal(Some(name), path, of_bus, "NameOwnerChanged", &gone).await.unwrap();
+        }
+        asks.get_id().await.unwrap(); // all of it is on its way
+        tokio::time::sleep(Duration::from_millis(200)).await;
+        keyring.state().calls.clear();
+    };
+    let (unlocked, ()) = tokio::join!(
+        async { tokio::time::timeout(Duration::from_secs(1), secrets.unlock()).await },
+        forge
+    );
+    assert!(unlocked.is_err(), "somebody else answered: {unlocked:?}");
+    assert_eq!(secrets.owners(), owners);
+}
+
 #[tokio::test]
 async fn whichever_call_hangs_every_operation_ends() {
     for hangs in ["SearchItems", "GetSecrets", "OpenSession"] {

@@ -263,6 +263,63 @@ async fn listener(bus: &PrivateBus, known: &[&Connection]) -> String {
     names.find(is_unknown).unwrap().to_owned()
 }
 
+/// Another user of the machine may send signals to our connection as fast as it likes.
+#[tokio::test]
+async fn a_flood_of_forged_signals_changes_nothing_and_makes_us_deaf_to_nothing() {
+    let bus = PrivateBus::start();
+    let manager = NetworkManager::connected(&bus).await;
+    let logind = bus.connect().await;
+    logind.request_name(LOGIND).await.unwrap();
+    let mut world = world(&bus);
+    assert_eq!(heard(&mut world).await, network(Connectivity::Full));
+    let us = listener(&bus, &[&manager.connection, &logind]).await;
+    let vandal = bus.connect().await;
+    for number in 0..5000 {
+        let name = if number % 2 == 0 { LOGIND } else { NETWORK_MANAGER };
+        let changed: (_, HashMap<&str, OwnedVariant>, [&str; 0]) =
+            (NETWORK_MANAGER, HashMap::new(), []);
+        for (path, interface, member, body) in [
+            ("/org/freedesktop/login1", "org.freedesktop.login1.Manager", "PrepareForSleep", None),
+            ("/org/freedesktop/DBus", "org.freedesktop.DBus", "NameOwnerChanged", Some(name)),
+        ] {
+            let us = Some(us.as_str());
+            match body {
+                None => vandal.emit_signal(us, path, interface, member, &(false,)).await,
+                Some(name) => {
+                    let vandal_is_it = (name, "", vandal.unique_name().unwrap().as_str());
+                    vandal.emit_signal(us, path, interface, member, &vandal_is_it).await
+                }
+            }
+            .unwrap();
+        }
+        vandal
+            .emit_signal(
+                Some(us.as_str()),
+                "/org/freedesktop/NetworkManager",
+                "org.freedesktop.DBus.Properties",
+                "PropertiesChanged",
+                &changed,
+            )
+            .await
+            .unwrap();
+        if number == 2500 {
+            manager.set("Connectivity", 2_u32).await;
+        }
+    }
+    assert_eq!(heard(&mut world).await, network(Connectivity::Portal));
+    logind
+        .emit_signal(
+            None::<&str>,
+            "/org/freedesktop/login1",
+            "org.freedesktop.login1.Manager",
+            "PrepareForSleep",
+            &(false,),
+        )
+        .await
+        .unwrap();
+    assert_eq!(heard(&mut world).await, SystemEvent::Woke);
+}
+
 #[tokio::test]
 async fn a_bus_that_comes_back_is_heard_again() {
     let place = tempfile::tempdir().unwrap();

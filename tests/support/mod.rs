@@ -61,6 +61,12 @@ impl PrivateBus {
         zbus::connection::Builder::address(self.address())
     }
 
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> i32 {
+        self.daemon.id().try_into().expect("a pid")
+    }
+
     /// Ends the bus.
     pub fn kill(&mut self) {
         let _ = self.daemon.kill();

@@ -37,6 +37,10 @@ pub trait Account {
     /// Asks plex.tv now, and returns when the lists are in. Takes up to 18 s.
     fn refresh(&self) -> zbus::Result<()>;
 
+    /// Asks the server at each of its addresses now. Takes up to the probe's time-out, 18 s at
+    /// most.
+    fn probe_server(&self, id: &str) -> zbus::Result<Vec<AddressProbe>>;
+
     /// No notices for this server until then (unix seconds; `u64::MAX`: until unmuted).
     fn mute_server(&self, id: &str, until: u64) -> zbus::Result<()>;
 
@@ -53,6 +57,7 @@ pub trait Account {
         &self,
         id: String,
         name: String,
+        owned: bool,
         old_state: String,
         new_state: String,
     ) -> zbus::Result<()>;
@@ -88,6 +93,30 @@ pub trait Account {
     /// The list comes from the cache and is not confirmed since the daemon's start.
     #[zbus(property)]
     fn stale(&self) -> zbus::Result<bool>;
+
+    /// Where the token is kept, a word of [`Storage`](plex_account_core::words::Storage), or empty.
+    #[zbus(property)]
+    fn storage(&self) -> zbus::Result<String>;
+
+    /// What is wrong: a D-Bus error name, or empty.
+    #[zbus(property)]
+    fn error(&self) -> zbus::Result<String>;
+
+    /// A sentence for people about that, or empty.
+    #[zbus(property)]
+    fn message(&self) -> zbus::Result<String>;
+
+    /// How many of the account's own servers are online.
+    #[zbus(property)]
+    fn servers_online(&self) -> zbus::Result<u32>;
+
+    /// How many are offline.
+    #[zbus(property)]
+    fn servers_offline(&self) -> zbus::Result<u32>;
+
+    /// Of how many that is not known.
+    #[zbus(property)]
+    fn servers_unknown(&self) -> zbus::Result<u32>;
 }
 
 /// A server's object; its path is [`ServerInfo::path`].
@@ -139,6 +168,11 @@ pub trait Server {
     /// The uri of the best connection that answered, or empty.
     #[zbus(property)]
     fn best_uri(&self) -> zbus::Result<String>;
+
+    /// Whether a token may be sent to it: https with a certificate that was checked, or this
+    /// machine.
+    #[zbus(property)]
+    fn best_uri_secure(&self) -> zbus::Result<bool>;
 
     /// Version of the Plex Media Server.
     #[zbus(property)]
@@ -251,6 +285,9 @@ pub struct ServerInfo {
     pub route: String,
     /// The uri of the best connection that answered, or empty.
     pub best_uri: String,
+    /// Whether a token may be sent to it: https with a certificate that was checked, or this
+    /// machine.
+    pub best_uri_secure: bool,
     /// Version of the Plex Media Server.
     pub product_version: String,
     /// Its operating system.
@@ -293,6 +330,21 @@ pub struct ConnectionInfo {
     pub ipv6: bool,
 }
 
+/// What came of one address: a row of `ProbeServer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
+#[zbus(signature = "a{sv}")]
+pub struct AddressProbe {
+    /// As plex.tv lists it.
+    pub uri: String,
+    /// A word of [`Route`](plex_account_core::words::Route).
+    pub route: String,
+    /// `ok`, `other-server`, `maintenance`, `refused`, `timeout`, `tls`, `dns`, `http-NNN` or
+    /// `unreadable`.
+    pub outcome: String,
+    /// Milliseconds until that.
+    pub ms: u32,
+}
+
 /// Properties of a server, or those of them that changed. Serializes as a plain map, for JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
@@ -309,6 +361,7 @@ pub struct ServerProperties {
     pub presence: Option<bool>,
     pub route: Option<String>,
     pub best_uri: Option<String>,
+    pub best_uri_secure: Option<bool>,
     pub product_version: Option<String>,
     pub platform: Option<String>,
     pub public_address: Option<String>,
@@ -331,6 +384,12 @@ pub struct AccountProperties {
     pub last_refresh: Option<u64>,
     pub next_refresh: Option<u64>,
     pub stale: Option<bool>,
+    pub storage: Option<String>,
+    pub error: Option<String>,
+    pub message: Option<String>,
+    pub servers_online: Option<u32>,
+    pub servers_offline: Option<u32>,
+    pub servers_unknown: Option<u32>,
 }
 
 impl AccountProperties {
@@ -361,5 +420,11 @@ impl AccountProperties {
         take(&mut self.last_refresh, changed.last_refresh);
         take(&mut self.next_refresh, changed.next_refresh);
         take(&mut self.stale, changed.stale);
+        take(&mut self.storage, changed.storage);
+        take(&mut self.error, changed.error);
+        take(&mut self.message, changed.message);
+        take(&mut self.servers_online, changed.servers_online);
+        take(&mut self.servers_offline, changed.servers_offline);
+        take(&mut self.servers_unknown, changed.servers_unknown);
     }
 }

@@ -10,15 +10,21 @@ use std::{
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand, StoredAccount},
+    event::{
+        Answer, CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand,
+        StoredAccount,
+    },
     grants::{self, Grants},
     network::{Connectivity, Network, Reach},
     notification::Notification,
+    plextv_error::PlexTvError,
     presence::{CachedServers, Listed, News, Presence},
-    refresh::{Finished, Refresh, StandingRefusal, Verdict},
+    probe::{AddressReport, Probed},
+    probe_calls::ProbeCalls,
+    refresh::{Finished, Refresh, StandingRefusal, Verdict, token_rejected},
     server::{List, Lists, merge},
     session::{Change, SignIn},
-    state_snapshot::{AccountSnapshot, ServerSnapshot, StateSnapshot},
+    state_snapshot::{AccountSnapshot, ServerCounts, ServerSnapshot, StateSnapshot},
     words::{ErrorName, PlexTv, Reason},
 };
 
@@ -35,6 +41,8 @@ pub struct Domain {
     refresh: Refresh,
     presence: Presence,
     snapshots: Vec<Arc<ServerSnapshot>>,
+    counts: ServerCounts,
+    probe_calls: ProbeCalls,
     /// Calls that came before the keyring's first answer, and until when each waits for it.
     early: VecDeque<(Boot, Event)>,
     network: Network,
@@ -76,7 +84,9 @@ impl Domain {
             sign_in,
             refresh,
             presence,
+            counts: ServerCounts::of(&snapshots),
             snapshots,
+            probe_calls: ProbeCalls::default(),
             early: VecDeque::new(),
             network: Network::default(),
             plex_tv_away,
@@ -143,6 +153,7 @@ impl Domain {
         self.tell(context);
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
+            self.counts = ServerCounts::of(&self.snapshots);
         }
     }
 
@@ -193,7 +204,18 @@ impl Domain {
                 Change::None
             }
             Event::Probed { id, number, probed } => {
+                if matches!(probed, Probed::Answered { .. }) {
+                    self.network.server_answered();
+                }
                 self.presence.probed(&id, number, probed, context);
+                Change::None
+            }
+            Event::ProbeServer { call, id } => {
+                self.probe_server(call, &id, context);
+                Change::None
+            }
+            Event::AddressesProbed { id, number, reports } => {
+                self.addresses_probed(&id, number, &reports, context);
                 Change::None
             }
             Event::RevokeAnswered { number, result } => {
@@ -332,6 +354,7 @@ impl Domain {
                 last_refresh: self.refresh.last(),
                 next_refresh: self.refresh.next(),
                 settling: self.sign_in.is_first_answer_pending(),
+                servers: self.counts,
                 stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
                 details,
             },
@@ -355,6 +378,48 @@ impl Domain {
                 context.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => context.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    /// `ProbeServer`. What a person asks for is tried whatever the settings and the machine say.
+    fn probe_server(&mut self, call: CallId, id: &str, context: &mut Context<'_>) {
+        match self.look_for(call, id) {
+            Ok(effect) => context.effects.extend(effect),
+            Err(error) => context.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    fn look_for(&mut self, call: CallId, id: &str) -> Result<Option<Effect>, CallError> {
+        if self.sign_in.token().is_none() {
+            let message = match self.sign_in.no_token("The server can't be asked") {
+                Some(CallError::Account(_, message)) => message,
+                _ => "Nobody is signed in; start a login.".into(),
+            };
+            return Err(CallError::Account(ErrorName::NotSignedIn, message));
+        }
+        if self.sign_in.rejected_since().is_some() {
+            return Err(token_rejected());
+        }
+        let request = self.presence.request(id)?;
+        let number = self.probe_calls.wait(id, call)?;
+        Ok(number.map(|number| Effect::ProbeAddresses { number, request }))
+    }
+
+    fn addresses_probed(
+        &mut self,
+        id: &str,
+        number: u64,
+        reports: &[AddressReport],
+        context: &mut Context<'_>,
+    ) {
+        let Some(callers) = self.probe_calls.finished(id, number) else {
+            return;
+        };
+        if self.sign_in.rejected_since().is_none() {
+            self.presence.addresses_probed(id, reports, context);
+        }
+        for call in callers {
+            context.push(Effect::Reply(call, Ok(Answer::Addresses(reports.to_vec()))));
         }
     }
 
@@ -391,6 +456,7 @@ impl Domain {
     fn other_account(&mut self, context: &mut Context<'_>) {
         self.with_grants(context, Grants::ended);
         self.presence.clear();
+        self.give_up_looks(context);
         self.refresh.forget_last();
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
         self.remember(false, context);
@@ -402,7 +468,15 @@ impl Domain {
         self.plex_tv_away = None; // its notice goes with the servers'
         self.with_grants(context, Grants::ended);
         self.presence.clear();
+        self.give_up_looks(context);
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
+    }
+
+    fn give_up_looks(&mut self, context: &mut Context<'_>) {
+        for call in self.probe_calls.give_up() {
+            let message = "The account was signed out meanwhile; sign in again.";
+            context.fail(call, ErrorName::NotSignedIn, message);
+        }
     }
 
     /// A refresh is over: the token's fate, the servers, the news, the next one, the callers.
@@ -426,6 +500,7 @@ impl Domain {
         let Finished { started, lists, callers, .. } = finished;
         let network_down = word == PlexTv::Unreachable
             && !context.settings.plex_tv_is_local
+            && !is_answered(&lists)
             && self.network.explains_failure(no_route);
         self.note_plex_tv(word, network_down, context);
         if word == PlexTv::Ok && self.network.works() {
@@ -447,6 +522,7 @@ impl Domain {
                 started,
                 next_due,
                 network_down,
+                refused: is_refused(&lists),
             };
             let entries = union(lists);
             let access = entries
@@ -577,6 +653,13 @@ impl Domain {
                 self.presence.cannot_confirm(context);
             }
         }
+        if let Some(token) = unrefused
+            && !self.refresh.is_running()
+            && self.refresh.may_ask(context.now)
+            && self.presence.take_early_list(context.now.boot)
+        {
+            self.refresh.ask_now(token, context);
+        }
         self.refresh.tick(token, context);
         if !self.refresh.is_running() {
             self.presence.tick(context);
@@ -649,10 +732,25 @@ fn waits_for_first_answer(event: &Event) -> bool {
             | Event::CancelLogin(_)
             | Event::SignOut(_)
             | Event::Refresh(_)
+            | Event::ProbeServer { .. }
             | Event::AwaitStore(_)
             | Event::SignInWith { .. }
             | Event::Grants(grants::Event::Server(_) | grants::Event::Account { .. })
     )
+}
+
+/// Whether anything answered by HTTP, be it nonsense: then there is a network.
+fn is_answered(lists: &Lists) -> bool {
+    let silent = |list: &Result<_, PlexTvError>| matches!(list, Err(PlexTvError::Unreachable(_)));
+    !(silent(&lists.v2) && silent(&lists.v1))
+}
+
+/// Whether plex.tv itself said no to a list.
+fn is_refused(lists: &Lists) -> bool {
+    let refused = |list: &Result<_, PlexTvError>| {
+        matches!(list, Err(PlexTvError::Refused { .. } | PlexTvError::RateLimited { .. }))
+    };
+    refused(&lists.v2) || refused(&lists.v1)
 }
 
 /// The union of what the lists named; the fall-backs only where neither list was read.

@@ -12,7 +12,7 @@ use crate::{
     notification::{Notification, ServerNews},
     plextv_error::PlexTvError,
     presence::CachedServers,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, ProbeScope, Probed},
     server::Lists,
     state_snapshot::LoginOffer,
     token::Token,
@@ -197,6 +197,22 @@ pub enum Event {
         /// What it said.
         probed: Probed,
     },
+    /// `ProbeServer` was called.
+    ProbeServer {
+        /// The call.
+        call: CallId,
+        /// The server.
+        id: String,
+    },
+    /// The answer to [`Effect::ProbeAddresses`].
+    AddressesProbed {
+        /// The server that was asked.
+        id: String,
+        /// The look.
+        number: u64,
+        /// What came of each address, the better ones first.
+        reports: Vec<AddressReport>,
+    },
     /// The answer to [`PlexTvRequest::Revoke`].
     RevokeAnswered {
         /// The revocation.
@@ -280,8 +296,15 @@ pub enum Effect {
         number: u64,
         /// Which server, and at which addresses.
         request: ProbeRequest,
-        /// At addresses on directly connected networks only.
-        on_link_only: bool,
+        /// Which of its addresses are left out.
+        scope: ProbeScope,
+    },
+    /// Ask a server at each of its addresses, for a person who waits.
+    ProbeAddresses {
+        /// Comes back with the answer.
+        number: u64,
+        /// Whom, and where.
+        request: ProbeRequest,
     },
     /// Read or write the account at rest.
     Store(StoreCommand),
@@ -436,6 +459,8 @@ pub enum Answer {
     CallbackOutcome(CallbackOutcome),
     /// What is answered about tokens for other programs.
     Grants(grants::Answer),
+    /// `ProbeServer`'s.
+    Addresses(Vec<AddressReport>),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
@@ -463,6 +488,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Ask the servers themselves.
     pub probe: bool,
+    /// How often a server on a directly connected network is asked; zero = never.
+    pub local_interval: Duration,
     /// plex.tv is on this machine, whatever its network does.
     pub plex_tv_is_local: bool,
     /// Tell when plex.tv can't be reached for long.
@@ -489,6 +516,7 @@ impl Default for Settings {
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             probe: true,
+            local_interval: Duration::from_secs(60),
             plex_tv_is_local: false,
             notify_plex_tv: false,
             notify_login: true,

@@ -457,7 +457,9 @@ impl PlexTv {
         match failure {
             PlexTvError::Refused { .. } | PlexTvError::PinGone => Self::Ok,
             PlexTvError::RateLimited { .. } => Self::RateLimited,
-            PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => Self::Unreachable,
+            PlexTvError::Unreachable(_)
+            | PlexTvError::ServerError { .. }
+            | PlexTvError::NotPlexTv(_) => Self::Unreachable,
         }
     }
 }
@@ -496,7 +498,9 @@ fn not_started(failure: &PlexTvError) -> CallError {
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; try again in a minute.".into(),
         ),
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_)
+        | PlexTvError::ServerError { .. }
+        | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!(
                 "No sign-in could be started, since {failure}; check the network and try again."

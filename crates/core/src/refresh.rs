@@ -46,6 +46,8 @@ pub struct Refresh {
     /// Since when plex.tv says that the token is bad.
     suspect_since: Option<Boot>,
     last_answer: Option<(Boot, Result<(), CallError>)>,
+    /// When it began anew for a change of the network.
+    began_again: Option<Boot>,
     last_good_unix: u64,
     shown_next_unix: u64,
     confirmed: bool,
@@ -176,7 +178,12 @@ impl Refresh {
         for call in self.running.take().into_iter().flat_map(|r| r.callers) {
             context.push(Effect::Reply(call, Err(signed_out.clone())));
         }
-        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
+        *self = Self {
+            counter: self.counter,
+            wait_until: self.wait_until,
+            began_again: self.began_again,
+            ..Self::default()
+        };
     }
 
     /// `Refresh`, with a token in hand.
@@ -206,7 +213,14 @@ impl Refresh {
         token: &Token,
         context: &mut Context<'_>,
     ) {
-        if self.may_ask(context.now) {
+        let now = context.now.boot;
+        // A network that comes and goes is no reason to ask all the time.
+        let since_last = self.began_again.map_or(MINUTE, |last| now.since(last));
+        if since_last < MINUTE && rejected_since.is_none() {
+            self.plan(MINUTE.saturating_sub(since_last), context.now);
+            self.show(context.now);
+        } else if self.may_ask(context.now) {
+            self.began_again = Some(now);
             self.begin(rejected_since, token, context);
         } else {
             self.plan(Duration::ZERO, context.now);
@@ -417,7 +431,7 @@ impl Refresh {
     }
 }
 
-fn token_rejected() -> CallError {
+pub(crate) fn token_rejected() -> CallError {
     CallError::Account(
         ErrorName::TokenRejected,
         "plex.tv no longer accepts this sign-in; start a new login.".into(),
@@ -435,7 +449,9 @@ fn refresh_failed(failure: &PlexTvError) -> CallError {
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; the list is renewed later.".into(),
         ),
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_)
+        | PlexTvError::ServerError { .. }
+        | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),

@@ -1,7 +1,7 @@
 //! What the outside may see, as plain data. The domain makes a new [`StateSnapshot`] after each event; the
 //! D-Bus side compares it with the last one and tells what changed. No secret is ever in it.
 
-use std::sync::Arc;
+use std::{net::Ipv4Addr, sync::Arc};
 
 use crate::{
     server::Server,
@@ -34,10 +34,37 @@ pub struct AccountSnapshot {
     pub next_refresh: u64,
     /// The list comes from the cache and is not confirmed since the start.
     pub stale: bool,
+    /// How many of the account's own servers are in each state.
+    pub servers: ServerCounts,
     /// The store has not answered for the first time: `LoginStatus` waits a little.
     pub settling: bool,
     /// The dictionary of `LoginStatus`.
     pub details: Details,
+}
+
+/// How many of the account's own servers are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the states' names
+pub struct ServerCounts {
+    pub online: u32,
+    pub offline: u32,
+    pub unknown: u32,
+}
+
+impl ServerCounts {
+    /// Counts the owned ones.
+    #[must_use]
+    pub fn of(servers: &[Arc<ServerSnapshot>]) -> Self {
+        let mut counts = Self::default();
+        for server in servers.iter().filter(|server| server.server.owned) {
+            *match server.state {
+                State::Online => &mut counts.online,
+                State::Offline => &mut counts.offline,
+                State::Unknown => &mut counts.unknown,
+            } += 1;
+        }
+        counts
+    }
 }
 
 /// The optional entries of `LoginStatus`; what is `None` is left out.
@@ -124,4 +151,69 @@ pub struct ServerSnapshot {
     pub best_uri: String,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     pub muted_until: u64,
+}
+
+impl ServerSnapshot {
+    /// Whether a program may send a token to `best_uri`: it answered by https with a certificate
+    /// that was checked, or it is on this machine.
+    #[must_use]
+    pub fn best_uri_secure(&self) -> bool {
+        let Some(rest) = self.best_uri.strip_prefix("http://") else {
+            return self.best_uri.starts_with("https://");
+        };
+        let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
+        if authority.contains('@') {
+            return false;
+        }
+        if let Some(v6) = authority.strip_prefix('[') {
+            return v6.split_once(']').is_some_and(|(address, _)| address == "::1");
+        }
+        let host = authority.split(':').next().unwrap_or_default();
+        host == "localhost" || host.parse::<Ipv4Addr>().is_ok_and(|address| address.is_loopback())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn https_and_this_machine_are_secure_and_nothing_else() {
+        let secure = |uri: &str| {
+            let snapshot = ServerSnapshot {
+                server: Arc::default(),
+                presence: false,
+                state: State::Unknown,
+                reason: Reason::NotRefreshed,
+                since: 0,
+                last_seen: 0,
+                route: Route::NotTried,
+                best_uri: uri.to_owned(),
+                muted_until: 0,
+            };
+            snapshot.best_uri_secure()
+        };
+        for uri in [
+            "https://192-0-2-7.0123abcd.plex.direct:32400",
+            "http://127.0.0.1:32400",
+            "http://127.9.9.9",
+            "http://localhost:32400/",
+            "http://[::1]:32400",
+        ] {
+            assert!(secure(uri), "{uri}");
+        }
+        for uri in [
+            "",
+            "http://192.168.1.5:32400",
+            "http://127.0.0.1.example:32400",
+            "http://localhost.example",
+            "http://localhost@192.168.1.5",
+            "http://127.0.0.1:80@192.168.1.5",
+            "http://[::1]@192.168.1.5",
+            "http://[fd00::5]:32400",
+            "ftp://127.0.0.1",
+        ] {
+            assert!(!secure(uri), "{uri}");
+        }
+    }
 }

@@ -3,14 +3,10 @@
 use std::time::Duration;
 
 use tokio::time::timeout;
-use zbus::{
-    Connection, MatchRule, MessageStream, OwnedObjectPath, OwnedVariant,
-    export::ordered_stream::OrderedStreamExt, message::Type,
-};
+use zbus::{Connection, MatchRule, OwnedObjectPath, OwnedVariant, message::Type};
 
-use super::{
-    NAME, keyring_error::KeyringError, proxies::PromptProxy, signal_listener::owner_changed,
-};
+use super::{NAME, keyring_error::KeyringError, proxies::PromptProxy};
+use crate::system::signals::{Heard, Signals};
 
 /// How a prompt ended.
 #[derive(Debug)]
@@ -35,8 +31,7 @@ pub(super) async fn answer(
         .interface("org.freedesktop.Secret.Prompt")
         .member("Completed")
         .build()?;
-    let mut completed = MessageStream::for_match_rule(completed, connection, None).await?;
-    let mut owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
+    let mut signals = Signals::open(connection, NAME, completed).await?;
     let proxy = PromptProxy::builder(connection).path(path).build().await?;
     let mut shown = ShownPrompt { proxy: proxy.clone(), over: false };
     let ended = timeout(patience, async {
@@ -49,18 +44,20 @@ pub(super) async fn answer(
         };
         tokio::select! {
             biased;
-            signal = completed.next() => match signal {
-                Some(Ok(signal)) => match signal.body().deserialize::<(bool, OwnedVariant)>() {
-                    Ok((false, result)) => Ok(Ended::Agreed(result)),
-                    Ok((true, _)) => Ok(Ended::Dismissed),
-                    Err(error) => Err(error.into()),
-                },
+            heard = signals.next() => match heard {
+                Some(Ok(Heard::Said(signal))) => {
+                    match signal.body().deserialize::<(bool, OwnedVariant)>() {
+                        Ok((false, result)) => Ok(Ended::Agreed(result)),
+                        Ok((true, _)) => Ok(Ended::Dismissed),
+                        Err(error) => Err(error.into()),
+                    }
+                }
+                Some(Ok(Heard::OwnerChanged)) => Err(KeyringError::Silent(
+                    "The keyring went away while it was asking you: try again".into(),
+                )),
                 Some(Err(error)) => Err(error.into()),
                 None => Err(KeyringError::nobody()),
             },
-            _ = owner.next() => Err(KeyringError::Silent(
-                "The keyring went away while it was asking you: try again".into(),
-            )),
             trouble = show => Err(trouble),
         }
     })

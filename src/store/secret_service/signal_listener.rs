@@ -16,13 +16,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zbus::{
-    Connection, MatchRule, Message, MessageStream, ObjectPath, OwnedObjectPath, OwnedVariant,
-    export::ordered_stream::OrderedStreamExt,
+    Connection, MatchRule, Message, ObjectPath, OwnedObjectPath, OwnedVariant,
     message::Type,
     names::{InterfaceName, MemberName},
 };
 
 use super::{NAME, ROOT};
+use crate::system::signals::{Heard, Signals};
 
 /// A burst of signals (an unlock says a dozen things, and an alias is set just after its
 /// collection was created) counts as one.
@@ -119,27 +119,13 @@ impl Ear {
             .sender(NAME)
             .path_namespace(ROOT)
             .build()?;
-        let said = MessageStream::for_match_rule(said, connection, None).await?;
-        let owner = MessageStream::for_match_rule(owner_changed()?, connection, None).await?;
-        Ok(Self(tokio::spawn(listen(said, owner, worth, owners, deletions))))
+        let signals = Signals::open(connection, NAME, said).await?;
+        Ok(Self(tokio::spawn(listen(signals, worth, owners, deletions))))
     }
 }
 
-/// The rule for a keyring that comes, goes or is replaced.
-pub(super) fn owner_changed() -> zbus::Result<MatchRule<'static>> {
-    MatchRule::builder()
-        .msg_type(Type::Signal)
-        .sender("org.freedesktop.DBus")
-        .path("/org/freedesktop/DBus")
-        .interface("org.freedesktop.DBus")
-        .member("NameOwnerChanged")
-        .add_arg(NAME)
-        .build()
-}
-
 async fn listen(
-    mut said: MessageStream,
-    mut owner: MessageStream,
+    mut signals: Signals,
     worth: Arc<Notify>,
     owners: Arc<AtomicU32>,
     deletions: Arc<Deletions>,
@@ -162,19 +148,17 @@ async fn listen(
                 last = Some(Instant::now());
                 continue;
             }
-            changed = owner.next() => match changed {
-                Some(changed) => {
+            heard = signals.next() => match heard {
+                Some(Ok(Heard::OwnerChanged)) => {
                     owners.fetch_add(1, Ordering::Relaxed);
                     deletions.forget();
-                    changed.is_ok().then_some(KeyringChange::Any)
+                    Some(KeyringChange::Any)
                 }
-                None => return,
-            },
-            signal = said.next() => match signal {
-                Some(signal) => signal.ok().and_then(|signal| {
+                Some(Ok(Heard::Said(signal))) => {
                     deletions.note(&signal);
                     change(&signal)
-                }),
+                }
+                Some(Err(_)) => None,
                 None => return,
             },
         };

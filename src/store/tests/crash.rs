@@ -1,5 +1,6 @@
 //! Stops and failures at every single step.
 
+use plex_account_core::grants::{Book, Grant, Scope, Verdict};
 use rustix::io::Errno;
 
 use super::{
@@ -59,7 +60,41 @@ fn is_nothing(home: &Home, opened: &OpenedStore) -> bool {
     matches!(opened.found, StoredAccount::Nothing) && !traces && opened.remembered.is_none()
 }
 
+/// What programs of these names may have.
+fn book(programs: &[&str]) -> Book {
+    let grant = |program: &&str| Grant {
+        program: program.parse().unwrap(),
+        name: String::new(),
+        scope: Scope::Servers,
+        verdict: Verdict::Allow,
+        made_at: 1,
+        last_used: 0,
+        uses: 0,
+        asleep_since: 0,
+    };
+    Book { account: 1, grants: programs.iter().map(grant).collect(), ..Book::default() }
+}
+
+fn granting_home() -> Home {
+    let home = old_home();
+    run(home.open().custody.keep_grants(book(&["app:a"]), true)).unwrap();
+    home
+}
+
 const SCENARIOS: &[Scenario] = &[
+    Scenario {
+        name: "a verdict after another, and none any more",
+        before: granting_home,
+        act: |mut opened| {
+            drop(run(opened.custody.keep_grants(book(&["app:a", "app:b"]), true)));
+            drop(run(opened.custody.keep_grants(Book::default(), true)));
+        },
+        check: |_, opened| {
+            assert!(is_old(&opened));
+            let whole = [book(&["app:a"]), book(&["app:a", "app:b"]), Book::default()];
+            assert!(whole.contains(&opened.grants), "{:?}", opened.grants);
+        },
+    },
     Scenario {
         name: "first start",
         before: Home::new,

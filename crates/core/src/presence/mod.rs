@@ -17,19 +17,26 @@ use serde::{Deserialize, Serialize};
 
 use self::{
     announcements::{Announcements, Correction, Followed, Observed},
-    probing::Probing,
-    tracked_server::{Absence, TrackedServer},
+    probing::{Asked, Probing, UnderWay},
+    tracked_server::{Absence, Look, TrackedServer},
 };
 use crate::{
     clock::{Boot, Now},
     error::CallError,
     event::{Context, Effect, NotifyCommand, Settings},
     notification::ServerNews,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeOutcome, ProbeRequest, ProbeScope, Probed},
     server::{ListedServer, Server},
     state_snapshot::ServerSnapshot,
     words::{ErrorName, Reason, Route, State},
 };
+
+/// A server that has not come back with an answer for so long does not hold up the others.
+const STRAGGLER: Duration = Duration::from_secs(10);
+
+/// What is asked of plex.tv before its time, since a server near us fell silent, is asked no more
+/// often than this.
+const EARLY_LIST: Duration = Duration::from_secs(5 * 60);
 
 /// Probes under way at once, as far as we ask for them; more wait here.
 const PROBES: usize = 32;
@@ -103,6 +110,12 @@ pub struct Presence {
     next_due: Boot,
     /// Numbers probes.
     probes: u64,
+    /// When the servers on our own network are asked next, all at the same wake-up.
+    near_at: Boot,
+    /// One of them fell silent, and plex.tv has not been asked about it.
+    wants_early_list: bool,
+    /// When plex.tv was asked early for the last time.
+    early_list: Option<Boot>,
     /// When the first probe of those under way began.
     look_began: Boot,
     /// The views have changed since [`Presence::take_changed`] was last asked.
@@ -125,14 +138,17 @@ pub struct Listed {
     pub next_due: Boot,
     /// That there is none is the network's fault.
     pub network_down: bool,
+    /// plex.tv itself said no.
+    pub refused: bool,
 }
 
 impl Listed {
     fn no_news(self) -> Reason {
-        match (self.good, self.network_down) {
-            (true, _) => Reason::IncompleteList,
-            (false, true) => Reason::NetworkDown,
-            (false, false) => Reason::PlexTvUnreachable,
+        match self {
+            Self { good: true, .. } => Reason::IncompleteList,
+            Self { network_down: true, .. } => Reason::NetworkDown,
+            Self { refused: true, .. } => Reason::PlexTvRefused,
+            _ => Reason::PlexTvUnreachable,
         }
     }
 }
@@ -168,6 +184,9 @@ impl Presence {
             no_news: reason,
             next_due: now,
             probes: 0,
+            near_at: Boot::default(),
+            wants_early_list: false,
+            early_list: None,
             look_began: now,
             changed: true,
         }
@@ -240,7 +259,7 @@ impl Presence {
     /// before.
     pub fn probe_again(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            known.probing.under_way = None;
+            known.probing.network_changed();
             known.probing.probe_now(context.now.boot);
         }
     }
@@ -256,6 +275,7 @@ impl Presence {
 
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, context: &mut Context<'_>) {
+        let near_at = self.next_near(context);
         let under_way = self.under_way();
         if under_way == 0 {
             self.look_began = context.now.boot;
@@ -271,11 +291,40 @@ impl Presence {
         due.sort_by_key(|(at, _)| *at);
         for (_, known) in due.into_iter().take(free) {
             self.probes += 1;
-            known.probing.under_way = Some((self.probes, context.now.boot));
-            known.probing.due = None;
-            let request = ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last);
-            context.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
+            let (what, request) = known.question(context);
+            known.probing.begin(self.probes, what, near_at, context.now.boot);
+            let scope = match what {
+                _ if on_link_only => ProbeScope::OnLink,
+                Asked::Reachable => ProbeScope::Reachable,
+                Asked::All | Asked::Near => ProbeScope::All,
+            };
+            context.effects.push(Effect::Probe { number: self.probes, request, scope });
         }
+    }
+
+    /// When the servers on our own network are asked after now.
+    fn next_near(&mut self, context: &Context<'_>) -> Boot {
+        if self.near_at <= context.now.boot {
+            self.near_at = context.now.boot + context.settings.local_interval;
+        }
+        self.near_at
+    }
+
+    /// Whether plex.tv is to be asked before its time, since a server near us fell silent. Says so
+    /// once.
+    pub fn take_early_list(&mut self, now: Boot) -> bool {
+        let wanted = std::mem::take(&mut self.wants_early_list)
+            && self.early_list.is_none_or(|last| now.since(last) >= EARLY_LIST);
+        if wanted {
+            self.early_list = Some(now);
+        }
+        wanted
+    }
+
+    /// Until when holds what a probe finds now, though plex.tv may be away for longer.
+    fn good_until(&self, context: &Context<'_>) -> Boot {
+        let next = self.next_due.max(context.now.boot);
+        next.min(context.now.boot + context.settings.refresh_interval) + context.settings.grace
     }
 
     /// Whether servers are being asked, and not for so long that what is known already should be
@@ -300,16 +349,41 @@ impl Presence {
 
     /// A server that was asked has answered, or has not.
     pub fn probed(&mut self, id: &str, number: u64, probed: Probed, context: &Context<'_>) {
+        let (good_until, near_at) = (self.good_until(context), self.next_near(context));
         let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
         else {
             return;
         };
-        if let Some((asked, began)) = known.probing.under_way
-            && asked == number
-        {
-            known.probing.under_way = None;
-            let good_until = self.next_due.max(context.now.boot) + context.settings.grace;
-            self.changed |= known.probed(probed, began, good_until, self.no_news, context);
+        if let Some(asked) = known.probing.under_way.take_if(|asked| asked.number == number) {
+            let look = Look { asked, good_until, near_at, no_news: self.no_news };
+            self.changed |= known.probed(probed, look, context);
+            self.wants_early_list |= known.fell_silent(context.settings);
+        }
+    }
+
+    /// What to ask a server at each of its addresses with.
+    ///
+    /// # Errors
+    ///
+    /// The account has no such server.
+    pub fn request(&self, id: &str) -> Result<ProbeRequest, CallError> {
+        let known = self.servers.iter().find(|known| known.snapshot.server.id == id);
+        let known = known.ok_or_else(no_such_server)?;
+        Ok(ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last))
+    }
+
+    /// A server was asked for a person. That it answered is evidence like any other; that it did
+    /// not is left to the next probe of our own, which asks in more ways.
+    pub fn addresses_probed(&mut self, id: &str, reports: &[AddressReport], context: &Context<'_>) {
+        let (good_until, near_at) = (self.good_until(context), self.next_near(context));
+        let known = self.servers.iter_mut().find(|known| known.snapshot.server.id == id);
+        let answered = reports.iter().find(|report| report.outcome == ProbeOutcome::Ok);
+        if let (Some(known), Some(AddressReport { uri, route, latency, .. })) = (known, answered) {
+            let (route, uri, latency) = (*route, uri.clone(), *latency);
+            let probed = Probed::Answered { route, uri, latency, near: false };
+            let asked = UnderWay { number: 0, began: context.now.boot, what: Asked::All };
+            let look = Look { asked, good_until, near_at, no_news: self.no_news };
+            self.changed |= known.probed(probed, look, context);
         }
     }
 
@@ -332,6 +406,7 @@ impl Presence {
     ) {
         self.no_news = listed.no_news();
         self.next_due = listed.next_due;
+        self.wants_early_list = false;
         // Servers that went together are called offline together, by one list.
         let may_confirm = !self.is_any_unasked(listed.started, context.settings);
         let mut index = None;
@@ -372,11 +447,13 @@ impl Presence {
     /// while an answer is on its way that may renew the evidence.
     pub fn tick(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            if known.absence.is_none()
+            if known.absence.is_none_or(|absence| absence.not_ready)
                 && known.good_until.is_some_and(|until| until <= context.now.boot)
             {
                 known.good_until = None;
-                if known.is_probed(context.settings) {
+                if known.absence.is_some() {
+                    self.changed |= known.set(State::Unknown, Reason::NotReady, context.now.unix);
+                } else if known.is_probed(context.settings) {
                     known.expiring = true;
                 } else {
                     self.changed |= known.set(State::Unknown, self.no_news, context.now.unix);
@@ -400,22 +477,24 @@ impl Presence {
     #[must_use]
     pub fn wants_confirmation(&self, context: &Context<'_>) -> bool {
         let over = |at: Boot| at <= context.now.boot;
-        self.confirmations(context.settings).any(|(at, probed)| over(at) && probed)
+        self.confirmations(context.settings).any(|c| over(c.at) && c.probed)
             && !self.is_any_unasked(context.now.boot, context.settings)
     }
 
     /// Whether the grace time of an absence was over by then, and its server has not been asked
-    /// since.
+    /// since. One that hangs is not waited for.
     fn is_any_unasked(&self, by: Boot, settings: &Settings) -> bool {
-        self.confirmations(settings).any(|(at, probed)| at <= by && !probed)
+        let hangs = |c: &Confirmation| c.hangs_at.is_some_and(|at| at <= by);
+        self.confirmations(settings).any(|c| c.at <= by && !c.probed && !hangs(&c))
     }
 
-    /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
-    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
+    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = Confirmation> {
         self.servers.iter().filter_map(|known| match known.absence {
-            Some(Absence { confirm_at, overdue: false }) => {
-                Some((confirm_at, known.was_probed_in_vain(confirm_at, settings)))
-            }
+            Some(Absence { confirm_at: at, overdue: false, .. }) => Some(Confirmation {
+                at,
+                probed: known.was_probed_in_vain(at, settings),
+                hangs_at: known.probing.under_way.map(|probe| probe.began + STRAGGLER),
+            }),
             _ => None,
         })
     }
@@ -429,6 +508,7 @@ impl Presence {
             started: context.now.boot,
             next_due: context.now.boot,
             network_down: false,
+            refused: false,
         };
         for known in &mut self.servers {
             self.changed |= known.give_up_confirming(listed, context);
@@ -441,8 +521,13 @@ impl Presence {
         if self.wants_confirmation(context) {
             return Some(context.now.boot);
         }
-        let later = |(at, _): &(Boot, bool)| *at > context.now.boot;
-        self.confirmations(context.settings).filter(later).map(|(at, _)| at).min()
+        let now = context.now.boot;
+        let any_ready = self.confirmations(context.settings).any(|c| c.at <= now && c.probed);
+        let next = self.confirmations(context.settings).filter_map(|c| {
+            let hangs_at = c.hangs_at.filter(|at| any_ready && !c.probed && *at > now);
+            if c.at > now { Some(c.at) } else { hangs_at }
+        });
+        next.min()
     }
 
     /// The next moment at which [`tick`](Self::tick) has something to do.
@@ -451,7 +536,7 @@ impl Presence {
         let expiry = self
             .servers
             .iter()
-            .filter(|known| known.absence.is_none())
+            .filter(|known| known.absence.is_none_or(|absence| absence.not_ready))
             .filter_map(|known| known.good_until);
         let mutes = self.servers.iter().filter_map(|known| match known.snapshot.muted_until {
             0 | u64::MAX => None,
@@ -527,8 +612,7 @@ impl Presence {
         }
         let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
         else {
-            let message = "The account has no server with this id; ListServers names those it has.";
-            return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
+            return Err(no_such_server());
         };
         if until != 0 {
             known.telling.withdrawn();
@@ -540,6 +624,20 @@ impl Presence {
         }
         Ok(())
     }
+}
+
+fn no_such_server() -> CallError {
+    let message = "The account has no server with this id; ListServers names those it has.";
+    CallError::Account(ErrorName::NoSuchServer, message.into())
+}
+
+/// When an absence is to be confirmed.
+struct Confirmation {
+    at: Boot,
+    /// The server itself was asked in vain since then, or is not asked at all.
+    probed: bool,
+    /// It is being asked; when that has lasted too long for the others to wait.
+    hangs_at: Option<Boot>,
 }
 
 /// What there is to tell of the servers.

@@ -33,8 +33,7 @@ impl SignIn {
         context: &mut Context<'_>,
     ) {
         if self.is_given() {
-            let error = self.given_by_unit();
-            return context.push(Effect::Reply(call, Err(error)));
+            return context.push(Effect::Reply(call, Err(self.given_by_unit())));
         }
         if self.arriving.is_some() || self.brought.is_some() {
             let message = "Another sign-in is just being finished; call again in a moment.";
@@ -111,7 +110,9 @@ fn refused(error: &PlexTvError) -> CallError {
         PlexTvError::Refused { .. } | PlexTvError::PinGone => {
             (ErrorName::PlexTvRefused, format!("The token was not taken, since {error}."))
         }
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => (
+        PlexTvError::ServerError { .. }
+        | PlexTvError::Unreachable(_)
+        | PlexTvError::NotPlexTv(_) => (
             ErrorName::PlexTvUnreachable,
             format!("The token was not taken, since {error}; try again."),
         ),

@@ -209,7 +209,11 @@ impl SignIn {
     pub fn account_id(&self) -> Option<u64> {
         match &self.held {
             HeldToken::Token { record, .. } => Some(record.user.as_ref().map_or(0, |user| user.id)),
-            _ => None,
+            HeldToken::Pending
+            | HeldToken::Unknown
+            | HeldToken::Missing
+            | HeldToken::Locked
+            | HeldToken::Nothing => None,
         }
     }
 

@@ -319,6 +319,20 @@ impl Player {
         call
     }
 
+    pub(crate) fn probe_server(&mut self, id: &str) -> CallId {
+        let call = self.call();
+        self.happens(Event::ProbeServer { call, id: id.into() });
+        call
+    }
+
+    /// The number of the look that was asked for last.
+    pub(crate) fn look(&self) -> Option<u64> {
+        self.last(|effect| match effect {
+            Effect::ProbeAddresses { number, .. } => Some(*number),
+            _ => None,
+        })
+    }
+
     pub(crate) fn await_store(&mut self) -> CallId {
         let call = self.call();
         self.happens(Event::AwaitStore(call));
@@ -618,7 +632,13 @@ pub(crate) fn reachable(id: &str, presence: impl Into<Option<bool>>) -> Row {
 
 pub(crate) fn answers() -> Probed {
     let uri = "https://a.example:32400".into();
-    Probed::Answered { route: Route::Remote, uri, latency: Duration::from_millis(20) }
+    Probed::Answered { route: Route::Remote, uri, latency: Duration::from_millis(20), near: false }
+}
+
+/// The same from a network that this machine is directly connected to.
+pub(crate) fn answers_near(id: &str) -> Probed {
+    let uri = format!("https://{id}.example:32400");
+    Probed::Answered { route: Route::Local, uri, latency: Duration::from_millis(2), near: true }
 }
 
 pub(crate) fn silent() -> Probed {

@@ -3,10 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use plex_account_core::{
-    event::{Effect, Event, Settings},
-    probe::Probed,
+    error::CallError,
+    event::{Answer, Effect, Event, Settings},
+    probe::{AddressReport, ProbeOutcome, Probed},
     server::{Connection, Row},
-    words::{Reason, Route, State},
+    words::{ErrorName, Reason, Route, State},
 };
 
 use crate::player::*;
@@ -92,8 +93,8 @@ fn a_server_that_plex_tv_reaches_and_we_do_not_is_online_without_a_route() {
     p.wait(1);
     assert_eq!(p.probes().len(), 1, "asked again");
     p.probed(&silent());
-    p.wait(59);
-    assert_eq!(p.probes(), []);
+    p.wait(119);
+    assert_eq!(p.probes(), [], "and rarer each time");
     p.wait(1);
     p.probed(&answers());
     assert_eq!(p.server("a").route, Route::Remote);
@@ -196,10 +197,10 @@ fn each_of_many_dead_servers_has_its_turn() {
         p.probed(&answers());
     }
     p.next_lists(complete(&rows(false)));
-    // Two at a time, 5 s each.
-    let (after, servers) = told_of_dead(&mut p, &rows(false), Duration::from_millis(2500));
+    // Thirty-two at a time, 5 s each.
+    let (after, servers) = told_of_dead(&mut p, &rows(false), Duration::from_millis(160));
     assert_eq!(servers, 200, "of all of them");
-    assert!(after < Duration::from_secs(600), "{after:?}");
+    assert!(after < Duration::from_secs(240), "{after:?}");
 }
 
 #[test]
@@ -298,12 +299,77 @@ fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
 fn maintenance_is_not_offline() {
     let mut p = with(reachable("a", true), &answers());
     p.next_lists(complete(&[reachable("a", false)]));
-    for _ in 0..5 {
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    for _ in 0..30 {
         p.take();
         p.wait(60);
         p.probed(&Probed::Maintenance);
-        assert_eq!(p.is("a"), BY_PLEX_TV);
+        if p.refresh().is_some() {
+            p.lists(complete(&[reachable("a", false)]));
+        }
+        assert_eq!(p.is("a"), (State::Unknown, Reason::NotReady), "what was seen before is over");
     }
+    p.probed(&silent());
+    assert_eq!(p.notices(), []);
+    for _ in 0..10 {
+        p.take();
+        p.wait(60);
+        p.probed(&silent());
+        if p.refresh().is_some() {
+            p.lists(complete(&[reachable("a", false)]));
+        }
+    }
+    assert_eq!(p.is("a"), OFFLINE, "then it went");
+    p.take();
+    p.wait(400);
+    p.probed(&Probed::Maintenance);
+    assert_eq!(p.is("a"), (State::Unknown, Reason::NotReady), "it is up again");
+    p.lists(complete(&[reachable("a", true)]));
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+}
+
+#[test]
+fn a_person_s_look_is_shared_and_what_answers_is_evidence() {
+    let report = |outcome| {
+        let (uri, route) = ("https://a.example:32400".into(), Route::Remote);
+        vec![AddressReport { uri, route, outcome, latency: Duration::from_millis(20) }]
+    };
+    let mut p = Player::signed_in(&[row("b", true), reachable("a", false)]);
+    let [one, two] = [p.probe_server("a"), p.probe_server("a")];
+    let number = p.look().unwrap();
+    assert_eq!(p.count(|e| matches!(e, Effect::ProbeAddresses { .. })), 1);
+    let reports = report(ProbeOutcome::Ok);
+    p.happens(Event::AddressesProbed { id: "a".into(), number, reports: reports.clone() });
+    for call in [one, two] {
+        assert_eq!(p.answer(call), Some(Ok(Answer::Addresses(reports.clone()))));
+    }
+    assert_eq!(p.is("a"), BY_PROBE);
+    // What is in vain leaves the state to what is known otherwise.
+    p.take();
+    let call = p.probe_server("a");
+    let (number, reports) = (p.look().unwrap(), report(ProbeOutcome::Refused));
+    p.happens(Event::AddressesProbed { id: "a".into(), number, reports });
+    assert!(p.answer(call).is_some());
+    assert_eq!(p.is("a"), BY_PROBE);
+    let call = p.probe_server("z");
+    assert_eq!(p.error(call), Some(ErrorName::NoSuchServer));
+    // Whoever waits while the account goes is told so.
+    p.take();
+    let call = p.probe_server("a");
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(())));
+    assert_eq!(p.error(call), Some(ErrorName::NotSignedIn));
+    let call = p.probe_server("a");
+    assert_eq!(p.error(call), Some(ErrorName::NotSignedIn));
+}
+
+#[test]
+fn no_more_than_four_looks_of_people_are_under_way() {
+    let rows = ["a", "b", "c", "d", "e"].map(|id| reachable(id, true));
+    let mut p = Player::signed_in(&rows);
+    let calls = ["a", "b", "c", "d", "e"].map(|id| p.probe_server(id));
+    assert!(matches!(p.answer(calls[4]), Some(Err(CallError::LimitsExceeded(_)))));
+    assert!(calls[..4].iter().all(|call| p.answer(*call).is_none()));
 }
 
 #[test]
