@@ -157,13 +157,11 @@ impl Coordinator {
     fn says_so_again(&mut self) -> bool {
         let (owners, collection) = (self.keyring.owners(), self.keyring.collection());
         let before = self.doubt.as_ref();
-        match before.filter(|d| d.owners == owners && d.collection == collection) {
-            Some(doubt) => doubt.since.elapsed() >= SECOND_LOOK,
-            None => {
-                self.doubt = Some(Doubt { since: Instant::now(), owners, collection });
-                false
-            }
+        if let Some(doubt) = before.filter(|d| d.owners == owners && d.collection == collection) {
+            return doubt.since.elapsed() >= SECOND_LOOK;
         }
+        self.doubt = Some(Doubt { since: Instant::now(), owners, collection });
+        false
     }
 
     pub(super) async fn store(&mut self, record: Record) -> Result<Storage, StoreFault> {
@@ -329,10 +327,7 @@ impl Coordinator {
         let may_have_item =
             self.disk(|keeper| keeper.item_is_left()).await? || self.choice != TokenStore::File;
         let patience = latest.saturating_duration_since(Instant::now());
-        let deleted = match may_have_item {
-            true => self.keyring.forget(patience).await,
-            false => Ok(()),
-        };
+        let deleted = if may_have_item { self.keyring.forget(patience).await } else { Ok(()) };
         let (is_on_record, was_in_keyring) = self
             .disk(|keeper| {
                 let store = keeper.account.store;

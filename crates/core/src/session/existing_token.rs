@@ -70,6 +70,7 @@ impl SignIn {
         let sign_in = SignInId(context.now.random);
         let record = Record { token, client_id, user: Some(user), signed_in_at, sign_in };
         self.newest = self.next_number();
+        self.notice = None;
         self.arriving = Some(Arriving {
             record,
             offer: LoginOffer::default(),

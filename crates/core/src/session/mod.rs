@@ -38,6 +38,7 @@ use crate::{
 };
 
 /// The account's part of the domain.
+#[allow(clippy::struct_excessive_bools)] // each is a doubt of its own
 #[derive(Debug)]
 pub struct SignIn {
     client_id: String,

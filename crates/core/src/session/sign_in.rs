@@ -371,9 +371,6 @@ impl SignIn {
             return Change::None;
         };
         arriving.stored = Some(storage);
-        if arriving.record.user.is_some() {
-            return self.arrive(None, context);
-        }
         arriving.until = Some(context.now.boot + NAME_TIMEOUT);
         if arriving.record.user.is_some() {
             return self.arrive(None, context);

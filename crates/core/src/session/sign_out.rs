@@ -198,7 +198,9 @@ impl SignIn {
             self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
             context.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
             self.login_over(CallbackOutcome::Over, context);
-            self.revoke(&arriving.record, Of::Late, context);
+            if arriving.caller.is_none() {
+                self.revoke(&arriving.record, Of::Late, context);
+            }
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
             }
@@ -298,10 +300,14 @@ impl SignIn {
                 let why = "plex-accountd stops before plex.tv has answered and tries again at its \
                            next start";
                 self.revoked = Some(not_revoked(why));
-                callers.into_iter().for_each(|call| context.done(call));
+                for call in callers {
+                    context.done(call);
+                }
             }
             Stage::Resuming | Stage::Deleting { .. } => {
-                callers.into_iter().for_each(|call| context.done(call));
+                for call in callers {
+                    context.done(call);
+                }
             }
         }
     }
