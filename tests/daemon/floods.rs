@@ -184,7 +184,7 @@ async fn calls_that_wait_are_bounded_for_each_program_and_others_are_served() {
     daemon.stop().await;
 }
 
-/// GDBus, sd-bus and zbus ask for many things at once, and read what they get.
+/// Libraries ask for many things at once, and read what they get.
 #[tokio::test]
 async fn a_program_that_asks_for_a_thousand_things_at_once_gets_them() {
     let (session, daemon) = with_twenty_servers().await;
