@@ -103,12 +103,13 @@ async fn refresh(v2: &[u8], v1: &[u8], rounds: usize) {
     let other = text.replacen(" platform=\"", " platform=\"Other ", CHANGED);
     assert_ne!(text, other, "the list has no platforms");
 
-    let mut now = Now { boot: Boot::default(), unix: 1_790_000_000, jitter_seed: 0 };
+    let mut now = Now { boot: Boot::default(), unix: 1_790_000_000, jitter_seed: 0, random: 1 };
     let record = Record {
         token: Token::new("a-token-of-the-bench".to_owned()).unwrap(),
         client_id: "bench".to_owned(),
         user: None,
         signed_in_at: now.unix,
+        sign_in: plex_account_core::account::SignInId(1),
     };
     let found = StoredAccount::Account { record, storage: Storage::File, rejected_since: None };
     let mut effects = Vec::new();

@@ -28,7 +28,7 @@ const Account = Gio.DBusProxy.makeProxyWrapper(`
     <method name="Refresh"/>
     <signal name="LoginFinished"><arg type="s"/><arg type="s"/></signal>
     <signal name="ServerStateChanged">
-      <arg type="s"/><arg type="s"/><arg type="s"/><arg type="s"/>
+      <arg type="s"/><arg type="s"/><arg type="b"/><arg type="s"/><arg type="s"/>
     </signal>
   </interface>
 </node>`);
@@ -42,7 +42,7 @@ const account = await new Promise((resolve, reject) => {
 const login = new Promise(resolve => {
     account.connectSignal('LoginFinished', (_proxy, _sender, values) => resolve(values));
 });
-account.connectSignal('ServerStateChanged', (_proxy, _sender, [_id, name, before, now]) => {
+account.connectSignal('ServerStateChanged', (_proxy, _sender, [_id, name, _owned, before, now]) => {
     print(`${name}: ${before} -> ${now}`);
 });
 

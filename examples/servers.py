@@ -58,5 +58,5 @@ for server in account.ListServers():
 while True:
     name, values = next_signal()
     if name == "ServerStateChanged":
-        _id, server, old, new = values
+        _id, server, _owned, old, new = values
         print(f"{server}: {old} -> {new}")

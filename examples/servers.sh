@@ -34,4 +34,4 @@ esac
 call ListServers | jq -r '.data[0][] | "\(.name.data): \(.state.data)"'
 
 jq --unbuffered -r 'select(.member == "ServerStateChanged").payload.data
-  | "\(.[1]): \(.[2]) -> \(.[3])"' <&"$news"
+  | "\(.[1]): \(.[3]) -> \(.[4])"' <&"$news"

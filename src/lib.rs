@@ -15,6 +15,5 @@ pub mod logging;
 pub mod notifications;
 pub mod plextv;
 pub mod probe;
-mod signals;
 pub mod store;
 pub mod system;

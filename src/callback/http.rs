@@ -2,6 +2,7 @@
 
 use std::{fmt::Write, io};
 
+use httparse::{EMPTY_HEADER, Request, Status};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::TcpStream,
@@ -11,6 +12,8 @@ use plex_account_core::event::CallbackOutcome;
 
 /// Longest head of a request, in bytes. A browser's has some 600.
 const MAX_HEAD: usize = 8 * 1024;
+/// Most lines in it. A browser's has some 20.
+const MAX_HEADERS: usize = 64;
 /// So much of what a client sends beyond the head of its request is read and thrown away, in bytes.
 const MAX_REST: usize = 64 * 1024;
 
@@ -25,49 +28,40 @@ pub(super) enum Refusal {
     Elsewhere,
     /// It is no GET.
     Method,
-    /// Its head is too long.
+    /// Its head is too long, or has too many lines.
     TooLong,
 }
 
-/// Reads the head of a request, the empty line included.
-pub(super) async fn read(stream: &mut TcpStream) -> Result<Vec<u8>, Refusal> {
+/// Reads the head of a request; whether it is for the page at `path` on `host`.
+pub(super) async fn read(stream: &mut TcpStream, host: &str, path: &str) -> Result<(), Refusal> {
     let mut head = Vec::with_capacity(1024);
     loop {
-        let before = head.len();
         match stream.read_buf(&mut head).await {
             Ok(0) | Err(_) => return Err(Refusal::Senseless),
             Ok(_) => {}
         }
-        let from = before.saturating_sub(3);
-        if let Some(end) = head[from..].windows(4).position(|bytes| bytes == b"\r\n\r\n") {
-            head.truncate(from + end + 4);
-            return if head.len() > MAX_HEAD { Err(Refusal::TooLong) } else { Ok(head) };
-        }
-        if head.len() > MAX_HEAD {
-            return Err(Refusal::TooLong);
+        let mut headers = [EMPTY_HEADER; MAX_HEADERS];
+        let mut request = Request::new(&mut headers);
+        match request.parse(&head) {
+            Ok(Status::Complete(end)) if end <= MAX_HEAD => return judge(&request, host, path),
+            Ok(Status::Partial) if head.len() <= MAX_HEAD => {}
+            Ok(_) | Err(httparse::Error::TooManyHeaders) => return Err(Refusal::TooLong),
+            Err(_) => return Err(Refusal::Senseless),
         }
     }
 }
 
 /// Whether a request is for the page at `path` on `host`.
-pub(super) fn judge(head: &[u8], host: &str, path: &str) -> Result<(), Refusal> {
-    let head = str::from_utf8(head).map_err(|_| Refusal::Senseless)?;
-    let mut lines = head.split("\r\n");
-    let line: Vec<&str> = lines.next().unwrap_or_default().split(' ').collect();
-    let &[method, target, "HTTP/1.1" | "HTTP/1.0"] = line.as_slice() else {
-        return Err(Refusal::Senseless);
-    };
-    if method != "GET" {
+fn judge(request: &Request<'_, '_>, host: &str, path: &str) -> Result<(), Refusal> {
+    if request.method != Some("GET") {
         return Err(Refusal::Method);
     }
-    let mut hosts = lines
-        .filter_map(|line| line.split_once(':'))
-        .filter(|(name, _)| name.eq_ignore_ascii_case("host"))
-        .map(|(_, value)| value.trim_matches([' ', '\t']));
-    let right_host = hosts.next() == Some(host) && hosts.next().is_none();
+    let mut hosts = request.headers.iter().filter(|h| h.name.eq_ignore_ascii_case("host"));
+    let right_host =
+        hosts.next().is_some_and(|h| h.value == host.as_bytes()) && hosts.next().is_none();
     // What is added to the address it was given, plex.tv knows.
-    let target = target.split_once('?').map_or(target, |(target, _)| target);
-    if right_host && target == path { Ok(()) } else { Err(Refusal::Elsewhere) }
+    let target = request.path.and_then(|target| target.split('?').next());
+    if right_host && target == Some(path) { Ok(()) } else { Err(Refusal::Elsewhere) }
 }
 
 /// The page.

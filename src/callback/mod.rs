@@ -9,8 +9,9 @@
 //! show as the end of the sign-in. What is too much is closed unanswered, the oldest connection
 //! that has not asked for the page first.
 //!
-//! One GET is all there is to serve, so it is served by hand: of hyper only the client's half is
-//! in this program, and the server's would need glue for sockets, timers and limits besides.
+//! One GET is all there is to serve, so it is served by hand, with httparse for its head: of hyper
+//! only the client's half is in this program, and the server's would need glue for sockets, timers
+//! and limits besides.
 
 mod http;
 
@@ -200,11 +201,8 @@ impl Strangers {
 
 /// Reads a request; the stream, if it is for the page. Others are answered here.
 async fn receive(mut stream: TcpStream, site: Arc<Site>) -> Option<TcpStream> {
-    let request = match timeout(TIMEOUT, http::read(&mut stream)).await {
-        Ok(Ok(head)) => http::judge(&head, &site.host, &site.path),
-        Ok(Err(refusal)) => Err(refusal),
-        Err(_) => return None,
-    };
+    let read = http::read(&mut stream, &site.host, &site.path);
+    let request = timeout(TIMEOUT, read).await.ok()?;
     match request {
         Ok(()) => Some(stream),
         Err(refusal) => {

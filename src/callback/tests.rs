@@ -94,6 +94,9 @@ async fn whoever_does_not_know_the_address_learns_and_moves_nothing() {
         ("\u{16}\u{3}\u{1}\r\n\r\n".into(), 400),
         (format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX: {long}\r\n\r\n"), 431),
         (format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX: {long}"), 431),
+        (format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n{}\r\n", "X: x\r\n".repeat(64)), 431),
+        (format!("GET {path} HTTP/1.1\r\nHost: {host}\r\nX\u{0}: x\r\n\r\n"), 400),
+        (format!("GET {path} HTTP/1.1\r\nHost: {host}\r\n Host: {host}\r\n\r\n"), 400),
     ] {
         let answer = ask(&host, &request).await.unwrap();
         let head = answer.split_once("\r\n\r\n").unwrap().0;

@@ -108,6 +108,8 @@ pub struct Presence {
     pub probe: bool,
     /// For one such question; 500 ms…30 s.
     pub probe_timeout: Duration,
+    /// How often a server on a directly connected network is asked; 10 s…1 h, zero = never.
+    pub local_interval: Duration,
 }
 
 /// `[notifications]`
@@ -182,6 +184,7 @@ impl Default for Config {
                 grace: Duration::from_secs(60),
                 probe: true,
                 probe_timeout: Duration::from_secs(5),
+                local_interval: Duration::from_secs(60),
             },
             notifications: Notifications {
                 login: true,

@@ -28,6 +28,7 @@ pub(super) const KEYS: &[&str] = &[
     "presence.grace",
     "presence.probe",
     "presence.probe_timeout",
+    "presence.local_interval",
     "notifications.login",
     "notifications.server_offline",
     "notifications.server_online",
@@ -165,6 +166,10 @@ fn set(config: &mut Config, key: &str, value: &DeValue<'_>) -> Result<bool, Stri
         "presence.probe" => config.presence.probe = value::boolean(value)?,
         "presence.probe_timeout" => {
             config.presence.probe_timeout = value::duration(value, &(ms(500)..=s(30)))?;
+        }
+        "presence.local_interval" => {
+            let range = least(s(10), s(1))..=s(3600);
+            config.presence.local_interval = value::duration_or_never(value, &range)?;
         }
         "notifications.login" => config.notifications.login = value::boolean(value)?,
         "notifications.server_offline" => {

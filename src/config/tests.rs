@@ -63,6 +63,7 @@ fn every_key_reaches_its_setting() {
         presence.grace = "0s"
         presence.probe = false
         presence.probe_timeout = "500ms"
+        presence.local_interval = "0s"
         notifications.login = false
         notifications.server_offline = false
         notifications.server_online = false
@@ -101,6 +102,7 @@ fn every_key_reaches_its_setting() {
             grace: Duration::ZERO,
             probe: false,
             probe_timeout: Duration::from_millis(500),
+            local_interval: Duration::ZERO,
         },
         notifications: Notifications {
             login: false,
@@ -216,6 +218,7 @@ fn durations_are_a_whole_number_and_a_unit_within_the_range() {
         ("refresh.interval", ["29s", "25h"], ["30s", "1440m"]),
         ("presence.grace", ["3601s", "2h"], ["0ms", "1h"]),
         ("presence.probe_timeout", ["499ms", "1m"], ["500ms", "30s"]),
+        ("presence.local_interval", ["9s", "61m"], ["0ms", "10s"]),
     ] {
         for value in bad {
             error(&format!("{key} = \"{value}\""));

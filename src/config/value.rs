@@ -124,6 +124,17 @@ pub(super) fn duration(value: &DeValue<'_>, range: &RangeInclusive<Duration>) ->
     }
 }
 
+/// A length of time within a range, or `"0s"` for never.
+pub(super) fn duration_or_never(
+    value: &DeValue<'_>,
+    range: &RangeInclusive<Duration>,
+) -> Value<Duration> {
+    match value.as_str().and_then(parse_duration) {
+        Some(Duration::ZERO) => Ok(Duration::ZERO),
+        _ => duration(value, range).map_err(|right| format!("{right}; \"0s\" means never")),
+    }
+}
+
 fn parse_duration(text: &str) -> Option<Duration> {
     let digits = text.bytes().take_while(u8::is_ascii_digit).count();
     let (number, unit) = text.split_at(digits);

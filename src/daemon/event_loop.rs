@@ -4,7 +4,7 @@
 //! After each event the view is published *before* the effects are performed: a caller that gets
 //! its answer, or a signal that a login is over, finds properties and lists that tell it already.
 
-use std::{collections::HashMap, net::IpAddr, path::PathBuf, sync::Arc, time::Duration};
+use std::{collections::HashMap, path::PathBuf, sync::Arc, time::Duration};
 
 use tokio::{
     sync::{mpsc, oneshot},
@@ -29,7 +29,7 @@ use crate::{
     logging,
     notifications::Notifications,
     plextv::Client,
-    probe::Prober,
+    probe::{self, Prober},
     store::secret_service::{SecretService, Unlocked},
     system::{self, SystemEvent, browser, timer},
 };
@@ -45,7 +45,7 @@ use plex_account_core::{
     grants::{self, Grants},
     notification::Click,
     plextv_error::PlexTvError,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, ProbeScope, Probed},
     state_snapshot::{LoginOffer, StateSnapshot},
 };
 
@@ -105,6 +105,9 @@ impl EventLoop {
             Command::SignOut(reply) => (Caller::Done(reply), Event::SignOut(call)),
             Command::Refresh(reply) => (Caller::Done(reply), Event::Refresh(call)),
             Command::AwaitStore(reply) => (Caller::Done(reply), Event::AwaitStore(call)),
+            Command::ProbeServer { id, reply } => {
+                (Caller::Addresses(reply), Event::ProbeServer { call, id })
+            }
             Command::Mute { id, until, reply } => {
                 (Caller::Done(reply), Event::Mute { call, id, until })
             }
@@ -303,9 +306,8 @@ impl EventLoop {
                     }
                 }
                 Effect::PlexTv(request) => self.request(request).await,
-                Effect::Probe { number, request, on_link_only } => {
-                    self.probe(number, request, on_link_only);
-                }
+                Effect::Probe { number, request, scope } => self.probe(number, request, scope),
+                Effect::ProbeAddresses { number, request } => self.probe_each(number, request),
                 Effect::Store(command) => self.store(command),
                 Effect::Notify(command) => drop(self.enqueue(StoreTask::Notify(command))),
                 Effect::System(SystemRequest::Browse(offer)) => {
@@ -370,9 +372,14 @@ impl EventLoop {
                     && !system::has_default_route();
                 Event::ListsAnswered { refresh, lists, no_route }
             }),
-            PlexTvRequest::Revoke(token) => self.ask(move |client| async move {
-                Event::RevokeAnswered(client.sign_out(&token).await)
-            }),
+            PlexTvRequest::Revoke { number, token, client_id } => {
+                // The token may have been issued to an earlier identifier.
+                let issued_to = super::client(&self.config, &client_id);
+                self.ask(move |_| async move {
+                    let result = issued_to.sign_out(&token).await;
+                    Event::RevokeAnswered { number, result }
+                });
+            }
         }
     }
 
@@ -392,11 +399,8 @@ impl EventLoop {
     }
 
     /// Asks a server; the answer comes back as an event.
-    fn probe(&self, number: u64, mut request: ProbeRequest, on_link_only: bool) {
-        if on_link_only {
-            let is_near = |address: IpAddr| address.is_loopback() || system::is_on_link(address);
-            request.connections.retain(|c| c.address.parse().is_ok_and(is_near));
-        }
+    fn probe(&self, number: u64, mut request: ProbeRequest, scope: ProbeScope) {
+        probe::narrow(&mut request, scope);
         let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
         tokio::spawn(async move {
             let id = request.id.clone();
@@ -408,6 +412,17 @@ impl EventLoop {
             }
             // Nobody listens any more: we are stopping.
             let _ = incoming.send(Incoming::Event(Event::Probed { id, number, probed: found }));
+        });
+    }
+
+    /// Asks a server at each of its addresses; the answer comes back as an event.
+    fn probe_each(&self, number: u64, request: ProbeRequest) {
+        let (prober, incoming) = (self.prober.clone(), self.incoming.clone());
+        tokio::spawn(async move {
+            let id = request.id.clone();
+            let reports = prober.probe_each(request).await;
+            // Nobody listens any more: we are stopping.
+            let _ = incoming.send(Incoming::Event(Event::AddressesProbed { id, number, reports }));
         });
     }
 
@@ -430,7 +445,7 @@ impl EventLoop {
             }
             command => command,
         };
-        if command == StoreCommand::Forget {
+        if matches!(command, StoreCommand::NoteSignOut { .. }) {
             // What is asked of a person now is no longer wanted, and must not keep us.
             self.keyring.withdraw_prompt();
         }
@@ -510,6 +525,7 @@ pub(super) enum Caller {
     Offer(Reply<LoginOffer>, Option<zbus::Connection>),
     Grants(Reply<grants::Answer>),
     Done(Reply<()>),
+    Addresses(Reply<Vec<AddressReport>>),
     CallbackRequest(CallbackRequest),
 }
 
@@ -543,6 +559,11 @@ impl Caller {
             }
             (Self::Offer(reply, _), Ok(_)) => drop(reply.send(Ok(LoginOffer::default()))),
             (Self::Offer(reply, _), Err(error)) => drop(reply.send(Err(error))),
+            (Self::Addresses(reply), Ok(Answer::Addresses(reports))) => {
+                drop(reply.send(Ok(reports)));
+            }
+            (Self::Addresses(reply), Ok(_)) => drop(reply.send(Ok(Vec::new()))),
+            (Self::Addresses(reply), Err(error)) => drop(reply.send(Err(error))),
             (Self::Done(reply), answer) => drop(reply.send(answer.map(|_| ()))),
         }
     }

@@ -23,10 +23,10 @@ use crate::{
     dbus::{Service, TokenServices, command::Command},
     grants::Minter,
     logging,
-    notifications::Notifications,
+    notifications::{Notifications, Shown},
     plextv::{self, Client},
     probe::Prober,
-    store::{OpenedStore, Store, secret_service::SecretService},
+    store::{FoundSignOut, OpenedStore, Store, secret_service::SecretService},
     system::{
         System,
         timer::{self, Timer},
@@ -122,6 +122,7 @@ impl Daemon {
             given,
             login,
             grants,
+            sign_out,
             complaints,
         } = opened;
         for complaint in complaints {
@@ -139,6 +140,13 @@ impl Daemon {
         let page = login.as_ref().and_then(|login| login.page.clone());
         if let Some(login) = login {
             domain.handle(Event::Resume(login), now, &mut first);
+        }
+        if let Some(sign_out) = sign_out {
+            let event = match sign_out {
+                FoundSignOut::ToBeRevoked => Event::ResumeSignOut,
+                FoundSignOut::Over(revocation) => Event::SignedOutBefore(revocation),
+            };
+            domain.handle(event, now, &mut first);
         }
         Self {
             snapshot: domain.snapshot(),
@@ -213,6 +221,8 @@ impl Daemon {
             sd_notify::NotifyState::Status(&status(&event_loop.snapshot)),
         ]);
         event_loop.notices.set_quiet_hours(event_loop.config.notifications.quiet_hours);
+        let (shown_sender, mut shown) = mpsc::unbounded_channel();
+        event_loop.notices.report_to(shown_sender);
         if let Some(file) = self.notices_file {
             event_loop.notices.keep_in(file, event_loop.domain.announced_offline());
         }
@@ -228,7 +238,6 @@ impl Daemon {
             tokio::spawn(watch(keyring, event_loop.incoming.clone()));
         }
         let mut system = System::new();
-        let mut undelivered = event_loop.notices.undelivered();
         let ended = loop {
             let now = timer::now();
             let wakeup =
@@ -247,9 +256,8 @@ impl Daemon {
                 Some(incoming) = incoming.recv() => event_loop.on_incoming(incoming).await,
                 event = system.next() => event_loop.on_system_event(event).await,
                 Some(click) = clicks.recv() => event_loop.on_click(click).await,
-                Ok(()) = undelivered.changed() => {
-                    let ids = undelivered.borrow_and_update().clone();
-                    event_loop.dispatch(Event::Undelivered(ids)).await;
+                Some(Shown { id, number }) = shown.recv() => {
+                    event_loop.dispatch(Event::Shown { id, number }).await;
                 }
                 rung = timer.expired() => match rung {
                     Ok(()) => event_loop.dispatch(Event::Tick).await,
@@ -258,6 +266,7 @@ impl Daemon {
             }
         };
         notify(&[sd_notify::NotifyState::Stopping]);
+        event_loop.dispatch(Event::Stopping).await;
         drop(event_loop); // and with it the way to the keeper, which ends when its work is done
         if tokio::time::timeout(STOP_TIMEOUT, keeper).await.is_err() {
             warn!("stopped while the state directory did not answer");
@@ -300,6 +309,7 @@ fn settings(config: &Config) -> Settings {
         refresh_interval: config.refresh.interval,
         grace: config.presence.grace,
         probe: config.presence.probe,
+        local_interval: config.presence.local_interval,
         plex_tv_is_local: is_loopback(&config.plextv.base_url),
         notify_plex_tv: config.notifications.plex_tv,
         notify_login: config.notifications.login,

@@ -111,7 +111,7 @@ pub(super) fn log_failures(event: &Event) {
     match event {
         Event::PinAnswered { result: Err(failure), .. } => tell("asking for a PIN", failure),
         Event::UserAnswered { result: Err(failure), .. } => tell("asking for the account", failure),
-        Event::RevokeAnswered(Err(failure)) => tell("revoking the token", failure),
+        Event::RevokeAnswered { result: Err(failure), .. } => tell("revoking the token", failure),
         Event::PinPolled { result: Err(failure), .. } => {
             debug!(reason = %failure, "polling a PIN: no answer of use");
         }

@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use plex_account_core::event::{Event, NotifyCommand, StoreCommand, StoreFault};
+use plex_account_core::event::{Event, NotifyCommand, StoreCommand};
 use tokio::{
     sync::{mpsc, oneshot},
     time::Instant,
@@ -14,9 +14,9 @@ use tracing::warn;
 use super::Incoming;
 use crate::store::{Relocation, Store};
 
-/// A store that has not forgotten by then, counted from the request, is told not to: nobody would
-/// be told of it.
-const FORGET_TIMEOUT: Duration = Duration::from_secs(3);
+/// A sign-out that is not noted by then, counted from the request, is not: its caller waits a little
+/// longer, and is then told that nothing was changed.
+const NOTE_TIMEOUT: Duration = Duration::from_millis(2800);
 
 /// What the worker is given.
 pub(super) enum StoreTask {
@@ -34,9 +34,10 @@ impl StoreTask {
         match self {
             Self::Command(command, _) => match command {
                 StoreCommand::Save(_)
-                | StoreCommand::Forget
+                | StoreCommand::NoteSignOut { .. }
+                | StoreCommand::CancelSignOut
+                | StoreCommand::Forget(_)
                 | StoreCommand::ForgetAgain
-                | StoreCommand::EndSignOut
                 | StoreCommand::Read
                 | StoreCommand::SaveLogin(_)
                 | StoreCommand::SaveGrants { durable: true, .. } => true,
@@ -77,10 +78,13 @@ pub(super) async fn work(
 async fn execute(store: &mut Store, command: StoreCommand, given: Instant) -> Option<Event> {
     let written = match command {
         StoreCommand::Save(record) => return Some(Event::Stored(store.store(record).await)),
-        StoreCommand::Forget => {
-            let forgotten = tokio::time::timeout_at(given + FORGET_TIMEOUT, store.forget()).await;
-            let slow = || StoreFault::disk("The token's store did not answer in time");
-            return Some(Event::Forgotten(forgotten.unwrap_or_else(|_| Err(slow()))));
+        StoreCommand::NoteSignOut { number, wants_token } => {
+            let result = store.note_sign_out(wants_token, given + NOTE_TIMEOUT).await;
+            return Some(Event::SignOutNoted { number, result });
+        }
+        StoreCommand::CancelSignOut => store.cancel_sign_out().await,
+        StoreCommand::Forget(revocation) => {
+            return Some(Event::Forgotten(store.forget(revocation).await));
         }
         StoreCommand::ForgetAgain => return Some(Event::Forgotten(store.forget_again().await)),
         StoreCommand::Read => return Some(Event::StoreRead(store.read_again().await)),
@@ -90,9 +94,13 @@ async fn execute(store: &mut Store, command: StoreCommand, given: Instant) -> Op
                 Relocation::Failed => Some(Event::NotMoved),
                 Relocation::Moved(to) => Some(Event::Moved(to)),
                 Relocation::Gone(sentence) => Some(Event::Removed(sentence)),
+                Relocation::Doubted => Some(Event::Doubted),
+                Relocation::Lost(sentence) => {
+                    warn!("{sentence}");
+                    Some(Event::Lost(sentence))
+                }
             };
         }
-        StoreCommand::EndSignOut => store.signed_out().await,
         StoreCommand::SaveLogin(login) => store.keep_login(login).await,
         StoreCommand::SaveGrants { book, durable } => store.keep_grants(book, durable).await,
         StoreCommand::SaveRejected(since) => store.set_rejected(since).await,

@@ -14,7 +14,7 @@ use super::{
     encoded::Rows,
     error::MethodError,
     state::{Shared, Snapshot},
-    wire::{DICTIONARY, StatusDetails, VERSION},
+    wire::{AddressRows, DICTIONARY, StatusDetails, VERSION},
 };
 use crate::grants::Callers;
 use plex_account_core::{error::CallError, state_snapshot::LoginOffer, words::LoginState};
@@ -109,6 +109,11 @@ impl Account {
         Ok(self.ask(Command::Refresh).await?)
     }
 
+    #[zbus(out_args("addresses"))]
+    async fn probe_server(&self, id: String) -> Result<AddressRows, MethodError> {
+        Ok(AddressRows(self.ask(|reply| Command::ProbeServer { id, reply }).await?))
+    }
+
     async fn mute_server(
         &self,
         id: String,
@@ -147,6 +152,7 @@ impl Account {
         emitter: &SignalEmitter<'_>,
         id: &str,
         name: &str,
+        owned: bool,
         old_state: &str,
         new_state: &str,
     ) -> zbus::Result<()>;
@@ -189,6 +195,36 @@ impl Account {
     #[zbus(property)]
     fn stale(&self) -> bool {
         self.snapshot.get().account.stale
+    }
+
+    #[zbus(property)]
+    fn storage(&self) -> &'static str {
+        StatusDetails::new(&self.snapshot.get().account).storage_word()
+    }
+
+    #[zbus(property)]
+    fn error(&self) -> String {
+        StatusDetails::new(&self.snapshot.get().account).error_name()
+    }
+
+    #[zbus(property)]
+    fn message(&self) -> String {
+        StatusDetails::new(&self.snapshot.get().account).message_text().to_owned()
+    }
+
+    #[zbus(property)]
+    fn servers_online(&self) -> u32 {
+        self.snapshot.get().account.servers.online
+    }
+
+    #[zbus(property)]
+    fn servers_offline(&self) -> u32 {
+        self.snapshot.get().account.servers.offline
+    }
+
+    #[zbus(property)]
+    fn servers_unknown(&self) -> u32 {
+        self.snapshot.get().account.servers.unknown
     }
 }
 

@@ -9,6 +9,7 @@ use tokio::sync::{
 pub use plex_account_core::error::CallError;
 use plex_account_core::{
     grants::{self, Caller},
+    probe::AddressReport,
     state_snapshot::LoginOffer,
     token::Token,
     words::ErrorName,
@@ -33,6 +34,13 @@ pub enum Command {
     /// `LoginStatus`, while the keyring that holds the account has not answered: answered when it
     /// has, or after a while.
     AwaitStore(Reply<()>),
+    /// `ProbeServer`
+    ProbeServer {
+        /// The server's id, as the caller gave it.
+        id: String,
+        /// Where the answer goes.
+        reply: Reply<Vec<AddressReport>>,
+    },
     /// `MuteServer`, or `UnmuteServer` with `until` 0
     Mute {
         /// The server's id, as the caller gave it.

@@ -174,9 +174,12 @@ impl Service {
             let path = &new.object.path;
             told.add(self.properties_changed(path, SERVER_INTERFACE, properties).await);
             if was.state != now.state {
-                let (id, name) = (&now.server.id, &now.server.name);
+                let server = &now.server;
                 let (was, now) = (was.state.word(), now.state.word());
-                told.add(Account::server_state_changed(&emitter, id, name, was, now).await);
+                let (id, name, owned) = (&server.id, &server.name, server.owned);
+                let told_state =
+                    Account::server_state_changed(&emitter, id, name, owned, was, now).await;
+                told.add(told_state);
             }
         }
     }

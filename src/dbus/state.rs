@@ -266,6 +266,9 @@ pub(super) fn sendable_account(mut account: AccountSnapshot) -> AccountSnapshot 
     if let Some((_, message)) = &mut details.fault {
         mend(message);
     }
+    if let Some(notice) = &mut details.notice {
+        mend(notice);
+    }
     if let Some((_, message)) = &mut details.revoked {
         mend(message);
     }

@@ -11,6 +11,7 @@ use zbus::{ObjectPath, SerializeDict, Signature, Type};
 
 use super::error::full_name;
 use plex_account_core::{
+    probe::AddressReport,
     server::Connection,
     state_snapshot::{AccountSnapshot, ServerSnapshot},
     words::{LoginState, Outcome},
@@ -189,10 +190,17 @@ pub(super) struct AccountProperties<'a> {
     last_refresh: Option<u64>,
     next_refresh: Option<u64>,
     stale: Option<bool>,
+    storage: Option<&'a str>,
+    error: Option<String>,
+    message: Option<&'a str>,
+    servers_online: Option<u32>,
+    servers_offline: Option<u32>,
+    servers_unknown: Option<u32>,
 }
 
 impl<'a> AccountProperties<'a> {
     pub(super) fn all(view: &'a AccountSnapshot) -> Self {
+        let details = StatusDetails::new(view);
         Self {
             version: Some(VERSION),
             login_state: Some(view.login_state.word()),
@@ -202,11 +210,18 @@ impl<'a> AccountProperties<'a> {
             last_refresh: Some(view.last_refresh),
             next_refresh: Some(view.next_refresh),
             stale: Some(view.stale),
+            storage: Some(details.storage_word()),
+            error: Some(details.error_name()),
+            message: Some(details.message_text()),
+            servers_online: Some(view.servers.online),
+            servers_offline: Some(view.servers.offline),
+            servers_unknown: Some(view.servers.unknown),
         }
     }
 
     /// What of `new` differs from `old`; `None` if no property does.
     pub(super) fn changed(old: &AccountSnapshot, new: &'a AccountSnapshot) -> Option<Self> {
+        let (was, now) = (StatusDetails::new(old), StatusDetails::new(new));
         let changed = Self {
             version: None,
             login_state: text(old.login_state.word(), new.login_state.word()),
@@ -216,6 +231,12 @@ impl<'a> AccountProperties<'a> {
             last_refresh: other(old.last_refresh, new.last_refresh),
             next_refresh: other(old.next_refresh, new.next_refresh),
             stale: other(old.stale, new.stale),
+            storage: text(was.storage_word(), now.storage_word()),
+            error: (was.error != now.error).then(|| now.error_name()),
+            message: text(was.message_text(), now.message_text()),
+            servers_online: other(old.servers.online, new.servers.online),
+            servers_offline: other(old.servers.offline, new.servers.offline),
+            servers_unknown: other(old.servers.unknown, new.servers.unknown),
         };
         let any = changed.login_state.is_some()
             || changed.signed_in.is_some()
@@ -223,7 +244,13 @@ impl<'a> AccountProperties<'a> {
             || changed.plex_tv.is_some()
             || changed.last_refresh.is_some()
             || changed.next_refresh.is_some()
-            || changed.stale.is_some();
+            || changed.stale.is_some()
+            || changed.storage.is_some()
+            || changed.error.is_some()
+            || changed.message.is_some()
+            || changed.servers_online.is_some()
+            || changed.servers_offline.is_some()
+            || changed.servers_unknown.is_some();
         any.then_some(changed)
     }
 }
@@ -297,7 +324,7 @@ pub(super) struct StatusDetails<'a> {
     thumb: Option<&'a str>,
     account_id: Option<u64>,
     signed_in_at: Option<u64>,
-    storage: Option<&'a str>,
+    storage: Option<&'static str>,
     since: Option<u64>,
     error: Option<String>,
     message: Option<&'a str>,
@@ -331,6 +358,9 @@ impl<'a> StatusDetails<'a> {
                 details.revoked = Some(*revoked);
                 details.message = known(message);
             }
+            if let Some(notice) = &view.notice {
+                details.message = known(notice);
+            }
             if let Some((error, message)) = &view.fault {
                 details.error = Some(full_name(*error));
                 details.message = known(message);
@@ -352,6 +382,51 @@ impl<'a> StatusDetails<'a> {
         }
         details
     }
+
+    /// The property `Storage`, and those below theirs: the same words, `""` where there is none.
+    pub(super) fn storage_word(&self) -> &'static str {
+        self.storage.unwrap_or_default()
+    }
+
+    pub(super) fn error_name(&self) -> String {
+        self.error.clone().unwrap_or_default()
+    }
+
+    pub(super) fn message_text(&self) -> &'a str {
+        self.message.unwrap_or_default()
+    }
+}
+
+/// The answer of `ProbeServer`: `aa{sv}`.
+#[derive(Debug)]
+pub(super) struct AddressRows(pub(super) Vec<AddressReport>);
+
+impl Type for AddressRows {
+    const SIGNATURE: &'static Signature = DICTIONARIES;
+}
+
+impl Serialize for AddressRows {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        let mut array = serializer.serialize_seq(Some(self.0.len()))?;
+        for report in &self.0 {
+            array.serialize_element(&AddressRow {
+                uri: &without_nul(&report.uri),
+                route: report.route.word(),
+                outcome: &report.outcome.to_string(),
+                ms: u32::try_from(report.latency.as_millis()).unwrap_or(u32::MAX),
+            })?;
+        }
+        array.end()
+    }
+}
+
+#[derive(SerializeDict, Type)]
+#[zbus(signature = "a{sv}")]
+struct AddressRow<'a> {
+    uri: &'a str,
+    route: &'a str,
+    outcome: &'a str,
+    ms: u32,
 }
 
 fn known(text: &str) -> Option<&str> {

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::messages::{self, Text};
 use super::question::AskedQuestion;
+use plex_account_core::notification::{ServerNews, ServerWord};
 use plex_account_core::state_snapshot::LoginOffer;
 
 /// What a notification is about. What is on the desktop is kept across a restart but for its text,
@@ -35,21 +36,10 @@ pub(super) enum Content {
 pub(super) struct Member {
     pub(super) id: String,
     pub(super) name: String,
-    pub(super) word: ServerNews,
-    /// People have seen that it went offline.
+    pub(super) word: ServerWord,
+    /// The number of the news; 0 for news of before a restart.
     #[serde(skip)]
-    pub(super) told: bool,
-}
-
-/// What is said of a server.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) enum ServerNews {
-    /// It is offline.
-    Offline,
-    /// It keeps coming and going.
-    Unsteady,
-    /// It is back.
-    Back,
+    pub(super) number: u64,
 }
 
 /// How a notification looks.
@@ -58,6 +48,8 @@ pub(super) struct Presentation {
     pub(super) text: Text,
     /// Urgency normal; else low.
     pub(super) matters: bool,
+    /// It need not be kept where the desktop collects what was shown.
+    pub(super) passes: bool,
     pub(super) buttons: &'static [Button],
     pub(super) category: Option<&'static str>,
     /// When the notification server may take it away; it decides itself where that is `None`.
@@ -101,44 +93,32 @@ impl Content {
             Self::Account { text, lost } => Presentation {
                 text: text.clone(),
                 matters: *lost,
+                passes: !*lost,
                 buttons: if *lost { &[Button::SignIn] } else { &[] },
                 ..Presentation::default()
             },
             Self::Login(offer) => Presentation {
                 text: messages::login(offer),
                 matters: true,
+                passes: false,
                 buttons: &[Button::Link],
                 ..Presentation::default()
             },
             Self::PlexTv { back } => Presentation {
                 text: messages::plex_tv(*back),
                 matters: false,
+                passes: false,
                 buttons: &[],
                 category: Some(category(*back)),
                 expires: None,
             },
             Self::Question(question) => question.look(),
             Self::Servers(members) => {
-                let names = |word| -> Vec<&str> {
-                    members.iter().filter(|m| m.word == word).map(|m| m.name.as_str()).collect()
-                };
-                let (back, offline) = (names(ServerNews::Back), names(ServerNews::Offline));
-                let unsteady = names(ServerNews::Unsteady);
-                let news = members.iter().any(|m| !m.is_back() && !m.told);
-                let matters = news || back.is_empty();
-                let text = match (back.as_slice(), offline.as_slice()) {
-                    ([], []) => messages::unsteady(&unsteady),
-                    ([_, ..], [_, ..]) if news => messages::night(&back, &offline),
-                    _ => messages::servers(&back, &offline),
-                };
+                let matters = !members.iter().all(Member::is_back);
                 Presentation {
-                    text: match unsteady.as_slice() {
-                        [_, ..] if unsteady.len() < members.len() => {
-                            messages::and_unsteady(text, &unsteady)
-                        }
-                        _ => text,
-                    },
+                    text: messages::servers(members),
                     matters,
+                    passes: false,
                     buttons: match members.as_slice() {
                         [only] if !only.is_back() => &[Button::Open, Button::Mute, Button::Never],
                         _ => &[Button::Open],
@@ -184,15 +164,28 @@ impl Button {
 pub(super) const DEFAULT: &str = "default";
 
 impl Member {
-    pub(super) fn new(id: String, name: String, word: ServerNews) -> Self {
-        Self { id, name, word, told: word == ServerNews::Back }
+    pub(super) fn is_back(&self) -> bool {
+        self.word.is_back()
     }
 
-    pub(super) fn is_back(&self) -> bool {
-        self.word == ServerNews::Back
+    /// Whether both happened within this time of each other, and are bad news or good news both.
+    pub(super) fn goes_with(&self, other: &Self, together: Duration) -> bool {
+        self.is_back() == other.is_back()
+            && self.began().abs_diff(other.began()) <= together.as_secs()
+    }
+
+    fn began(&self) -> u64 {
+        match self.word {
+            ServerWord::Offline { since: at }
+            | ServerWord::WasOffline { at }
+            | ServerWord::Flapping { since: at, .. }
+            | ServerWord::Back { since: at, .. } => at,
+        }
     }
 }
 
-pub(super) fn members(servers: Vec<(String, String)>, word: ServerNews) -> Vec<Member> {
-    servers.into_iter().map(|(id, name)| Member::new(id, name, word)).collect()
+impl From<ServerNews> for Member {
+    fn from(ServerNews { id, name, word, number }: ServerNews) -> Self {
+        Self { id, name, word, number }
+    }
 }

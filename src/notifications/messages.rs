@@ -1,9 +1,11 @@
 //! Every sentence of a notification, in one place, so that a translation has one place to go.
 //! Sentences are whole, with names put in; none is glued together from pieces.
 
-use super::content::Button;
+use jiff::{Timestamp, Zoned};
+
+use super::content::{Button, Member};
 use super::untrusted_text::{isolated, sentence};
-use plex_account_core::notification::Notification;
+use plex_account_core::notification::{Notification, ServerWord};
 use plex_account_core::state_snapshot::LoginOffer;
 
 /// How many names a list shows before it counts the rest.
@@ -24,8 +26,8 @@ pub(super) fn label(button: Button) -> &'static str {
         Button::SignIn => "Sign in",
         Button::Link => "Open plex.tv/link",
         Button::Open => "Open",
-        Button::Mute => "Mute for 8 hours",
-        Button::Never => "Never for this server",
+        Button::Mute => "Mute 8 h",
+        Button::Never => "Don't notify",
         Button::Allow => "Allow",
         Button::Once => "Once",
         Button::Deny => "Don't allow",
@@ -39,25 +41,14 @@ fn text(summary: impl Into<String>, body: impl Into<String>) -> Text {
 /// The text of a notice about the account; `None` for one about anything else.
 pub(super) fn account(notice: &Notification) -> Option<Text> {
     Some(match notice {
-        Notification::LoginSucceeded { name, unsaved: None } => text(
-            "Signed in to Plex",
-            if name.is_empty() {
-                "plex-accountd now keeps your sign-in for this computer.".to_owned()
-            } else {
-                let name = isolated(name);
-                format!("plex-accountd now keeps the sign-in of {name} for this computer.")
-            },
-        ),
+        Notification::LoginSucceeded { name, unsaved: None } => {
+            text("Signed in to Plex", signed_in(name))
+        }
         Notification::LoginSucceeded { name, unsaved: Some(why) } => {
             let why = sentence(why, "Nothing would keep it.");
             text(
                 "Signed in to Plex until the next restart",
-                if name.is_empty() {
-                    format!("plex-accountd could not save your sign-in. {why}")
-                } else {
-                    let name = isolated(name);
-                    format!("plex-accountd could not save the sign-in of {name}. {why}")
-                },
+                format!("{} The sign-in could not be saved. {why}", signed_in(name)),
             )
         }
         Notification::LoginFailed { expired, message } => {
@@ -83,11 +74,7 @@ pub(super) fn account(notice: &Notification) -> Option<Text> {
             "Plex no longer accepts this computer's sign-in; “plex-account login” makes a new one.",
         ),
         Notification::LoginWaiting(_)
-        | Notification::ServerOffline { .. }
-        | Notification::ServerBack { .. }
-        | Notification::ManyOffline { .. }
-        | Notification::ManyBack { .. }
-        | Notification::Unsteady { .. }
+        | Notification::Servers { .. }
         | Notification::PlexTvUnreachable
         | Notification::PlexTvBack => return None,
     })
@@ -119,89 +106,132 @@ pub(super) fn plex_tv(back: bool) -> Text {
     }
 }
 
-/// The text of a notice about servers: the names of those that are back, and of those that are
-/// offline (still offline, where any is back).
-pub(super) fn servers(back: &[&str], offline: &[&str]) -> Text {
-    match (back, offline) {
-        ([], [name]) => {
-            text(format!("{} is offline", server(name)), "Plex has lost contact with this server.")
-        }
-        ([], names) => text(
-            format!("{} Plex servers are offline", names.len()),
-            format!("Plex has lost contact with {}.", list(names)),
-        ),
-        ([name], []) => {
-            text(format!("{} is back", server(name)), "Plex is in contact with this server again.")
-        }
-        (names, []) => text(
-            format!("{} Plex servers are back", names.len()),
-            format!("Plex is in contact with {} again.", list(names)),
-        ),
-        ([name], [still]) => text(
-            format!("{} is back", server(name)),
-            format!("{} is still offline.", server(still)),
-        ),
-        ([name], still) => {
-            text(format!("{} is back", server(name)), format!("{} are still offline.", list(still)))
-        }
-        (names, [still]) => text(
-            format!("{} Plex servers are back", names.len()),
-            format!(
-                "Plex is in contact with {} again; {} is still offline.",
-                list(names),
-                server(still)
-            ),
-        ),
-        (names, still) => text(
-            format!("{} Plex servers are back", names.len()),
-            format!(
-                "Plex is in contact with {} again; {} are still offline.",
-                list(names),
-                list(still)
-            ),
-        ),
+fn signed_in(name: &str) -> String {
+    if name.is_empty() {
+        "Signed in.".to_owned()
+    } else {
+        format!("Signed in as {}.", isolated(name))
     }
 }
 
-/// The text of a notice about servers that keep coming and going.
-pub(super) fn unsteady(names: &[&str]) -> Text {
-    match names {
-        [name] => text(
-            format!("{} keeps coming and going", server(name)),
-            "No more is said of it until it has been steady for ten minutes.",
-        ),
-        names => text(
-            format!("{} Plex servers keep coming and going", names.len()),
-            format!(
-                "No more is said of {} until each has been steady for ten minutes.",
-                list(names)
-            ),
-        ),
+/// The text of a notice about servers. Bad news comes before good news.
+pub(super) fn servers(members: &[Member]) -> Text {
+    let (mut offline, mut flapping) = (Vec::new(), Vec::new());
+    let (mut was_offline, mut back) = (Vec::new(), Vec::new());
+    for member in members {
+        let name = server(&member.name);
+        match member.word {
+            ServerWord::Offline { since } => offline.push((name, clock(since))),
+            ServerWord::Flapping { outages, since, is_online } => {
+                flapping.push((name, how_often(outages, since, is_online)));
+            }
+            ServerWord::WasOffline { at } => was_offline.push((name, clock(at))),
+            ServerWord::Back { since, away } => back.push((name, how_long(since, away))),
+        }
+    }
+    let mut sentences = Vec::new();
+    let mut summary = None;
+    match offline.as_slice() {
+        [] => {}
+        [(name, since)] => summary = Some(format!("{name} is offline · since {since}")),
+        many => {
+            summary = Some(format!("{} Plex servers are offline", many.len()));
+            let all: Vec<_> = many.iter().map(|(name, at)| format!("{name} since {at}")).collect();
+            sentences.push(format!("{}.", list(&all)));
+        }
+    }
+    match flapping.as_slice() {
+        [] => {}
+        [(name, often)] if summary.is_none() => {
+            summary = Some(format!("{name} comes and goes"));
+            sentences.push(often.clone());
+        }
+        [(name, _)] => sentences.push(format!("{name} comes and goes.")),
+        many => {
+            sentences.push(format!("{} come and go.", list(&names(many))));
+            summary.get_or_insert_with(|| format!("{} Plex servers come and go", many.len()));
+        }
+    }
+    match was_offline.as_slice() {
+        [] => {}
+        [(name, at)] if summary.is_none() => {
+            summary = Some(format!("{name} was offline at {at}"));
+            sentences.push("How it is now is not known.".to_owned());
+        }
+        many => {
+            let all: Vec<_> =
+                many.iter().map(|(name, at)| format!("{name} was offline at {at}")).collect();
+            sentences.push(format!("{}; not known now.", list(&all)));
+            summary.get_or_insert_with(|| format!("{} Plex servers were offline", many.len()));
+        }
+    }
+    match (back.as_slice(), summary) {
+        ([], None) => Text::default(),
+        ([(name, long)], None) => text(format!("{name} is back · {long}"), ""),
+        (many, None) => {
+            let all: Vec<_> = many.iter().map(|(name, long)| format!("{name} {long}")).collect();
+            text(format!("{} Plex servers are back", many.len()), format!("{}.", list(&all)))
+        }
+        (many, Some(summary)) => {
+            match many {
+                [] => {}
+                [(name, _)] => sentences.push(format!("{name} is back.")),
+                many => sentences.push(format!("{} are back.", list(&names(many)))),
+            }
+            text(summary, sentences.join(" "))
+        }
     }
 }
 
-/// A text about other servers, and that these keep coming and going.
-pub(super) fn and_unsteady(of_others: Text, names: &[&str]) -> Text {
-    let Text { summary, body } = of_others;
-    let keep = if names.len() == 1 { "keeps" } else { "keep" };
-    text(summary, format!("{body} {} {keep} coming and going.", list(names)))
+fn names(of: &[(String, String)]) -> Vec<String> {
+    of.iter().map(|(name, _)| name.clone()).collect()
 }
 
-/// The text that tells at once which servers went offline and which came back, some of each.
-pub(super) fn night(back: &[&str], offline: &[&str]) -> Text {
-    let summary = match offline {
-        [name] => format!("{} is offline", server(name)),
-        names => format!("{} Plex servers are offline", names.len()),
+fn how_often(outages: u32, since: u64, is_online: Option<bool>) -> String {
+    let times = if outages == 1 { "once".to_owned() } else { format!("{outages} times") };
+    let since = clock(since);
+    match is_online {
+        Some(true) => format!("Offline {times} since {since}, online now."),
+        Some(false) => format!("Offline {times} since {since}, offline now."),
+        None => format!("Offline {times} since {since}; how it is now is not known."),
+    }
+}
+
+/// “was away 12 minutes”
+fn how_long(since: u64, away: Option<u64>) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let units = |n: u64, unit| if n == 1 { format!("1 {unit}") } else { format!("{n} {unit}s") };
+    let Some(away) = away else {
+        return format!("online since {}", clock(since));
     };
-    let body = match back {
-        [name] => {
-            format!("Plex has lost contact with {}; {} is back.", list(offline), server(name))
-        }
-        names => {
-            format!("Plex has lost contact with {}; {} are back.", list(offline), list(names))
-        }
+    let long = match away {
+        ..MINUTE => units(away.max(1), "second"),
+        MINUTE..HOUR => units(away / MINUTE, "minute"),
+        HOUR..DAY => match away % HOUR / MINUTE {
+            0 => units(away / HOUR, "hour"),
+            minutes => format!("{} {}", units(away / HOUR, "hour"), units(minutes, "minute")),
+        },
+        _ => units(away / DAY, "day"),
     };
-    text(summary, body)
+    format!("was away {long}")
+}
+
+/// A time of today's as the clock shows it, another with its date.
+fn clock(unix: u64) -> String {
+    at(unix, &Zoned::now())
+}
+
+fn at(unix: u64, now: &Zoned) -> String {
+    let Ok(then) =
+        i64::try_from(unix).map_err(drop).and_then(|s| Timestamp::new(s, 0).map_err(drop))
+    else {
+        return "an unknown time".to_owned();
+    };
+    let then = then.to_zoned(now.time_zone().clone());
+    let format = if then.date() == now.date() { "%H:%M" } else { "%-d %b %H:%M" };
+    then.strftime(format).to_string()
 }
 
 fn server(name: &str) -> String {
@@ -209,9 +239,9 @@ fn server(name: &str) -> String {
 }
 
 /// “A, B and C”, or “A, B, C, D, E and 4 more”.
-fn list(names: &[&str]) -> String {
-    let mut shown: Vec<String> = names.iter().take(NAMED).map(|n| server(n)).collect();
-    let more = names.len().saturating_sub(NAMED);
+fn list(items: &[String]) -> String {
+    let mut shown: Vec<String> = items.iter().take(NAMED).cloned().collect();
+    let more = items.len().saturating_sub(NAMED);
     if more > 0 {
         shown.push(format!("{more} more"));
     }
@@ -232,59 +262,81 @@ mod tests {
         (plain(&text.summary), plain(&text.body))
     }
 
+    fn member(name: &str, word: ServerWord) -> Member {
+        Member { id: name.into(), name: name.into(), word, number: 1 }
+    }
+
     #[test]
-    fn servers_are_told_in_whole_sentences() {
-        for (back, offline, summary, body) in [
+    fn servers_are_told_in_words_for_people() {
+        // This minute, which is today.
+        let now = u64::try_from(Timestamp::now().as_second()).unwrap();
+        let t = clock(now);
+        let offline = |name| member(name, ServerWord::Offline { since: now });
+        let was = |name| member(name, ServerWord::WasOffline { at: now });
+        let back = |name| member(name, ServerWord::Back { since: now, away: Some(720) });
+        let flapping = |name, is_online| {
+            member(name, ServerWord::Flapping { outages: 3, since: now, is_online })
+        };
+        for (members, summary, body) in [
+            (vec![offline("Attic")], format!("Attic is offline · since {t}"), String::new()),
             (
-                &[][..],
-                &["Attic"][..],
-                "Attic is offline",
-                "Plex has lost contact with this server.",
+                vec![offline(" ")],
+                format!("A server without a name is offline · since {t}"),
+                String::new(),
+            ),
+            (vec![back("Attic")], "Attic is back · was away 12 minutes".into(), String::new()),
+            (
+                vec![offline("A"), offline("B")],
+                "2 Plex servers are offline".into(),
+                format!("A since {t} and B since {t}."),
             ),
             (
-                &[],
-                &["A", "B", "C"],
-                "3 Plex servers are offline",
-                "Plex has lost contact with A, B and C.",
+                ["A", "B", "C", "D", "E", "F", "G"].map(back).into(),
+                "7 Plex servers are back".into(),
+                format!(
+                    "{}E was away 12 minutes and 2 more.",
+                    ["A", "B", "C", "D"].map(|n| format!("{n} was away 12 minutes, ")).concat()
+                ),
             ),
             (
-                &[],
-                &["A", "B", "C", "D", "E", "F", "G"],
-                "7 Plex servers are offline",
-                "Plex has lost contact with A, B, C, D, E and 2 more.",
-            ),
-            (&["Attic"], &[], "Attic is back", "Plex is in contact with this server again."),
-            (&["A"], &["B", "C"], "A is back", "B and C are still offline."),
-            (
-                &["A", "B"],
-                &["C"],
-                "2 Plex servers are back",
-                "Plex is in contact with A and B again; C is still offline.",
+                vec![flapping("Attic", Some(false))],
+                "Attic comes and goes".into(),
+                format!("Offline 3 times since {t}, offline now."),
             ),
             (
-                &[],
-                &[" "],
-                "A server without a name is offline",
-                "Plex has lost contact with this server.",
+                vec![was("Attic")],
+                format!("Attic was offline at {t}"),
+                "How it is now is not known.".into(),
+            ),
+            (
+                vec![back("A"), was("B"), offline("C"), flapping("D", None), back("E")],
+                format!("C is offline · since {t}"),
+                format!("D comes and goes. B was offline at {t}; not known now. A and E are back."),
             ),
         ] {
-            let got = servers(back, offline);
-            assert_eq!(seen(&got), (summary.to_owned(), body.to_owned()));
+            assert_eq!(seen(&servers(&members)), (summary, body));
         }
     }
 
     #[test]
-    fn what_went_offline_comes_before_what_is_back() {
-        for (back, offline, summary, body) in [
-            (&["A"][..], &["B"][..], "B is offline", "Plex has lost contact with B; A is back."),
-            (
-                &["A", "B"],
-                &["C", "D"],
-                "2 Plex servers are offline",
-                "Plex has lost contact with C and D; A and B are back.",
-            ),
+    fn times_are_those_of_the_clock_on_the_wall() {
+        let now: Zoned = "2026-11-24T20:00:00+01:00[+01:00]".parse().unwrap();
+        let unix =
+            |text: &str| u64::try_from(text.parse::<Timestamp>().unwrap().as_second()).unwrap();
+        assert_eq!(at(unix("2026-11-24T18:30:00Z"), &now), "19:30");
+        assert_eq!(at(unix("2026-11-23T22:59:00Z"), &now), "23 Nov 23:59");
+        assert_eq!(at(u64::MAX, &now), "an unknown time");
+        for (away, long) in [
+            (0, "1 second"),
+            (59, "59 seconds"),
+            (60, "1 minute"),
+            (3_599, "59 minutes"),
+            (3_600, "1 hour"),
+            (7_500, "2 hours 5 minutes"),
+            (86_400, "1 day"),
+            (300_000, "3 days"),
         ] {
-            assert_eq!(seen(&night(back, offline)), (summary.to_owned(), body.to_owned()));
+            assert_eq!(how_long(0, Some(away)), format!("was away {long}"));
         }
     }
 
@@ -295,16 +347,13 @@ mod tests {
             let notice = Notification::LoginSucceeded { name: name.to_owned(), unsaved };
             seen(&account(&notice).unwrap())
         };
-        assert_eq!(
-            say("demo", None).1,
-            "plex-accountd now keeps the sign-in of demo for this computer."
-        );
-        assert_eq!(say("", None).1, "plex-accountd now keeps your sign-in for this computer.");
+        assert_eq!(say("demo", None).1, "Signed in as demo.");
+        assert_eq!(say("", None).1, "Signed in.");
         let unsaved = say("demo", Some("The keyring is locked: unlock it"));
         assert_eq!(unsaved.0, "Signed in to Plex until the next restart");
         assert_eq!(
             unsaved.1,
-            "plex-accountd could not save the sign-in of demo. The keyring is locked: unlock it"
+            "Signed in as demo. The sign-in could not be saved. The keyring is locked: unlock it"
         );
     }
 }

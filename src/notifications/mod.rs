@@ -42,7 +42,7 @@ pub use self::quiet_hours::QuietHours;
 use plex_account_core::{
     event,
     grants::{Question, Response},
-    notification::{Click, Notification},
+    notification::{Click, Notification, ServerNews},
 };
 
 /// Notices that wait for a slow notification server; more are dropped.
@@ -52,6 +52,7 @@ const WAITING: usize = 64;
 #[derive(Debug)]
 enum NotifyCommand {
     Tell(Notification),
+    Correct(ServerNews),
     /// What was shown before a restart; the servers that are told to be offline.
     TakeUp(SavedNotifications, BTreeSet<String>),
     WithdrawAccount,
@@ -60,6 +61,15 @@ enum NotifyCommand {
     WithdrawServer(String),
     Ask(Question),
     WithdrawQuestion(u64),
+}
+
+/// News of a server is on the desktop.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Shown {
+    /// The server.
+    pub id: String,
+    /// The number of the news.
+    pub number: u64,
 }
 
 /// The way to tell people something. Nothing is opened before the first notice, and nothing is
@@ -74,8 +84,8 @@ pub struct Notifications {
     file: Option<PathBuf>,
     /// When notices about servers are held back.
     quiet_hours: watch::Sender<Option<QuietHours>>,
-    /// The servers of which there is something to say that nobody has seen.
-    undelivered: watch::Sender<BTreeSet<String>>,
+    /// Where it is said what is shown of servers.
+    shown: Option<mpsc::UnboundedSender<Shown>>,
     /// The way to the task, once there has been one.
     orders: Option<mpsc::Sender<NotifyCommand>>,
     task: Option<AbortHandle>,
@@ -90,7 +100,7 @@ impl Notifications {
             address: None,
             file: None,
             quiet_hours: watch::Sender::new(None),
-            undelivered: watch::Sender::default(),
+            shown: None,
             orders: None,
             task: None,
         }
@@ -131,12 +141,11 @@ impl Notifications {
         self.quiet_hours.send_replace(hours);
     }
 
-    /// The servers (ids) of which there is something to say that nobody has seen: it is held back,
-    /// or waits for a notification server. Said after each notice, so that one that was kept for
-    /// the time after a restart is known to have been shown.
-    #[must_use]
-    pub fn undelivered(&self) -> watch::Receiver<BTreeSet<String>> {
-        self.undelivered.subscribe()
+    /// From now on `shown` hears what of servers is on the desktop.
+    ///
+    /// Must be called before anything is told.
+    pub fn report_to(&mut self, shown: mpsc::UnboundedSender<Shown>) {
+        self.shown = Some(shown);
     }
 
     /// Does what the domain wants done, after all that was done before.
@@ -145,6 +154,9 @@ impl Notifications {
     pub fn perform(&mut self, command: event::NotifyCommand) {
         match command {
             event::NotifyCommand::Tell(notice) => self.tell(notice),
+            event::NotifyCommand::CorrectServer(news) => {
+                self.withdraw(NotifyCommand::Correct(news));
+            }
             event::NotifyCommand::WithdrawLogin => self.withdraw(NotifyCommand::WithdrawLogin),
             event::NotifyCommand::WithdrawAccount => self.withdraw_account(),
             event::NotifyCommand::WithdrawServer(id) => self.withdraw_server(&id),
@@ -238,7 +250,7 @@ impl Notifications {
             receiver,
             self.quiet_hours.subscribe(),
             self.clicks.clone(),
-            self.undelivered.clone(),
+            self.shown.clone(),
         );
         self.task = Some(tokio::spawn(work).abort_handle());
     }

@@ -20,7 +20,7 @@ use super::content::Content;
 
 /// The largest file that is read, in bytes: many times what is ever written.
 const LARGEST: u64 = 256 * 1024;
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 
 /// The file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -151,13 +151,14 @@ fn write(path: &Path, kept: &SavedNotifications) -> io::Result<()> {
 mod tests {
     use std::collections::BTreeSet;
     use std::os::unix::fs::PermissionsExt;
+    use std::time::Duration;
 
     use tokio::time::Instant;
     use zbus::message::Sequence;
 
     use super::super::tracker::{Step, Tracker};
     use super::*;
-    use plex_account_core::notification::Notification;
+    use plex_account_core::notification::{Notification, ServerNews, ServerWord};
     use plex_account_core::state_snapshot::LoginOffer;
 
     fn shown_by() -> ShownBy {
@@ -180,12 +181,16 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("plex-accountd/notices.json");
         let mut tracker = Tracker::default();
-        let offline =
-            |name: &str| Notification::ServerOffline { id: name.into(), name: name.into() };
+        let servers = |name: &str, word| {
+            let news = ServerNews { id: name.into(), name: name.into(), word, number: 1 };
+            Notification::Servers { news: vec![news], together: Duration::ZERO }
+        };
+        let now = u64::try_from(jiff::Timestamp::now().as_second()).unwrap();
+        let offline = |name: &str, ago| servers(name, ServerWord::Offline { since: now - ago });
         let offer = LoginOffer { code: "SECRET".into(), ..LoginOffer::default() };
         let told = vec![
-            offline("attic"),
-            offline("cellar"),
+            offline("attic", 10),
+            offline("cellar", 5),
             Notification::Rejected,
             Notification::PlexTvUnreachable,
             Notification::LoginWaiting(offer),
@@ -207,8 +212,7 @@ mod tests {
         assert!(tracker.clicked(1, "mute", now).is_some());
         assert!(tracker.clicked(3, "signin", now).is_some());
         assert!(tracker.clicked(5, "link", now).is_none());
-        assert!(tracker.undelivered().is_empty());
-        let back = Notification::ServerBack { id: "attic".into(), name: "attic".into() };
+        let back = servers("attic", ServerWord::Back { since: 0, away: None });
         let steps = tracker.plan(back, false);
         assert!(
             matches!(steps.as_slice(), [Step::Show { about, replaces: Some(1), .. }] if !about.look().matters),
@@ -234,20 +238,20 @@ mod tests {
             fs::write(&path, text).unwrap();
             SavedNotifications::read(&path)
         };
-        assert_eq!(read(&kept(1, fine)).unwrap().shown.len(), 1);
+        assert_eq!(read(&kept(2, fine)).unwrap().shown.len(), 1);
         // Numbers and notices that are none.
         let nothing =
             r#"{"id":0,"about":{"PlexTv":{"back":false}}},{"id":4,"about":{"Servers":[]}}"#;
-        assert!(read(&kept(1, nothing)).unwrap().shown.is_empty());
+        assert!(read(&kept(2, nothing)).unwrap().shown.is_empty());
         for text in [
             "",
             "\0\0\0",
             "[]",
-            &kept(2, fine),
-            &kept(1, fine)[..40],
-            &kept(1, r#"{"id":3,"about":{"Login":{}}}"#),
-            &kept(1, r#"{"id":-3,"about":{"PlexTv":{"back":false}}}"#),
-            &format!("{}{}", kept(1, fine), " ".repeat(300_000)),
+            &kept(1, fine),
+            &kept(2, fine)[..40],
+            &kept(2, r#"{"id":3,"about":{"Login":{}}}"#),
+            &kept(2, r#"{"id":-3,"about":{"PlexTv":{"back":false}}}"#),
+            &format!("{}{}", kept(2, fine), " ".repeat(300_000)),
             &"[".repeat(200_000),
         ] {
             assert_eq!(read(text), None, "{text:.60}");
@@ -255,7 +259,7 @@ mod tests {
 
         let other = folder.path().join("other");
         std::os::unix::fs::symlink(&path, &other).unwrap();
-        read(&kept(1, fine)).unwrap();
+        read(&kept(2, fine)).unwrap();
         assert_eq!(SavedNotifications::read(&other), None, "a link");
         assert_eq!(SavedNotifications::read(folder.path()), None, "a folder");
         assert_eq!(SavedNotifications::read(&folder.path().join("none")), None);

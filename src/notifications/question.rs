@@ -35,7 +35,14 @@ impl AskedQuestion {
             Identity::Session { .. } | Identity::Unknown => &[Button::Deny, Button::Once],
         };
         let text = text(question);
-        Presentation { text, matters: true, buttons, category: None, expires: Some(STANDS) }
+        Presentation {
+            text,
+            matters: true,
+            passes: false,
+            buttons,
+            category: None,
+            expires: Some(STANDS),
+        }
     }
 }
 

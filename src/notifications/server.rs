@@ -1,26 +1,27 @@
 //! The task that talks to the notification server: one connection, one order after the other.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::HashMap;
 use std::time::Duration;
 
 use jiff::Timestamp;
 use jiff::tz::TimeZone;
 use notify_rust::{Hint, Notification, Urgency};
 use tokio::sync::{mpsc, watch};
-use tokio::time::{Instant, timeout};
+use tokio::time::error::Elapsed;
+use tokio::time::{Instant, timeout, timeout_at};
 use tracing::debug;
 use zbus::export::ordered_stream::{OrderedStreamExt, join};
 use zbus::message::{Message, Sequence, Type};
 use zbus::names::{BusName, MemberName, UniqueName};
-use zbus::{Connection, DBusError, MatchRule, MessageStream, Variant};
+use zbus::{Connection, MatchRule, MessageStream, Variant};
 
-use super::NotifyCommand;
-use super::content::{Content, DEFAULT, Presentation};
+use super::content::{Content, DEFAULT, Member, Presentation};
 use super::persistence::{SavedNotifications, ShownBy, ShownFile, ShownNotification};
 use super::question::AskedQuestion;
 use super::quiet_hours::QuietHours;
 use super::tracker::{Step, Tracker};
 use super::untrusted_text::escaped;
+use super::{NotifyCommand, Shown};
 use super::{messages, quiet_hours};
 use crate::system::timer::Alarm;
 use plex_account_core::{grants::Response, notification::Click};
@@ -34,7 +35,7 @@ const ENTRY: &str = "org.plexaccountd.Account1";
 const APP_NAME: &str = "Plex Account";
 
 /// For everything that is done with one order. The first call may start the notification server,
-/// which takes its time while a session begins; what is given up counts as shown.
+/// which takes its time while a session begins.
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// The same for a question: a program waits for it.
@@ -53,7 +54,7 @@ pub(super) async fn work(
     mut orders: mpsc::Receiver<NotifyCommand>,
     mut hours: watch::Receiver<Option<QuietHours>>,
     clicks: mpsc::UnboundedSender<Click>,
-    undelivered: watch::Sender<BTreeSet<String>>,
+    shown: Option<mpsc::UnboundedSender<Shown>>,
 ) {
     let mut tracker = Tracker::default();
     let mut server = None;
@@ -107,6 +108,7 @@ pub(super) async fn work(
                             _ => Vec::new(),
                         }
                     }
+                    Some(NotifyCommand::Correct(news)) => tracker.correct(&news),
                     Some(NotifyCommand::WithdrawAccount) => tracker.withdraw_account(),
                     Some(NotifyCommand::WithdrawLogin) => tracker.withdraw_login(),
                     Some(NotifyCommand::WithdrawServers) => tracker.withdraw_servers(),
@@ -126,17 +128,10 @@ pub(super) async fn work(
         }
         let steps =
             put_questions(&mut tracker, &mut server, address.as_deref(), steps, &clicks).await;
-        match timeout(TIMEOUT, carry_out(&mut tracker, &mut server, address.as_deref(), steps))
-            .await
-        {
-            Ok(Ok(())) => {}
-            Ok(Err(error)) => debug!(%error, "no notification shown"),
-            Err(_) => debug!("the notification server does not answer"),
-        }
+        carry_out(&mut tracker, &mut server, address.as_deref(), steps, shown.as_ref()).await;
         if let Some(server) = &server {
             keeper.keep(&server.shown_by, tracker.shown());
         }
-        undelivered.send_replace(tracker.undelivered());
     }
 }
 
@@ -237,14 +232,11 @@ async fn put_questions(
             continue;
         };
         let put = async {
-            let server = match &mut *server {
-                Some(server) => server,
-                none => none.insert(NotificationServer::open(address).await?),
-            };
+            let server = connected(server, address).await?;
             if !server.capabilities().await?.actions {
                 return Ok(None);
             }
-            server.show(question.look(), None, false).await
+            server.show(&question.look(), None, false).await.map(Some)
         };
         match timeout(QUESTION_TIMEOUT, put).await {
             Ok(Ok(Some((id, since)))) => {
@@ -262,57 +254,93 @@ async fn put_questions(
     others
 }
 
-/// Does the steps of one order. Where the bus or the notification server fails, the rest is left;
-/// where there is no notification server, what was to be shown waits for one.
+/// Does the steps of one order, and says what of servers is shown. What can't be shown waits for
+/// another notification server.
 async fn carry_out(
     tracker: &mut Tracker,
     server: &mut Option<NotificationServer>,
     address: Option<&str>,
     steps: Vec<Step>,
-) -> zbus::Result<()> {
-    let mut nobody = None;
+    shown: Option<&mpsc::UnboundedSender<Shown>>,
+) {
+    let until = Instant::now() + TIMEOUT;
+    let mut works = true;
     for step in steps {
-        let server = match &mut *server {
-            Some(server) => server,
-            none => none.insert(NotificationServer::open(address).await?),
-        };
-        match step {
-            Step::Show { about, .. } if nobody.is_some() => tracker.put_off(about),
-            Step::Show { about, replaces, softly } => {
-                match server.show(about.look(), replaces, softly).await {
-                    Ok(Some((id, since))) => {
-                        tracker.put_up(about, id, since, Instant::now() + UNREAD);
-                    }
-                    Ok(None) => debug!("no notification shown: this program has no name"),
-                    Err(error) if means_nobody(&error) => {
-                        tracker.put_off(about);
-                        nobody = Some(error);
-                    }
-                    Err(error) => return Err(error),
-                }
+        let (about, replaces, softly) = match step {
+            Step::Close(id) => {
+                let closed = timeout_at(until, close(server, address, id)).await;
+                works &= is_done(closed).is_some();
+                continue;
             }
-            Step::Close(id) => match server.call("CloseNotification", &(id,)).await {
-                // Some say so of one that has just closed.
-                Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => {}
-                Err(error) => return Err(error),
-            },
+            Step::Show { about, replaces, .. } if !works => {
+                if server.is_some() {
+                    tracker.put_off(about, replaces);
+                }
+                continue;
+            }
+            Step::Show { about, replaces, softly } => (about, replaces, softly),
+        };
+        let look = about.look();
+        let showing = show(server, address, &look, replaces, softly);
+        let Some((id, since)) = is_done(timeout_at(until, showing).await) else {
+            works = false;
+            // Without a bus nobody would say that a notification server has come.
+            if server.is_some() {
+                tracker.put_off(about, replaces);
+            }
+            continue;
+        };
+        if let (Content::Servers(members), Some(shown)) = (&about, shown) {
+            for Member { id, number, .. } in members {
+                // Nobody listens any more: we are stopping.
+                let _ = shown.send(Shown { id: id.clone(), number: *number });
+            }
         }
+        // What was read before stays read where it is only corrected.
+        let read = replaces.filter(|_| softly).and_then(|id| tracker.clickable(id));
+        tracker.put_up(about, id, since, read.unwrap_or_else(|| Instant::now() + UNREAD));
     }
-    nobody.map_or(Ok(()), Err)
 }
 
-/// Whether an error means that no notification server runs: there is none, it could not be
-/// started, or it went before it answered.
-fn means_nobody(error: &zbus::Error) -> bool {
-    use zbus::fdo::Error::{NameHasNoOwner, NoReply, ServiceUnknown, TimedOut};
-    match error {
-        zbus::Error::FDO(error) => {
-            matches!(**error, ServiceUnknown(_) | NameHasNoOwner(_) | NoReply(_) | TimedOut(_))
-                || error.name().starts_with("org.freedesktop.DBus.Error.Spawn.")
-        }
-        // An activation that failed.
-        zbus::Error::MethodError(name, ..) => name.starts_with("org.freedesktop.systemd1."),
-        _ => false,
+/// What was done; `None`, and why in the log, where it was not.
+fn is_done<T>(result: Result<zbus::Result<T>, Elapsed>) -> Option<T> {
+    match result {
+        Ok(Ok(done)) => return Some(done),
+        Ok(Err(error)) => debug!(%error, "no notification shown"),
+        Err(_) => debug!("the notification server does not answer"),
+    }
+    None
+}
+
+async fn show(
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    look: &Presentation,
+    replaces: Option<u32>,
+    softly: bool,
+) -> zbus::Result<(u32, Sequence)> {
+    connected(server, address).await?.show(look, replaces, softly).await
+}
+
+async fn close(
+    server: &mut Option<NotificationServer>,
+    address: Option<&str>,
+    id: u32,
+) -> zbus::Result<()> {
+    match connected(server, address).await?.call("CloseNotification", &(id,)).await {
+        // Some say so of one that has just closed.
+        Ok(_) | Err(zbus::Error::MethodError(..) | zbus::Error::FDO(_)) => Ok(()),
+        Err(error) => Err(error),
+    }
+}
+
+async fn connected<'a>(
+    server: &'a mut Option<NotificationServer>,
+    address: Option<&str>,
+) -> zbus::Result<&'a mut NotificationServer> {
+    match server {
+        Some(server) => Ok(server),
+        none => Ok(none.insert(NotificationServer::open(address).await?)),
     }
 }
 
@@ -326,7 +354,11 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
         .icon(ENTRY)
         .summary(&look.text.summary)
         .hint(Hint::DesktopEntry(ENTRY.to_owned()))
-        .urgency(if look.matters && !softly { Urgency::Normal } else { Urgency::Low });
+        .urgency(if !softly && (look.matters || can.hides_low) {
+            Urgency::Normal
+        } else {
+            Urgency::Low
+        });
     if can.markup {
         notification.body(&escaped(&look.text.body));
     } else {
@@ -343,6 +375,9 @@ fn message(look: &Presentation, can: Capabilities, softly: bool) -> Option<Notif
     }
     if let Some(expires) = look.expires {
         notification.timeout(expires);
+    }
+    if look.passes {
+        notification.hint(Hint::Transient(true));
     }
     if let Some(category) = look.category {
         notification.hint(Hint::Category(category.to_owned()));
@@ -429,6 +464,8 @@ struct Capabilities {
     markup: bool,
     /// It has buttons, or another way to choose an action.
     actions: bool,
+    /// It puts what is of low urgency away unseen.
+    hides_low: bool,
 }
 
 impl NotificationServer {
@@ -482,23 +519,27 @@ impl NotificationServer {
         // A server that answers nonsense is taken for one that can do nothing special.
         let words: Vec<String> = reply.body().deserialize().unwrap_or_default();
         let has = |word| words.iter().any(|w| w == word);
-        let capabilities = Capabilities { markup: has("body-markup"), actions: has("actions") };
+        let reply = self.call("GetServerInformation", &()).await?;
+        let information: Option<(String, String, String, String)> = reply.body().deserialize().ok();
+        let capabilities = Capabilities {
+            markup: has("body-markup"),
+            actions: has("actions"),
+            hides_low: information.is_some_and(|(name, ..)| name == "gnome-shell"),
+        };
         self.capabilities = Some(capabilities);
         Ok(capabilities)
     }
 
-    /// Shows something; `None` where it can't be made.
     async fn show(
         &mut self,
-        look: Presentation,
+        look: &Presentation,
         replaces: Option<u32>,
         softly: bool,
-    ) -> zbus::Result<Option<(u32, Sequence)>> {
+    ) -> zbus::Result<(u32, Sequence)> {
         let can = self.capabilities().await?;
-        match message(&look, can, softly) {
-            Some(notification) => self.notify(&notification, replaces.unwrap_or(0)).await.map(Some),
-            None => Ok(None),
-        }
+        let notification = message(look, can, softly)
+            .ok_or_else(|| zbus::Error::Failure("this program has no name".into()))?;
+        self.notify(&notification, replaces.unwrap_or(0)).await
     }
 
     /// Sends a notification; returns its number and the place of the answer among all messages.

@@ -3,15 +3,16 @@
 //! board.
 
 use std::collections::BTreeSet;
+use std::time::Duration;
 
 use tokio::time::Instant;
 use zbus::message::Sequence;
 
-use super::content::{Button, Content, Member, ServerNews, members};
+use super::content::{Button, Content, Member};
 use super::messages;
 use super::persistence::ShownNotification;
 use super::question;
-use plex_account_core::notification::{Click, Notification};
+use plex_account_core::notification::{Click, Notification, ServerNews};
 
 /// Notifications kept track of. Some desktops never close one by themselves; beyond this many the
 /// oldest is forgotten, which costs it its replacement and, where it still waits for a
@@ -44,8 +45,8 @@ struct Tracked {
 /// A thing to do.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Step {
-    /// Show this, in the place of the notification `replaces`. The board forgets that one until
-    /// [`Tracker::put_up`] or [`Tracker::put_off`].
+    /// Show this, in the place of the notification `replaces`, then call [`Tracker::put_up`] or
+    /// [`Tracker::put_off`].
     Show {
         about: Content,
         replaces: Option<u32>,
@@ -70,16 +71,6 @@ impl Tracker {
         self.entries.is_empty() && self.held.is_empty()
     }
 
-    /// The servers of which there is something to say that nobody has seen.
-    pub(super) fn undelivered(&self) -> BTreeSet<String> {
-        let waiting = self.entries.iter().filter(|e| e.place == Placement::Waiting);
-        let waiting = waiting.filter_map(|e| match &e.about {
-            Content::Servers(members) => Some(members),
-            _ => None,
-        });
-        waiting.chain([&self.held]).flatten().map(|member| member.id.clone()).collect()
-    }
-
     /// Something waits for the end of the quiet hours.
     pub(super) fn holds(&self) -> bool {
         !self.held.is_empty()
@@ -93,7 +84,7 @@ impl Tracker {
     }
 
     /// What was put on the desktop before a restart and is there still. What it says of servers
-    /// that are not `told` is taken away: nobody would be told that they are back.
+    /// that are not `told` is taken away: nobody would hear any more of them.
     pub(super) fn take_up(
         &mut self,
         shown: Vec<ShownNotification>,
@@ -109,35 +100,38 @@ impl Tracker {
                 continue;
             }
             if let Content::Servers(members) = &about {
-                let gone = members.iter().filter(|m| !m.is_back() && !told.contains(&m.id));
+                let gone = members.iter().filter(|m| m.is_back() || !told.contains(&m.id));
                 untold.extend(gone.map(|m| m.id.clone()));
             }
             // Any word of its end comes later; it has been there for long.
             self.put_up(about, id, Sequence::default(), now);
         }
-        steps.extend(untold.iter().flat_map(|id| self.withdraw_server(id)));
+        steps.extend(self.rewrite(|members| {
+            let before = members.len();
+            members.retain(|m| !untold.contains(&m.id));
+            members.len() < before
+        }));
         steps
     }
 
     /// A notification is on the desktop. Clicks before `clickable` will be ignored.
-    pub(super) fn put_up(
-        &mut self,
-        mut about: Content,
-        id: u32,
-        since: Sequence,
-        clickable: Instant,
-    ) {
-        if let Content::Servers(members) = &mut about {
-            for member in members {
-                member.told = true;
-            }
-        }
+    pub(super) fn put_up(&mut self, about: Content, id: u32, since: Sequence, clickable: Instant) {
         self.entries.retain(|e| e.number() != Some(id));
         self.add(about, Placement::Shown { id, since, clickable });
     }
 
-    /// There is no notification server that would show it: it waits for one.
-    pub(super) fn put_off(&mut self, about: Content) {
+    /// When clicks on a notification begin to count.
+    pub(super) fn clickable(&self, id: u32) -> Option<Instant> {
+        self.entries.iter().find_map(|e| match e.place {
+            Placement::Shown { id: ours, clickable, .. } if ours == id => Some(clickable),
+            _ => None,
+        })
+    }
+
+    /// There is no notification server that would show it, in the place of `replaces`: it waits
+    /// for one.
+    pub(super) fn put_off(&mut self, about: Content, replaces: Option<u32>) {
+        self.entries.retain(|e| e.number().is_none() || e.number() != replaces);
         self.add(about, Placement::Waiting);
     }
 
@@ -236,13 +230,7 @@ impl Tracker {
         let mut steps = Vec::new();
         for entry in self.entries.extract_if(.., |e| e.place == Placement::Waiting) {
             match entry.about {
-                Content::Servers(members) if quiet => {
-                    for member in members {
-                        if !self.held.iter().any(|m| m.id == member.id) {
-                            self.held.push(member);
-                        }
-                    }
-                }
+                Content::Servers(members) if quiet => self.held.extend(members),
                 about => steps.push(Step::Show { about, replaces: None, softly: false }),
             }
         }
@@ -252,13 +240,10 @@ impl Tracker {
     /// What to do about a notice that comes, or does not come, in quiet hours.
     pub(super) fn plan(&mut self, notice: Notification, quiet: bool) -> Vec<Step> {
         match notice {
-            Notification::ServerOffline { id, name } => {
-                self.gone(vec![(id, name)], ServerNews::Offline, quiet)
+            Notification::Servers { news, together } => {
+                let news = news.into_iter().map(Member::from).collect();
+                self.tell(news, together, quiet)
             }
-            Notification::ManyOffline { servers } => self.gone(servers, ServerNews::Offline, quiet),
-            Notification::Unsteady { servers } => self.gone(servers, ServerNews::Unsteady, quiet),
-            Notification::ServerBack { id, name } => self.back(vec![(id, name)], quiet),
-            Notification::ManyBack { servers } => self.back(servers, quiet),
             Notification::LoginWaiting(offer) => {
                 self.replace(Content::Login(offer), Content::is_login)
             }
@@ -288,7 +273,25 @@ impl Tracker {
     /// The quiet hours are over: what is still true is told in one notification.
     pub(super) fn release(&mut self) -> Vec<Step> {
         let held = std::mem::take(&mut self.held);
-        self.tell_anew(held)
+        let mut steps = self.withdraw_members(&held);
+        show_in_place(held, &mut steps);
+        steps
+    }
+
+    /// What is said of a server is no longer so: this is.
+    pub(super) fn correct(&mut self, news: &ServerNews) -> Vec<Step> {
+        for held in self.held.iter_mut().filter(|held| held.id == news.id) {
+            held.word = news.word;
+        }
+        self.rewrite(|members| {
+            let mut changed = false;
+            for member in members.iter_mut().filter(|m| m.id == news.id && m.word != news.word) {
+                member.name.clone_from(&news.name);
+                member.word = news.word;
+                changed = true;
+            }
+            changed
+        })
     }
 
     /// Takes away what is said of the account.
@@ -307,22 +310,14 @@ impl Tracker {
         self.take_down(|about| !about.is_account() && !about.is_login() && !about.is_question())
     }
 
-    /// Takes away that this server is offline.
+    /// Takes away what is said of this server.
     pub(super) fn withdraw_server(&mut self, id: &str) -> Vec<Step> {
         self.held.retain(|m| m.id != id);
-        let mut steps = Vec::new();
-        self.rewrite(|members, place| {
+        self.rewrite(|members| {
             let before = members.len();
-            members.retain(|m| m.id != id || m.is_back());
-            match place {
-                Placement::Shown { id, .. } if members.len() < before => {
-                    let rest = show(std::mem::take(members), Some(id), true);
-                    steps.push(rest.unwrap_or(Step::Close(id)));
-                }
-                _ => {}
-            }
-        });
-        steps
+            members.retain(|m| m.id != id);
+            members.len() < before
+        })
     }
 
     /// The step that shows this in the place of what was said of the same; those that wait are
@@ -341,104 +336,98 @@ impl Tracker {
         self.entries.extract_if(.., |e| which(&e.about)).filter_map(|e| e.number()).collect()
     }
 
-    /// Lets `change` change what each notification says of servers; one that is left with nothing
-    /// to say is forgotten.
-    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>, Placement)) {
-        self.entries.retain_mut(|entry| match &mut entry.about {
-            Content::Servers(members) => {
-                change(members, entry.place);
-                !members.is_empty()
-            }
-            _ => true,
-        });
-    }
-
-    /// These went offline, or keep coming and going.
-    fn gone(&mut self, servers: Vec<(String, String)>, word: ServerNews, quiet: bool) -> Vec<Step> {
-        if quiet {
-            for (id, name) in servers {
-                self.hold(id, name, word);
-            }
-            return Vec::new();
-        }
-        self.tell_anew(members(servers, word))
-    }
-
-    /// The steps that say this of servers in a notification of its own. What older ones say of
-    /// them is no longer so; one that is about nothing else gives its place to the new one.
-    fn tell_anew(&mut self, news: Vec<Member>) -> Vec<Step> {
+    /// Lets `change` change what each notification says of servers, and say whether it did. What
+    /// is on the desktop is shown anew without a word, or closed where nothing is left to say.
+    fn rewrite(&mut self, mut change: impl FnMut(&mut Vec<Member>) -> bool) -> Vec<Step> {
         let mut steps = Vec::new();
-        let mut replaces = None;
-        self.rewrite(|members, place| {
-            members.retain(|m| !news.iter().any(|new| new.id == m.id));
-            if let Placement::Shown { id, .. } = place
-                && members.is_empty()
-                && let Some(earlier) = replaces.replace(id)
-            {
-                steps.push(Step::Close(earlier));
+        self.entries.retain_mut(|entry| {
+            let number = entry.number();
+            let Content::Servers(members) = &mut entry.about else { return true };
+            if !change(members) {
+                return true;
             }
+            let is_empty = members.is_empty();
+            steps.extend(number.map(|id| {
+                if is_empty {
+                    return Step::Close(id);
+                }
+                Step::Show { about: entry.about.clone(), replaces: Some(id), softly: true }
+            }));
+            !is_empty
         });
-        steps.extend(show(news, replaces, false));
         steps
     }
 
-    fn back(&mut self, mut servers: Vec<(String, String)>, quiet: bool) -> Vec<Step> {
-        // Those that nobody has heard went offline: nobody needs to hear that they are back.
-        self.rewrite(|members, place| {
-            if place == Placement::Waiting {
-                members.retain(|m| m.is_back() || m.told || take(&mut servers, &m.id).is_none());
-            }
-        });
-        let mut steps = Vec::new();
+    /// What was said of these servers is no longer so.
+    fn withdraw_members(&mut self, news: &[Member]) -> Vec<Step> {
+        self.held.retain(|m| !news.iter().any(|new| new.id == m.id));
+        self.rewrite(|members| {
+            let before = members.len();
+            members.retain(|m| !news.iter().any(|new| new.id == m.id));
+            members.len() < before
+        })
+    }
+
+    /// Servers went, came back, or keep doing so.
+    fn tell(&mut self, news: Vec<Member>, together: Duration, quiet: bool) -> Vec<Step> {
+        // In quiet hours, too, what has become wrong is taken away without a word.
+        let mut steps = self.withdraw_members(&news);
         if quiet {
-            // What has become wrong is taken away without a word.
-            self.rewrite(|members, place| {
-                if let Placement::Shown { id, .. } = place
-                    && members.iter().any(|m| !m.is_back())
-                    && members
-                        .iter()
-                        .all(|m| m.is_back() || servers.iter().any(|(s, _)| *s == m.id))
-                {
-                    members.clear();
-                    steps.push(Step::Close(id));
-                }
-            });
-            for (id, name) in servers {
-                self.hold(id, name, ServerNews::Back);
-            }
+            self.held.extend(news);
             return steps;
         }
-        self.rewrite(|members, place| {
-            let mut touched = false;
-            for member in members.iter_mut().filter(|m| !m.is_back()) {
-                if let Some(name) = take(&mut servers, &member.id) {
-                    member.name = name;
-                    member.word = ServerNews::Back;
-                    touched = true;
-                }
-            }
-            if let Placement::Shown { id, .. } = place
-                && touched
-            {
-                steps.extend(show(std::mem::take(members), Some(id), false));
-            }
-        });
-        steps.extend(show(members(servers, ServerNews::Back), None, false));
+        let (back, gone): (Vec<_>, Vec<_>) = news.into_iter().partition(Member::is_back);
+        for news in [gone, back] {
+            self.join_or_show(news, together, &mut steps);
+        }
         steps
     }
 
-    /// Keeps for the end of the quiet hours how a server is; nothing, where it went and came back
-    /// within them.
-    fn hold(&mut self, id: String, name: String, word: ServerNews) {
-        let Some(at) = self.held.iter().position(|m| m.id == id) else {
-            self.held.push(Member::new(id, name, word));
+    /// Says this of servers in the notification about others with which it happened `together`,
+    /// else in one of its own.
+    fn join_or_show(&mut self, mut news: Vec<Member>, together: Duration, steps: &mut Vec<Step>) {
+        let goes_with_news = |m: &Member| news.iter().any(|new| m.goes_with(new, together));
+        let joined = self.entries.iter_mut().find_map(|entry| {
+            let place = entry.place;
+            match &mut entry.about {
+                Content::Servers(members) if members.iter().all(goes_with_news) => {
+                    Some((place, members))
+                }
+                _ => None,
+            }
+        });
+        let Some((place, members)) = joined else {
+            show_in_place(news, steps);
             return;
         };
-        if word == ServerNews::Back && !self.held[at].told {
-            self.held.remove(at);
-        } else {
-            self.held[at].name = name;
-            self.held[at].word = word;
+        // That more are back disturbs nobody once more.
+        let softly = news.iter().all(Member::is_back);
+        members.append(&mut news);
+        if let Placement::Shown { id, .. } = place {
+            steps
+                .retain(|step| !matches!(step, Step::Show { replaces: Some(of), .. } if *of == id));
+            let about = Content::Servers(members.clone());
+            steps.push(Step::Show { about, replaces: Some(id), softly });
+        }
+    }
+}
+
+/// Says this of servers in a notification of its own, which takes the place of one that is to be
+/// closed.
+fn show_in_place(news: Vec<Member>, steps: &mut Vec<Step>) {
+    if news.is_empty() {
+        return;
+    }
+    let closed = steps.iter().rposition(|step| step.closes().is_some());
+    let replaces = closed.and_then(|at| steps.remove(at).closes());
+    steps.push(Step::Show { about: Content::Servers(news), replaces, softly: false });
+}
+
+impl Step {
+    fn closes(&self) -> Option<u32> {
+        match self {
+            Self::Close(id) => Some(*id),
+            Self::Show { .. } => None,
         }
     }
 }
@@ -451,20 +440,6 @@ impl Tracked {
             Placement::Waiting => None,
         }
     }
-}
-
-/// Takes a server out of the list; its name.
-fn take(servers: &mut Vec<(String, String)>, id: &str) -> Option<String> {
-    let at = servers.iter().position(|(server, _)| server == id)?;
-    Some(servers.swap_remove(at).1)
-}
-
-/// The step that says how these servers are; none for no server.
-fn show(members: Vec<Member>, replaces: Option<u32>, softly: bool) -> Option<Step> {
-    if members.is_empty() {
-        return None;
-    }
-    Some(Step::Show { about: Content::Servers(members), replaces, softly })
 }
 
 #[cfg(test)]

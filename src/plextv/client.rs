@@ -216,7 +216,12 @@ impl Client {
 impl Missed {
     /// Nobody said no: nothing came, or nothing that plex.tv gives.
     fn is_weather(&self) -> bool {
-        matches!(self.failure, PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_))
+        matches!(
+            self.failure,
+            PlexTvError::Unreachable(_)
+                | PlexTvError::ServerError { .. }
+                | PlexTvError::NotPlexTv(_)
+        )
     }
 }
 

@@ -172,9 +172,7 @@ pub(super) async fn accepted(response: Response) -> Result<Response, PlexTvError
                 },
             }
         }
-        _ if status.is_server_error() => {
-            PlexTvError::Unreachable(format!("it answered with status {}", status.as_u16()))
-        }
+        _ if status.is_server_error() => PlexTvError::ServerError { status: status.as_u16() },
         _ => PlexTvError::NotPlexTv(format!("its status is {}", status.as_u16())),
     })
 }

@@ -1,8 +1,8 @@
 //! PINs: what plex.tv grants, and the link that takes a browser there.
 
-use std::fmt::Write;
 use std::time::Duration;
 
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 use url::Url;
 
 use super::document::{self, Named};
@@ -17,6 +17,9 @@ use plex_account_core::token::Token;
 const MAX_CODE: usize = 64;
 /// Bounds of a PIN's life time, in seconds.
 const LIFE: std::ops::RangeInclusive<u64> = 60..=3600;
+
+/// All but the unreserved characters of RFC 3986.
+const RESERVED: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 const NO_PIN: Wrong = Wrong("it is not a PIN");
 
@@ -111,22 +114,9 @@ fn auth_link(page: &Url, device: &Device, code: &str, forward_url: Option<&str>)
         if !link.ends_with('?') {
             link.push('&');
         }
-        percent_encode(name, &mut link);
+        link.extend(utf8_percent_encode(name, RESERVED));
         link.push('=');
-        percent_encode(value, &mut link);
+        link.extend(utf8_percent_encode(value, RESERVED));
     }
     link
-}
-
-/// Appends `text` with all but the unreserved characters of RFC 3986 encoded.
-fn percent_encode(text: &str, link: &mut String) {
-    for byte in text.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b'~' => {
-                link.push(char::from(byte));
-            }
-            // Writing to a string does not fail.
-            _ => drop(write!(link, "%{byte:02X}")),
-        }
-    }
 }

@@ -60,16 +60,9 @@ pub(super) fn batches(
     at_once: usize,
     on_link: impl Fn(IpAddr) -> bool,
 ) -> Vec<Vec<Candidate>> {
-    let mut seen = HashSet::new();
-    let mut all: Vec<Candidate> = request
-        .connections
-        .iter()
-        .filter(|connection| seen.insert(&connection.uri))
-        .filter_map(|connection| candidate(request, connection, &on_link))
-        .collect();
-    all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
-    all.truncate(MAX_CANDIDATES);
+    let mut all = listed(request, on_link);
     if !request.https_required {
+        let seen: HashSet<_> = request.connections.iter().map(|c| &c.uri).collect();
         let twins = all.iter().filter_map(|candidate| http_twin(request, candidate));
         let twins: Vec<_> = twins.filter(|twin| !seen.contains(&twin.uri)).collect();
         all.extend(twins);
@@ -92,6 +85,20 @@ pub(crate) fn secure_addresses(request: &ProbeRequest) -> Vec<(String, Url)> {
     all.filter(|candidate| candidate.is_https() || is_here(&candidate.url))
         .map(|candidate| (candidate.uri, candidate.url))
         .collect()
+}
+
+/// The connections as plex.tv lists them, the better ones first.
+pub(super) fn listed(request: &ProbeRequest, on_link: impl Fn(IpAddr) -> bool) -> Vec<Candidate> {
+    let mut seen = HashSet::new();
+    let mut all: Vec<Candidate> = request
+        .connections
+        .iter()
+        .filter(|connection| seen.insert(&connection.uri))
+        .filter_map(|connection| candidate(request, connection, &on_link))
+        .collect();
+    all.sort_by_key(|candidate| (candidate.stage(), candidate.rank));
+    all.truncate(MAX_CANDIDATES);
+    all
 }
 
 /// The connection, if it may be asked.

@@ -3,6 +3,10 @@
 
 mod candidates;
 mod direct;
+mod each;
+mod scope;
+
+use std::net::IpAddr;
 
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
@@ -16,6 +20,8 @@ use tokio::time::{Instant, timeout_at};
 pub(crate) use self::candidates::secure_addresses;
 use self::candidates::{Candidate, Rank, batches};
 pub(crate) use self::direct::Resolver;
+use self::scope::is_near;
+pub use self::scope::narrow;
 use crate::plextv::document::{self, Named};
 use crate::plextv::endpoint;
 use crate::plextv::http;
@@ -23,10 +29,14 @@ use crate::plextv::list::without_mark;
 use crate::plextv::value::Scalar;
 use crate::system::is_on_link;
 use plex_account_core::plextv_error::PlexTvError;
-use plex_account_core::probe::{ProbeRequest, Probed};
+use plex_account_core::probe::{ProbeOutcome, ProbeRequest, Probed};
 
-/// Most connections of all probes together.
+/// Most connections of one probe.
 const AT_ONCE: usize = 8;
+/// Most connections of all probes together. As many servers as the core asks at once, with a few
+/// addresses each, shall not wait for one another: hundreds that are silent are to be found out
+/// within minutes.
+const IN_ALL: usize = 128;
 /// Longest answer read, in bytes. A real one has some 200.
 const MAX_BODY: usize = 64 * 1024;
 /// After an answer, better connections have this part of the time-out left to answer, too.
@@ -52,13 +62,13 @@ impl Prober {
     pub fn new(timeout: Duration) -> Self {
         Self(Arc::new(ProberInner {
             timeout,
-            slots: Semaphore::new(AT_ONCE),
+            slots: Semaphore::new(IN_ALL),
             clients: [Mutex::default(), Mutex::default()],
         }))
     }
 
     /// Asks a server at its addresses, the better ones first, and says what came of it. Waits for
-    /// its turn while other probes have all eight connections.
+    /// its turn while other probes have all connections.
     pub async fn probe(&self, request: ProbeRequest) -> Probed {
         let batches = batches(&request, AT_ONCE, is_on_link);
         let total = batches.iter().map(Vec::len).sum::<usize>();
@@ -98,16 +108,24 @@ struct ProbeRun {
     running: JoinSet<(Candidate, AddressOutcome)>,
     /// Ranks of what runs.
     pending: Vec<Rank>,
-    best: Option<(Candidate, Duration)>,
+    best: Option<(Candidate, Alive)>,
     maintenance: bool,
     silence: Option<Silence>,
 }
 
 /// What came of one connection.
 enum AddressOutcome {
-    Alive { latency: Duration },
+    Alive(Alive),
     Maintenance,
     Silent(Silence),
+}
+
+/// An answer with the server's id.
+#[derive(Clone, Copy)]
+struct Alive {
+    latency: Duration,
+    /// Where it came from.
+    address: Option<IpAddr>,
 }
 
 /// Why a connection counts as silent.
@@ -115,6 +133,7 @@ struct Silence {
     /// Something answered, which tells more than nothing.
     answered: bool,
     why: String,
+    outcome: ProbeOutcome,
 }
 
 impl ProbeRun {
@@ -183,12 +202,12 @@ impl ProbeRun {
             self.pending.swap_remove(at);
         }
         match outcome {
-            AddressOutcome::Alive { latency } => {
-                let better = self.best.as_ref().is_none_or(|(best, best_latency)| {
-                    (candidate.rank, latency) < (best.rank, *best_latency)
+            AddressOutcome::Alive(alive) => {
+                let better = self.best.as_ref().is_none_or(|(best, other)| {
+                    (candidate.rank, alive.latency) < (best.rank, other.latency)
                 });
                 if better {
-                    self.best = Some((candidate, latency));
+                    self.best = Some((candidate, alive));
                 }
             }
             AddressOutcome::Maintenance => self.maintenance = true,
@@ -213,8 +232,9 @@ impl ProbeRun {
 
     fn verdict(self, timeout: Duration) -> Probed {
         match self {
-            Self { best: Some((Candidate { uri, route, .. }, latency)), .. } => {
-                Probed::Answered { route, uri, latency }
+            Self { best: Some((Candidate { uri, route, .. }, alive)), .. } => {
+                let near = alive.address.is_some_and(is_near);
+                Probed::Answered { route, uri, latency: alive.latency, near }
             }
             Self { maintenance: true, .. } => Probed::Maintenance,
             Self { silence: Some(Silence { why, .. }), .. } => Probed::Silent { why },
@@ -232,28 +252,37 @@ async fn ask(
     id: &str,
 ) -> Result<AddressOutcome, Silence> {
     let host = candidate.url.host_str().unwrap_or_default();
-    let nothing = |why| Silence { answered: false, why };
-    let other = |why| Silence { answered: true, why };
+    let nothing = |why, outcome| Silence { answered: false, why, outcome };
+    let other = |why, outcome| Silence { answered: true, why, outcome };
     let begin = Instant::now();
     let response = client
         .get(endpoint(&candidate.url, "identity", None))
         .header(ACCEPT, HeaderValue::from_static("application/xml"))
         .send()
         .await
-        .map_err(|error| nothing(http::cause(&error.without_url(), host)))?;
+        .map_err(|error| {
+            let outcome = each::outcome_of(&error);
+            nothing(http::cause(&error.without_url(), host), outcome)
+        })?;
     let status = response.status();
+    let address = response.remote_addr().map(|address| address.ip());
     if !status.is_success() && status != StatusCode::SERVICE_UNAVAILABLE {
-        return Err(other(format!("{host} answered with status {}", status.as_u16())));
+        let status = status.as_u16();
+        let why = format!("{host} answered with status {status}");
+        return Err(other(why, ProbeOutcome::Http(status)));
     }
     let mut body = Vec::new();
     let read = http::pieces(response, MAX_BODY, |piece| {
         body.extend_from_slice(piece);
         Ok(())
     });
-    let stranger = || other(format!("what answers at {host} is no Plex Media Server"));
+    let stranger = || {
+        let why = format!("what answers at {host} is no Plex Media Server");
+        other(why, ProbeOutcome::Unreadable)
+    };
     match read.await {
         Ok(()) => {}
-        Err(PlexTvError::Unreachable(why)) => return Err(nothing(why)),
+        Err(PlexTvError::Unreachable(why)) => return Err(nothing(why, ProbeOutcome::Unreadable)),
         Err(_) => return Err(stranger()),
     }
     if status == StatusCode::SERVICE_UNAVAILABLE {
@@ -261,13 +290,19 @@ async fn ask(
         if candidate.is_https() && is_maintenance(&body) {
             return Ok(AddressOutcome::Maintenance);
         }
-        return Err(other(format!("{host} answered with status 503")));
+        let why = format!("{host} answered with status 503");
+        return Err(other(why, ProbeOutcome::Http(503)));
     }
     match machine_identifier(&body) {
         // Something is there; whether it is the server, nobody vouches for.
         Some(found) if found == id && candidate.is_twin => Ok(AddressOutcome::Maintenance),
-        Some(found) if found == id => Ok(AddressOutcome::Alive { latency: begin.elapsed() }),
-        Some(_) => Err(other(format!("another Plex Media Server answers at {host}"))),
+        Some(found) if found == id => {
+            Ok(AddressOutcome::Alive(Alive { latency: begin.elapsed(), address }))
+        }
+        Some(_) => {
+            let why = format!("another Plex Media Server answers at {host}");
+            Err(other(why, ProbeOutcome::OtherServer))
+        }
         None => Err(stranger()),
     }
 }

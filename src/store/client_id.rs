@@ -50,6 +50,7 @@ impl StateDir {
             found,
             StoredAccount::Unreadable(_)
                 | StoredAccount::InKeyring
+                | StoredAccount::Missing(_)
                 | StoredAccount::Locked
                 | StoredAccount::ItemLocked { .. }
         ) {

@@ -13,22 +13,24 @@
 //!   account, and uses it if the keyring has none.
 //! * *From the keyring to the file*: `token.json`; `account.json` names the file and notes the item,
 //!   which is the moment the file counts from; the item is deleted, then the note of it.
-//! * *Forget*: `account.json` with the note `signing_out`, which is the moment it counts from; then
-//!   the token or the item, then the rest, then `account.json` without an account. A start that
-//!   finds the note goes on from there; an item that can't be reached is noted until it is deleted.
+//! * *Sign out*: `account.json` with the note `signing_out`, which is the moment it counts from; the
+//!   token stays until plex.tv has answered; then what it said, in the note; then the token or the
+//!   item, then the rest, then `account.json` without an account. A start that finds the note goes
+//!   on from there; an item that can't be reached is noted until it is deleted.
+//!
+//! One answer of a keyring proves nothing: that the account is gone or garbage counts when the same
+//! keyring says so of the same open collection some seconds later, and then only where the item was
+//! seen to be deleted by somebody else than us.
 //!
 //! A step that fails is undone, or what is left of it is on record: an old copy is removed only
 //! when the new one was read back, and a copy that does not count is noted before it is made.
 
 use std::{
-    sync::{
-        Arc, Mutex, PoisonError,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError},
     time::Duration,
 };
 
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 
 use super::{
     Relocation, StoreFault, StoredAccount, TokenStore,
@@ -37,13 +39,18 @@ use super::{
     schema::StoreKind,
     secret_service::{Availability, KeyringError, Lookup},
     state_dir::StateDir,
-    transitions::Begun,
 };
-use plex_account_core::{account::Record, presence::CachedServers, words::Storage};
+use plex_account_core::{
+    account::{Record, Revocation, SignInId},
+    presence::CachedServers,
+    words::Storage,
+};
 
-/// How long a sign-out waits for the keyring, counted from the call: the caller waits 3 s, and must
-/// not be gone when the item goes.
+/// How long a sign-out waits for the keyring: its caller waits 3 s.
 pub(super) const FORGET_TIMEOUT: Duration = Duration::from_millis(2800);
+
+/// What would cost the account counts when it was said before this time and again after it.
+const SECOND_LOOK: Duration = Duration::from_secs(4);
 
 /// Custody while it has its turn: one at a time.
 pub(super) struct Coordinator {
@@ -57,6 +64,16 @@ pub(super) struct Coordinator {
     pub(super) refused: bool,
     pub(super) user_declined: Option<UserDeclined>,
     pub(super) seen: SeenKeyring,
+    pub(super) doubt: Option<Doubt>,
+    /// The keyring lost the account in use, which is to be stored anew.
+    pub(super) lost: bool,
+}
+
+/// The keyring said that it does not have what it should have. That counts when it says so again.
+pub(super) struct Doubt {
+    since: Instant,
+    owners: u32,
+    collection: Option<String>,
 }
 
 /// What was seen of the keyring since only our item was last found locked in it, or since the
@@ -73,7 +90,7 @@ pub(super) struct SeenKeyring {
 /// again only after the keyring was unlocked anew or is another.
 pub(super) struct UserDeclined {
     /// Which sign-in was to be kept; `None`: an item was to be deleted.
-    sign_in: Option<u64>,
+    sign_in: Option<SignInId>,
     why: String,
     owners: u32,
     /// It was seen locked since.
@@ -91,13 +108,16 @@ impl Coordinator {
         }
         let looked = self.keyring.look().await;
         self.seen.shut |= matches!(looked, Lookup::Locked | Lookup::Absent(_));
+        if !matches!(looked, Lookup::Nothing | Lookup::Damaged(_)) {
+            self.doubt = None;
+        }
         match looked {
             Lookup::Account(record) => {
                 let collection = self.keyring.collection();
                 self.disk(|keeper| keeper.found_in_keyring(record, collection)).await
             }
-            Lookup::Nothing => self.disk(|keeper| keeper.lost_by_keyring(gone())).await,
-            Lookup::Damaged(why) => self.disk(|keeper| keeper.lost_by_keyring(why)).await,
+            Lookup::Nothing => self.missing(gone()).await,
+            Lookup::Damaged(why) => self.missing(why).await,
             Lookup::Locked => Ok(StoredAccount::Locked),
             Lookup::ItemLocked => {
                 let now = SeenKeyring { shut: false, owners: self.keyring.owners() };
@@ -106,12 +126,42 @@ impl Coordinator {
                     opened: seen.shut || seen.owners != self.seen.owners,
                 })
             }
-            // That it is there was a guess.
-            Lookup::Absent(_) if self.disk(|keeper| keeper.account_damaged).await? => {
-                self.disk(|keeper| keeper.lost_by_keyring(lost())).await
-            }
             Lookup::Absent(why) | Lookup::Silent(why) => {
                 Ok(StoredAccount::Unreadable(StoreFault::keyring(why)))
+            }
+        }
+    }
+
+    /// The open keyring does not hold the account, or gives out garbage. One such answer proves
+    /// nothing, and nor do two where nobody was seen to remove it.
+    async fn missing(&mut self, sentence: String) -> Result<StoredAccount, StoreFault> {
+        if self.disk(|keeper| keeper.has_leftover()).await? {
+            return self.disk(|keeper| keeper.lost_by_keyring(sentence)).await;
+        }
+        let is_certain = self.says_so_again();
+        if is_certain && self.keyring.was_deleted() {
+            return self.disk(|keeper| keeper.lost_by_keyring(sentence)).await;
+        }
+        // That it is there was a guess.
+        if is_certain && self.disk(|keeper| keeper.account_damaged).await? {
+            return self.disk(|keeper| keeper.lost_by_keyring(lost())).await;
+        }
+        let place = self.keyring.collection().unwrap_or_else(|| "the keyring".into());
+        Ok(StoredAccount::Missing(format!(
+            "Your Plex sign-in was last seen in {place}, and the keyring does not give it out now: \
+             it is used when it is back; else sign in again, or sign out"
+        )))
+    }
+
+    /// Whether the same keyring, over the same collection, said so some seconds ago.
+    fn says_so_again(&mut self) -> bool {
+        let (owners, collection) = (self.keyring.owners(), self.keyring.collection());
+        let before = self.doubt.as_ref();
+        match before.filter(|d| d.owners == owners && d.collection == collection) {
+            Some(doubt) => doubt.since.elapsed() >= SECOND_LOOK,
+            None => {
+                self.doubt = Some(Doubt { since: Instant::now(), owners, collection });
+                false
             }
         }
     }
@@ -120,22 +170,33 @@ impl Coordinator {
         if let Some(credential) = &mut self.credential {
             return credential.store(&record);
         }
-        let stored = match self.place_for(&record).await {
+        let known = record.clone();
+        let is_kept = !self.lost;
+        let kept = self
+            .disk(move |keeper| match keeper.place_of(&known).filter(|_| is_kept) {
+                Some(store) => keeper.keep_user(&known).map(|()| Some(store)),
+                None => Ok(None),
+            })
+            .await??;
+        match kept {
+            Some(StoreKind::File) => return Ok(Storage::File),
+            Some(_) => return Ok(Storage::SecretService),
+            None => {}
+        }
+        let stored = match self.place_for().await {
             Ok(StoreKind::File) => self.keep_in_file(record.clone()).await,
             Ok(_) => self.keep_in_keyring(record.clone()).await,
             Err(fault) => Err(fault),
         };
-        if stored.is_err() {
+        if stored.is_ok() {
+            (self.lost, self.doubt) = (false, None);
+        } else {
             self.disk(move |keeper| keeper.not_kept(&record)).await?;
         }
         stored
     }
 
-    async fn place_for(&self, record: &Record) -> Result<StoreKind, StoreFault> {
-        let record = record.clone();
-        if let Some(kept) = self.disk(move |keeper| keeper.place_of(&record)).await? {
-            return Ok(kept);
-        }
+    async fn place_for(&self) -> Result<StoreKind, StoreFault> {
         match self.choice {
             TokenStore::File => Ok(StoreKind::File),
             TokenStore::SecretService => Ok(StoreKind::SecretService),
@@ -153,7 +214,7 @@ impl Coordinator {
     }
 
     async fn keep_in_keyring(&mut self, record: Record) -> Result<Storage, StoreFault> {
-        let sign_in = Some(record.signed_in_at);
+        let sign_in = Some(record.sign_in);
         if let Some(user_declined) = self.user_declined.as_ref().filter(|d| d.sign_in == sign_in) {
             return Err(StoreFault::declined(user_declined.why.clone()));
         }
@@ -172,7 +233,7 @@ impl Coordinator {
         Ok(Storage::SecretService)
     }
 
-    fn note_declined(&mut self, trouble: &KeyringError, sign_in: Option<u64>) {
+    fn note_declined(&mut self, trouble: &KeyringError, sign_in: Option<SignInId>) {
         if let KeyringError::Declined(why) = trouble {
             let (why, owners) = (why.clone(), self.keyring.owners());
             self.user_declined = Some(UserDeclined { sign_in, why, owners, shut: false });
@@ -198,50 +259,101 @@ impl Coordinator {
         }
     }
 
-    /// `called_off` is looked at before the note is written, or a kill before it is taken back
-    /// would make a sign-out of one that was told to have failed, and again as long as nothing is
-    /// removed; the keyring has until `latest`.
+    /// Notes durably that the account is signed out, where its store is open; nothing is changed
+    /// after `latest`. With `wants_token` it answers what the store holds, too: the caller has none.
+    pub(super) async fn note_sign_out(
+        &mut self,
+        wants_token: bool,
+        latest: Instant,
+    ) -> Result<Option<Record>, StoreFault> {
+        if self.credential.is_some() {
+            return Err(Credential::given());
+        }
+        let (store, unreadable) =
+            self.disk(|keeper| (keeper.account.store, keeper.unreadable.clone())).await?;
+        if let Some(why) = unreadable {
+            return Err(StoreFault::disk(why));
+        }
+        let found = if store == StoreKind::SecretService {
+            let asked = timeout_at(latest, self.ask_open(wants_token)).await;
+            match asked.unwrap_or_else(|_| Err(KeyringError::Silent(String::new()))) {
+                Ok(found) => found,
+                // No answer is `StorageFailed`, by the contract.
+                Err(KeyringError::Silent(_)) => {
+                    return Err(StoreFault::disk(
+                        "The keyring did not answer in time, and nothing was changed: look \
+                         whether it is waiting for you, and try again",
+                    ));
+                }
+                Err(trouble) => return Err(trouble.into()),
+            }
+        } else {
+            None
+        };
+        let in_file = self.disk(move |keeper| {
+            keeper.note_sign_out(latest)?;
+            Ok::<_, StoreFault>(keeper.in_file())
+        });
+        Ok(found.or(in_file.await??))
+    }
+
+    /// Whether the keyring is open, and what it holds where that is wanted.
+    async fn ask_open(&self, wants_token: bool) -> Result<Option<Record>, KeyringError> {
+        if !wants_token {
+            return self.keyring.open().await.map(|()| None);
+        }
+        match self.keyring.look().await {
+            Lookup::Account(record) => Ok(Some(record)),
+            Lookup::Nothing | Lookup::Damaged(_) => Ok(None),
+            Lookup::Locked | Lookup::ItemLocked => Err(KeyringError::Locked),
+            Lookup::Absent(why) => Err(KeyringError::Absent(why)),
+            Lookup::Silent(why) => Err(KeyringError::Silent(why)),
+        }
+    }
+
+    pub(super) async fn cancel_sign_out(&mut self) -> Result<(), StoreFault> {
+        self.disk(StateDir::cancel_sign_out).await?
+    }
+
+    /// Deletes the account and what is left of earlier ones. An item that can't be deleted now is on
+    /// record until it is.
     pub(super) async fn forget(
         &mut self,
-        called_off: Arc<AtomicBool>,
+        revocation: Option<Revocation>,
         latest: Instant,
     ) -> Result<(), StoreFault> {
         if self.credential.is_some() {
             return Err(Credential::given());
         }
-        let seen = Arc::clone(&called_off);
-        let begun = self.disk(move |keeper| {
-            if seen.load(Ordering::SeqCst) {
-                Err(called_off_fault())
-            } else {
-                keeper.begin_forget()
-            }
-        });
-        let Begun::Noted(before) = begun.await?? else {
-            return Ok(());
-        };
-        if before.store != StoreKind::SecretService {
-            return self.disk(move |keeper| keeper.forget_file(before, &called_off)).await?;
-        }
+        let noted = self.disk(move |keeper| keeper.note_revocation(revocation)).await?;
+        let may_have_item =
+            self.disk(|keeper| keeper.item_is_left()).await? || self.choice != TokenStore::File;
         let patience = latest.saturating_duration_since(Instant::now());
-        let deleted = if called_off.load(Ordering::SeqCst) || patience.is_zero() {
-            Err(KeyringError::Silent(String::new()))
-        } else {
-            self.keyring.forget(patience).await
+        let deleted = match may_have_item {
+            true => self.keyring.forget(patience).await,
+            false => Ok(()),
         };
-        let fault = match deleted {
-            Ok(()) => return self.disk(|keeper| keeper.forget_rest(false)).await,
-            // No answer is `StorageFailed`, by the contract.
-            Err(KeyringError::Silent(_)) => StoreFault::disk(
-                "The keyring did not answer in time, and nothing was changed: look whether it is \
-                 waiting for you, and try again",
-            ),
-            Err(trouble) => {
+        let (is_on_record, was_in_keyring) = self
+            .disk(|keeper| {
+                let store = keeper.account.store;
+                (keeper.item_is_left(), store == StoreKind::SecretService)
+            })
+            .await?;
+        let item_is_left = deleted.is_err() && is_on_record;
+        let deleted = match deleted {
+            Err(trouble @ KeyringError::Declined(_)) => {
                 self.note_declined(&trouble, None);
-                trouble.into()
+                Err(trouble.into())
             }
+            // Nobody knows of an item, or of one only that was left long ago.
+            Err(trouble) if item_is_left => match trouble {
+                KeyringError::Absent(_) if !was_in_keyring => Ok(()),
+                trouble => Err(StoreFault::from(trouble)),
+            },
+            _ => Ok(()),
         };
-        self.disk(move |keeper| keeper.take_note_back(before, fault)).await?
+        self.disk(move |keeper| keeper.delete_account(item_is_left)).await??;
+        noted.and(deleted)
     }
 
     /// Why a person is not to be asked again whether an item may be deleted.
@@ -249,17 +361,6 @@ impl Coordinator {
         let user_declined =
             self.user_declined.as_ref().filter(|user_declined| user_declined.sign_in.is_none());
         user_declined.map(|user_declined| user_declined.why.clone())
-    }
-
-    pub(super) async fn signed_out(&mut self) -> Result<(), StoreFault> {
-        if self.credential.is_some() {
-            return Ok(());
-        }
-        self.disk(StateDir::finish_sign_out).await??;
-        if self.disk(|keeper| keeper.account.signing_out).await? {
-            self.delete_residue().await?;
-        }
-        Ok(())
     }
 
     pub(super) async fn set_rejected(&mut self, since: Option<u64>) -> Result<(), StoreFault> {
@@ -292,6 +393,7 @@ impl Coordinator {
             })
             .await?;
         match (account.store, self.choice) {
+            (store, _) if account.signing_out && store != StoreKind::None => {}
             (StoreKind::None, _) if account.keyring_residue => self.delete_residue().await?,
             _ if !fixed => {}
             (StoreKind::File, TokenStore::File) if account.keyring_residue => {
@@ -332,21 +434,35 @@ impl Coordinator {
     ) -> Result<Relocation, StoreFault> {
         let gone = match self.keyring.look().await {
             Lookup::Account(record) if choice == TokenStore::File => {
+                let record = self.disk(move |keeper| keeper.account.complete(record)).await?;
                 let moved = self.keep_in_file(record).await.map(Relocation::Moved)?;
                 self.delete_residue().await?;
                 return Ok(moved);
             }
             Lookup::Account(_) => {
                 let collection = self.keyring.collection();
+                self.doubt = None;
                 self.disk(|keeper| keeper.seen_in_keyring(collection)).await?;
                 return Ok(Relocation::AsItWas);
             }
             Lookup::Nothing if known => gone(),
             Lookup::Damaged(why) if known => why,
             _ => {
+                self.doubt = None;
                 return Ok(Relocation::AsItWas);
             }
         };
+        if !self.disk(|keeper| keeper.has_leftover()).await? {
+            if !self.says_so_again() {
+                return Ok(Relocation::Doubted);
+            }
+            if !self.keyring.was_deleted() {
+                self.lost = true;
+                return Ok(Relocation::Lost(
+                    "The keyring no longer had your Plex sign-in, and it was written anew".into(),
+                ));
+            }
+        }
         // Where a move was cut short, the file still has it.
         match self.disk(|keeper| keeper.lost_by_keyring(gone)).await? {
             StoredAccount::Damaged(why) => Ok(Relocation::Gone(why)),
@@ -378,7 +494,7 @@ impl Coordinator {
         let work = move || {
             let mut keeper = keeper.lock().unwrap_or_else(PoisonError::into_inner);
             let done = work(&mut keeper);
-            keyring.set_collection(keeper.account.collection.clone());
+            keyring.set_seen(keeper.account.collection.clone(), keeper.account.sign_in);
             done
         };
         tokio::task::spawn_blocking(work).await.map_err(|_| stopping())

@@ -14,7 +14,12 @@ use super::{
     state_dir::{Start, StateDir},
     token_file::SMALL,
 };
-use plex_account_core::{account::Record, presence::CachedServers, token::Token, words::Storage};
+use plex_account_core::{
+    account::{Record, SignInId},
+    presence::CachedServers,
+    token::Token,
+    words::Storage,
+};
 
 /// Its name in `$CREDENTIALS_DIRECTORY`.
 const NAME: &str = "plex-token";
@@ -99,6 +104,7 @@ impl Credential {
             client_id: client_id.unwrap_or(&self.client_id).to_owned(),
             user: None,
             signed_in_at: 0,
+            sign_in: SignInId::default(),
         })
     }
 

@@ -46,27 +46,26 @@ impl StateDir {
         self.folder().write(GRANTS, &to_bytes(&Out { version: VERSION, book }), durable)
     }
 
-    /// What was decided before. A file that makes no sense is put aside: nobody has a grant then.
+    /// What was decided before. A file that makes no sense, or can't be read, is put aside: nobody
+    /// has a grant then, and the next one does not take its place.
     pub(super) fn kept_grants(&self, complaints: &mut Vec<String>) -> Book {
-        let bytes = match self.folder().read(GRANTS, LARGE) {
+        let why = match self.folder().read(GRANTS, LARGE) {
             FileContent::Absent => return Book::default(),
-            FileContent::Unreadable(why) => {
-                complaints.push(why);
-                return Book::default();
+            FileContent::Unreadable(why) => why,
+            FileContent::Bytes(bytes) => {
+                if let Ok(read) = from_bytes(&bytes, |read: &In| read.version) {
+                    return read.book;
+                }
+                let path = self.folder().path().join(GRANTS);
+                format!("{} was damaged or of a newer version", path.display())
             }
-            FileContent::Bytes(bytes) => bytes,
         };
-        if let Ok(read) = from_bytes(&bytes, |read: &In| read.version) {
-            return read.book;
-        }
-        let path = self.folder().path().join(GRANTS);
-        let path = path.display();
         complaints.push(match self.folder().put_aside(GRANTS) {
             Ok(aside) => format!(
-                "{path} was damaged or of a newer version and is kept as {aside}; no program may \
-                 have a token until somebody says so again"
+                "{why}; it is kept as {aside}, and no program may have a token until somebody says \
+                 so again"
             ),
-            Err(error) => error.to_string(),
+            Err(error) => format!("{why}; {error}"),
         });
         Book::default()
     }

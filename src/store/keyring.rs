@@ -1,9 +1,9 @@
-//! What custody asks of a keyring, so that tests can play one that stops at any moment.
+//! What the store asks of a keyring, so that tests can play one that stops at any moment.
 
 use std::{pin::Pin, time::Duration};
 
 use super::secret_service::{Availability, KeyringError, Lookup, SecretService};
-use plex_account_core::account::Record;
+use plex_account_core::account::{Record, SignInId};
 
 /// An answer on its way.
 pub(super) type Answer<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -16,7 +16,9 @@ pub(super) trait Keyring: Send + Sync + 'static {
     fn forget(&self, patience: Duration) -> Answer<'_, Result<(), KeyringError>>;
     fn owners(&self) -> u32;
     fn collection(&self) -> Option<String>;
-    fn set_collection(&self, collection: Option<String>);
+    fn open(&self) -> Answer<'_, Result<(), KeyringError>>;
+    fn was_deleted(&self) -> bool;
+    fn set_seen(&self, collection: Option<String>, sign_in: SignInId);
 }
 
 impl Keyring for SecretService {
@@ -44,7 +46,15 @@ impl Keyring for SecretService {
         self.collection()
     }
 
-    fn set_collection(&self, collection: Option<String>) {
-        self.set_collection(collection);
+    fn open(&self) -> Answer<'_, Result<(), KeyringError>> {
+        Box::pin(self.open())
+    }
+
+    fn was_deleted(&self) -> bool {
+        self.was_deleted()
+    }
+
+    fn set_seen(&self, collection: Option<String>, sign_in: SignInId) {
+        self.set_seen(collection, sign_in);
     }
 }

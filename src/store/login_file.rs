@@ -101,6 +101,7 @@ mod tests {
             code: "7RQZ".into(),
             url: "https://plex.tv/link".into(),
             expires_at: 1_790_000_000,
+            deadline: 0,
         };
         let login = SavedLogin {
             client_id: "client".into(),

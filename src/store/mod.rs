@@ -31,10 +31,7 @@ mod transitions;
 
 use std::{
     fmt,
-    sync::{
-        Arc, Mutex as BlockingMutex,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex as BlockingMutex},
 };
 
 use tokio::{
@@ -51,7 +48,7 @@ pub use plex_account_core::account::TokenStore;
 pub use plex_account_core::event::{FaultOf, StoreFault, StoredAccount};
 use plex_account_core::grants::Book;
 use plex_account_core::{
-    account::{Record, SavedLogin},
+    account::{Record, Revocation, SavedLogin},
     presence::CachedServers,
     words::Storage,
 };
@@ -78,8 +75,19 @@ pub struct OpenedStore {
     pub login: Option<SavedLogin>,
     /// What was decided about other programs.
     pub grants: Book,
+    /// The last sign-out, where there is something to be done or said of it.
+    pub sign_out: Option<FoundSignOut>,
     /// What was put aside or could not be written, as sentences for the log and a notice.
     pub complaints: Vec<String>,
+}
+
+/// What is found of a sign-out at a start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FoundSignOut {
+    /// It was cut short before plex.tv was told: [`Store::note_sign_out`] gives out the token.
+    ToBeRevoked,
+    /// It came to this.
+    Over(Revocation),
 }
 
 /// What [`Store::settle`] did.
@@ -92,6 +100,11 @@ pub enum Relocation {
     Failed,
     /// The account is kept there now.
     Moved(Storage),
+    /// The keyring says that it has lost it, which proves nothing yet: to be asked again in some
+    /// seconds.
+    Doubted,
+    /// The keyring has lost it, and nobody was seen to remove it: to be stored again.
+    Lost(String),
     /// Somebody removed it from the keyring; the sentence says so. It is not written back before
     /// the next [`Store::store`].
     Gone(String),
@@ -147,7 +160,9 @@ impl Store {
         let login = start.keeper.kept_login(&mut start.complaints);
         let grants = start.keeper.kept_grants(&mut start.complaints);
         let client_id = start.keeper.client_id.clone();
-        keyring.set_collection(start.keeper.account.collection.clone());
+        let sign_out = start.keeper.sign_out_found();
+        let account = &start.keeper.account;
+        keyring.set_seen(account.collection.clone(), account.sign_in);
         let given = credential.is_some();
         let wants_keyring = !given && (choice != TokenStore::File || start.keeper.item_is_left());
         let keeper = Arc::new(BlockingMutex::new(start.keeper));
@@ -159,6 +174,8 @@ impl Store {
             refused: false,
             user_declined: None,
             seen: SeenKeyring::default(),
+            doubt: None,
+            lost: false,
         };
         let (remembered, list_of) = start.remembered.unzip();
         Ok(OpenedStore {
@@ -169,6 +186,7 @@ impl Store {
             given,
             login,
             grants,
+            sign_out: sign_out.filter(|_| !given),
             complaints: start.complaints,
             custody: Self {
                 coordinator: Arc::new(Mutex::new(coordinator)),
@@ -206,18 +224,35 @@ impl Store {
         self.turn(|mut coordinator| async move { coordinator.store(record).await }).await
     }
 
-    /// Forgets the account, its server list and damaged copies of its token, and leaves the note
-    /// that a sign-out is under way, for [`signed_out`](Self::signed_out) to remove.
+    /// Begins a sign-out: once the store is known to be open, it is noted durably, and from then on a
+    /// start goes on with it. Nothing is changed where it fails, and never after `latest`.
     ///
-    /// When it fails nothing was changed. When the future is dropped before it is done, because
-    /// somebody would not wait longer, nothing will be changed either, unless the token was being
-    /// removed at that very moment.
-    pub async fn forget(&mut self) -> Result<(), StoreFault> {
-        let called_off = CallOff(Arc::default());
-        let seen = Arc::clone(&called_off.0);
+    /// With `wants_token` it answers the record that the store holds, too.
+    pub async fn note_sign_out(
+        &mut self,
+        wants_token: bool,
+        latest: Instant,
+    ) -> Result<Option<Record>, StoreFault> {
+        self.turn(move |mut coordinator| async move {
+            coordinator.note_sign_out(wants_token, latest).await
+        })
+        .await
+    }
+
+    /// Takes that note back: nothing was changed.
+    pub async fn cancel_sign_out(&mut self) -> Result<(), StoreFault> {
+        self.turn(|mut coordinator| async move { coordinator.cancel_sign_out().await }).await
+    }
+
+    /// Deletes the account, its server list, damaged copies of its token, and what is left of
+    /// earlier ones; then the note of the sign-out goes, and `revocation` stays until the next
+    /// login. When it fails, what could not be deleted is on record.
+    pub async fn forget(&mut self, revocation: Option<Revocation>) -> Result<(), StoreFault> {
         let latest = Instant::now() + FORGET_TIMEOUT;
-        self.turn(move |mut coordinator| async move { coordinator.forget(seen, latest).await })
-            .await
+        self.turn(
+            move |mut coordinator| async move { coordinator.forget(revocation, latest).await },
+        )
+        .await
     }
 
     /// [`forget`](Self::forget) once more, where nobody waits for it: fails at once if a person
@@ -227,13 +262,8 @@ impl Store {
             self.turn(|coordinator| async move { Ok(coordinator.declined_deletion()) }).await?;
         match user_declined {
             Some(why) => Err(StoreFault::declined(why)),
-            None => self.forget().await,
+            None => self.forget(None).await,
         }
-    }
-
-    /// Removes the note of the sign-out, after the token was revoked or could not be.
-    pub async fn signed_out(&mut self) -> Result<(), StoreFault> {
-        self.turn(|mut coordinator| async move { coordinator.signed_out().await }).await
     }
 
     /// Keeps since when (unix seconds) plex.tv refuses the token, or that it does not.
@@ -277,14 +307,5 @@ impl Store {
     {
         let coordinator = Arc::clone(&self.coordinator).lock_owned().await;
         tokio::spawn(work(coordinator)).await.map_err(|_| coordinator::stopping())?
-    }
-}
-
-/// Says, by being dropped, that nobody waits any longer.
-struct CallOff(Arc<AtomicBool>);
-
-impl Drop for CallOff {
-    fn drop(&mut self) {
-        self.0.store(true, Ordering::SeqCst);
     }
 }

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use plex_account_core::{
-    account::{Record, User},
+    account::{Record, Revocation, SignInId, User},
     presence::{CachedServers, RememberedServer},
     token::Token,
 };
@@ -28,12 +28,19 @@ pub(super) struct AccountFile {
     /// When the token was refused for good; unix seconds.
     #[serde(default)]
     pub(super) rejected_since: Option<u64>,
-    /// Which token `rejected_since` is about: a new one is not refused.
-    #[serde(default)]
-    pub(super) signed_in_at: u64,
+    /// Which sign-in this is all about; where an older version wrote the file, when it was.
+    #[serde(default, alias = "signed_in_at")]
+    pub(super) sign_in: SignInId,
+    /// Whose it is, while that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) user: Option<User>,
     /// The note: a sign-out is under way and must be finished.
     #[serde(default)]
     pub(super) signing_out: bool,
+    /// What is to be said of the sign-out, once plex.tv has answered or not in time: from then on a
+    /// start only deletes. It stays until the next login.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(super) revocation: Option<Revocation>,
     /// The keyring may hold an item of ours that does not count: of a move that was cut short or
     /// of an account that is to be forgotten. It is to be deleted, or replaced.
     #[serde(default)]
@@ -62,8 +69,8 @@ struct TokenOut<'a> {
     version: u32,
     token: &'a str,
     client_id: &'a str,
-    user: Option<&'a User>,
     signed_in_at: u64,
+    sign_in: SignInId,
 }
 
 #[derive(Deserialize)]
@@ -71,9 +78,12 @@ struct TokenIn {
     version: u32,
     token: String,
     client_id: String,
+    /// An older version wrote it here.
+    #[serde(default)]
     user: Option<User>,
     #[serde(default)]
     signed_in_at: u64,
+    sign_in: Option<SignInId>,
 }
 
 #[derive(Serialize)]
@@ -113,6 +123,20 @@ pub(super) struct ServersFile {
     servers: Vec<RememberedServer>,
 }
 
+impl AccountFile {
+    /// A record of a store, with what this file knows of its account.
+    pub(super) fn complete(&self, record: Record) -> Record {
+        let user = self.user.clone().filter(|_| self.sign_in == record.sign_in);
+        Record { user: user.or(record.user), ..record }
+    }
+
+    /// Nobody is signed in, and nothing is to be done.
+    pub(super) fn is_nothing(&self) -> bool {
+        let revocation = self.revocation.clone();
+        *self == Self { revocation, ..Self::default() }
+    }
+}
+
 impl ServersFile {
     pub(super) fn into_remembered(self) -> CachedServers {
         let Self { last_refresh, told_plex_tv_away, servers, .. } = self;
@@ -120,14 +144,15 @@ impl ServersFile {
     }
 }
 
-/// The token's record as it goes to the file.
+/// The token's record as it goes to the file and the keyring. Whose it is is not secret, comes later
+/// and may change: that is in `account.json`.
 pub(super) fn write_token(record: &Record) -> Zeroizing<Vec<u8>> {
     to_bytes(&TokenOut {
         version: VERSION,
         token: record.token.expose(),
         client_id: &record.client_id,
-        user: record.user.as_ref(),
         signed_in_at: record.signed_in_at,
+        sign_in: record.sign_in,
     })
 }
 
@@ -143,6 +168,7 @@ pub(super) fn read_token(bytes: &[u8]) -> Result<Record, Bad> {
         client_id: read.client_id,
         user: read.user,
         signed_in_at: read.signed_in_at,
+        sign_in: read.sign_in.unwrap_or(SignInId(read.signed_in_at)),
     })
 }
 

@@ -168,6 +168,7 @@ impl StateDir {
         record: Record,
         collection: Option<String>,
     ) -> StoredAccount {
+        let record = self.account.complete(record);
         let right = self.right_in_keyring(&record, collection);
         let rejected_since = right.rejected_since;
         self.put_right(right);
@@ -184,6 +185,11 @@ impl StateDir {
     pub(super) fn seen_in_keyring(&mut self, collection: Option<String>) {
         self.put_right(AccountFile { collection, ..self.account.clone() });
         self.drop_leftover();
+    }
+
+    /// Whether the file has the account that the keyring should hold: a move was cut short.
+    pub(super) fn has_leftover(&self) -> bool {
+        matches!(self.token.read(), TokenRead::Held(_))
     }
 
     /// The keyring does not hold what `account.json` says it does; the sentence says so.
@@ -227,6 +233,7 @@ impl StateDir {
             // It stays that of the list, which may be served and written meanwhile.
             StoredAccount::Unreadable(_)
             | StoredAccount::InKeyring
+            | StoredAccount::Missing(_)
             | StoredAccount::Locked
             | StoredAccount::ItemLocked { .. } => {}
         }
@@ -253,7 +260,9 @@ impl StateDir {
         }
         if self.account.signing_out {
             complaints.extend(self.keep_login(None).err().map(|e| e.to_string()));
-            if let Err(e) = self.finish_sign_out() {
+            if !self.is_to_be_revoked()
+                && let Err(e) = self.finish_sign_out()
+            {
                 complaints.push(format!("The sign-out could not be finished: {e}"));
             }
             return StoredAccount::Nothing;
@@ -309,6 +318,7 @@ impl StateDir {
     }
 
     fn accept(&mut self, record: Record) -> StoredAccount {
+        let record = self.account.complete(record);
         let right = self.right(StoreKind::File, &record);
         let rejected_since = right.rejected_since;
         self.put_right(right);
@@ -342,6 +352,7 @@ impl StateDir {
             StoredAccount::Account { record, .. } => account_id(record),
             StoredAccount::Unreadable(_)
             | StoredAccount::InKeyring
+            | StoredAccount::Missing(_)
             | StoredAccount::Locked
             | StoredAccount::ItemLocked { .. } => 0,
             StoredAccount::Nothing | StoredAccount::Damaged(_) => return None,
@@ -393,7 +404,7 @@ fn holds(folder: &DurableDir) -> Holds {
         FileContent::Absent => Holds::No,
         FileContent::Unreadable(why) => Holds::Unreadable(why),
         FileContent::Bytes(bytes) => match schema::read_account(&bytes) {
-            Ok(account) if account == AccountFile::default() => Holds::No,
+            Ok(account) if account.is_nothing() => Holds::No,
             Ok(_) | Err(Bad::Newer) => Holds::Yes,
             Err(Bad::Damaged) => Holds::Damaged,
         },

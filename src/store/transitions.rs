@@ -1,9 +1,9 @@
 //! The changes of the state folder, each complete and durable when it returns.
 
-use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::time::Instant;
 
 use super::{
-    StoreFault,
+    FoundSignOut, StoreFault,
     coordinator::called_off_fault,
     credential,
     durable_dir::FileContent,
@@ -11,27 +11,32 @@ use super::{
     state_dir::{ACCOUNT, SERVERS, StateDir, account_id},
     token_file::{SMALL, TOKEN, TokenRead},
 };
-use plex_account_core::{account::Record, presence::CachedServers};
-
-/// How a sign-out began.
-pub(super) enum Begun {
-    /// There is nothing to be forgotten, or the next start will do it.
-    Done,
-    /// The note is written; this is what `account.json` said before.
-    Noted(AccountFile),
-}
+use plex_account_core::{
+    account::{Record, Revocation},
+    presence::CachedServers,
+};
 
 impl StateDir {
     /// The store that holds this very sign-in already; a name was added to it.
     pub(super) fn place_of(&self, record: &Record) -> Option<StoreKind> {
-        let same = self.keeps_account() && self.account.signed_in_at == record.signed_in_at;
+        let same = self.keeps_account() && self.account.sign_in == record.sign_in;
         same.then_some(self.account.store)
+    }
+
+    /// Keeps whose the account is, which is stored already.
+    pub(super) fn keep_user(&mut self, record: &Record) -> Result<(), StoreFault> {
+        self.account_id = account_id(record);
+        let user = record.user.clone();
+        if user.is_none() || user == self.account.user {
+            return Ok(());
+        }
+        self.write_account(AccountFile { user, ..self.account.clone() })
     }
 
     /// The account in the file, if it is there.
     pub(super) fn in_file(&self) -> Option<Record> {
         match self.token.read() {
-            TokenRead::Held(record) => Some(record),
+            TokenRead::Held(record) => Some(self.account.complete(record)),
             _ => None,
         }
     }
@@ -46,11 +51,13 @@ impl StateDir {
 
     /// What `account.json` is to say of a record in a store.
     pub(super) fn right(&self, store: StoreKind, record: &Record) -> AccountFile {
-        let same = self.account.signed_in_at == record.signed_in_at;
+        let same = self.account.sign_in == record.sign_in;
         AccountFile {
             store,
             rejected_since: self.account.rejected_since.filter(|_| same),
-            signed_in_at: record.signed_in_at,
+            sign_in: record.sign_in,
+            user: record.user.clone(),
+            revocation: None,
             signing_out: false,
             keyring_residue: store == StoreKind::File && self.item_is_left(),
             collection: self.account.collection.clone().filter(|_| self.item_is_left()),
@@ -216,24 +223,64 @@ impl StateDir {
         }
     }
 
-    /// Begins to forget the account: from the note on it counts as signed out.
-    pub(super) fn begin_forget(&mut self) -> Result<Begun, StoreFault> {
+    /// Whether a sign-out has been noted of a token that plex.tv was not told of.
+    pub(super) fn is_to_be_revoked(&self) -> bool {
+        self.account.signing_out
+            && self.account.revocation.is_none()
+            && match self.account.store {
+                StoreKind::SecretService => true,
+                StoreKind::None | StoreKind::File | StoreKind::Elsewhere => {
+                    matches!(self.token.read(), TokenRead::Held(_))
+                }
+            }
+    }
+
+    /// What a start finds of a sign-out.
+    pub(super) fn sign_out_found(&self) -> Option<FoundSignOut> {
+        if self.is_to_be_revoked() {
+            return Some(FoundSignOut::ToBeRevoked);
+        }
+        self.account.revocation.clone().map(FoundSignOut::Over)
+    }
+
+    /// Notes that the account is signed out: from here on it always ends so. Not after `latest`,
+    /// when that nothing was changed has been told.
+    pub(super) fn note_sign_out(&mut self, latest: Instant) -> Result<(), StoreFault> {
         if let Some(why) = &self.unreadable {
             return Err(StoreFault::disk(why.clone()));
         }
-        if self.account.store == StoreKind::None && matches!(self.folder().has(TOKEN), Ok(false)) {
-            if let Err(e) = self.remove_rest() {
-                tracing::warn!("{e}");
-            }
-            self.unsaved = false;
-            return Ok(Begun::Done);
+        let is_stored = self.item_is_left() || !matches!(self.folder().has(TOKEN), Ok(false));
+        if self.account.signing_out || !is_stored {
+            return Ok(());
+        }
+        if Instant::now() >= latest {
+            return Err(called_off_fault());
         }
         let before = self.account.clone();
-        let note = AccountFile { signing_out: true, ..before.clone() };
+        let note = AccountFile { signing_out: true, revocation: None, ..before.clone() };
         match self.write_account(note) {
-            Ok(()) => Ok(Begun::Noted(before)),
-            Err(e) => self.take_note_back(before, e).map(|()| Begun::Done),
+            Ok(()) => Ok(()),
+            Err(e) => self.take_note_back(before, e),
         }
+    }
+
+    /// Takes the note back: that nothing was changed has been told.
+    pub(super) fn cancel_sign_out(&mut self) -> Result<(), StoreFault> {
+        if !self.is_to_be_revoked() {
+            return Ok(());
+        }
+        self.write_account(AccountFile { signing_out: false, ..self.account.clone() })
+    }
+
+    /// Keeps what plex.tv said of the token that is about to be deleted.
+    pub(super) fn note_revocation(
+        &mut self,
+        revocation: Option<Revocation>,
+    ) -> Result<(), StoreFault> {
+        if revocation.is_none() || self.account.revocation == revocation {
+            return Ok(());
+        }
+        self.write_account(AccountFile { revocation, ..self.account.clone() })
     }
 
     /// Takes the note back, because of a fault. `Ok` if that is not possible: then the next start
@@ -276,45 +323,30 @@ impl StateDir {
         }
     }
 
-    /// Goes on after [`begin_forget`](Self::begin_forget), where the account is in the file;
-    /// `called_off` is looked at until the file is removed.
-    pub(super) fn forget_file(
-        &mut self,
-        before: AccountFile,
-        called_off: &AtomicBool,
-    ) -> Result<(), StoreFault> {
-        let removed = if called_off.load(Ordering::SeqCst) {
-            Err(called_off_fault())
-        } else {
-            self.token.delete()
-        };
-        match removed {
-            Ok(()) => self.forget_rest(self.account.keyring_residue),
-            Err(e) => return self.take_note_back(before, e),
-        }
-        Ok(())
-    }
-
-    /// Forgets all but the note, which counts: what fails is done again later.
-    pub(super) fn forget_rest(&mut self, keyring_residue: bool) {
+    /// Deletes all that is left of the account on the disk; an item that the keyring still has is
+    /// noted. The client id stays.
+    pub(super) fn delete_account(&mut self, item_is_left: bool) -> Result<(), StoreFault> {
         self.account_id = 0;
         self.unsaved = false;
-        let collection = self.account.collection.clone().filter(|_| keyring_residue);
-        let note = AccountFile {
-            signing_out: true,
-            keyring_residue,
-            collection,
+        self.known = false;
+        let was_nothing =
+            self.account.is_nothing() && matches!(self.folder().has(TOKEN), Ok(false));
+        let token = if was_nothing { Ok(()) } else { self.token.delete() };
+        match token.and_then(|()| self.keep_login(None)).and_then(|()| self.remove_rest()) {
+            Err(e) if was_nothing => tracing::warn!("{e}"),
+            rest => rest?,
+        }
+        let account = AccountFile {
+            signing_out: item_is_left,
+            keyring_residue: item_is_left,
+            collection: self.account.collection.clone().filter(|_| item_is_left),
+            revocation: self.account.revocation.clone(),
             ..AccountFile::default()
         };
-        let rest = self
-            .token
-            .delete()
-            .and_then(|()| self.keep_login(None))
-            .and_then(|()| self.remove_rest())
-            .and_then(|()| self.write_account(note));
-        if let Err(e) = rest {
-            tracing::warn!("{e}");
+        if account == self.account && !self.account_damaged {
+            return Ok(());
         }
+        self.write_account(account)
     }
 
     /// Finishes a sign-out on the disk, with what could not be removed so far. The note stays as
@@ -326,7 +358,8 @@ impl StateDir {
         self.token.delete()?;
         self.remove_rest()?;
         let nothing = self.nothing();
-        let account = AccountFile { signing_out: nothing.keyring_residue, ..nothing };
+        let revocation = self.account.revocation.clone();
+        let account = AccountFile { signing_out: nothing.keyring_residue, revocation, ..nothing };
         if account == self.account { Ok(()) } else { self.write_account(account) }
     }
 

@@ -11,6 +11,7 @@ pub mod browser;
 mod network;
 pub mod random;
 mod routes;
+pub(crate) mod signals;
 mod sleep;
 pub mod timer;
 

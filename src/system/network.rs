@@ -15,7 +15,7 @@ use zbus::{Connection, DeserializeDict, MatchRule, OwnedObjectPath, Type};
 
 use super::routes::{self, Changes};
 use super::{Connectivity, SystemEvent, owner};
-use crate::signals::{Heard, Signals};
+use crate::system::signals::{Heard, Signals};
 
 const NAME: &str = "org.freedesktop.NetworkManager";
 const PATH: &str = "/org/freedesktop/NetworkManager";

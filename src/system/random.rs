@@ -14,18 +14,7 @@ pub fn bytes<const N: usize>() -> io::Result<[u8; N]> {
 
 /// A random UUID (RFC 9562, version 4) in its usual form.
 pub fn uuid() -> io::Result<String> {
-    let mut b = bytes::<16>()?;
-    b[6] = b[6] & 0x0f | 0x40;
-    b[8] = b[8] & 0x3f | 0x80;
-    let n = u128::from_be_bytes(b);
-    Ok(format!(
-        "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
-        n >> 96,
-        n >> 80 & 0xffff,
-        n >> 64 & 0xffff,
-        n >> 48 & 0xffff,
-        n & 0xffff_ffff_ffff
-    ))
+    Ok(uuid::Builder::from_random_bytes(bytes()?).into_uuid().to_string())
 }
 
 #[cfg(test)]

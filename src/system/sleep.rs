@@ -5,7 +5,7 @@ use zbus::message::Type as Kind;
 use zbus::{Connection, MatchRule};
 
 use super::SystemEvent;
-use crate::signals::{Heard, Signals};
+use crate::system::signals::{Heard, Signals};
 
 const NAME: &str = "org.freedesktop.login1";
 

@@ -155,7 +155,8 @@ pub fn now() -> Now {
     let unix = SystemTime::now().duration_since(UNIX_EPOCH).map_or(0, |since| since.as_secs());
     // Jitter needs no good die: without one it is none.
     let jitter_seed = random::bytes::<2>().map_or(u16::MAX / 2, u16::from_le_bytes);
-    Now { boot: Boot::from_start(since(ClockId::Boottime)), unix, jitter_seed }
+    let random = random::bytes::<8>().map_or(unix, u64::from_le_bytes);
+    Now { boot: Boot::from_start(since(ClockId::Boottime)), unix, jitter_seed, random }
 }
 
 fn since(clock: ClockId) -> Duration {

@@ -86,9 +86,14 @@ impl CrashRun {
         let mut promise = Promise::None;
         let acted = {
             let acting = act(session, self.scenario.act, &mut self.tokens, &mut promise);
+            let mut acting = std::pin::pin!(acting);
             tokio::select! {
-                acted = acting => acted,
-                _ = strace.wait() => None,
+                acted = &mut acting => acted,
+                _ = strace.wait() => {
+                    // A token that was just approved is to be known here.
+                    let _ = tokio::time::timeout(Duration::from_millis(100), acting).await;
+                    None
+                }
             }
         };
         let status = match acted {
@@ -118,6 +123,15 @@ impl CrashRun {
             self.session.login_ends().await;
         }
         let (state, details) = status(&account).await;
+        if state == "signed-out" {
+            // A sign-out that was cut short goes on at the revocation.
+            let deleted = async {
+                while self.kept().is_some() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            soon("the end of the sign-out", deleted).await;
+        }
         daemon.stop().await;
         let found = self.kept();
         let word = if found.is_some() { "signed-in" } else { "signed-out" };

@@ -121,7 +121,8 @@ async fn secrets_stay(in_keyring: bool) {
     session.fake.remove("fault", json!({})).await;
     watch.word("PlexTv", "ok").await;
     all_errors(&session, &mut watch).await;
-    session.fake.fault(json!({ "endpoint": "*", "status": 401, "body": body })).await;
+    let refusal = format!(r#"{{"errors":[{{"code":1001,"message":"{TO_BE_READ} {TOKEN}"}}]}}"#);
+    session.fake.fault(json!({ "endpoint": "*", "status": 401, "body": refusal })).await;
     watch.word("LoginState", "rejected").await;
     session.fake.remove("fault", json!({})).await;
     session.log_in(&mut watch).await;

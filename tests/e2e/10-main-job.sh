@@ -78,7 +78,7 @@ ok 'a server goes' absent "$id"
 ok 'Refresh sees it' within 10 refreshed Attic presence false
 ok 'during the grace it counts as online' equals online server Attic state
 ok 'after the grace it is offline' within 90 equals offline server Attic state
-ok 'ServerStateChanged says so' signalled ServerStateChanged "$id" Attic online offline
+ok 'ServerStateChanged says so' signalled ServerStateChanged "$id" Attic true online offline
 ok 'a notice names it' within 5 noticed 'Attic.*offline'
 ok 'it is on the screen' shot offline.png
 ok 'one that never was online is told of by none' not noticed Cellar
@@ -86,7 +86,7 @@ ok 'one that never was online is told of by none' not noticed Cellar
 ok 'the server is back' present "$id"
 ok 'Refresh sees that too' within 10 refreshed Attic presence true
 ok 'it is online' equals online server Attic state
-ok 'ServerStateChanged says that too' signalled ServerStateChanged "$id" Attic offline online
+ok 'ServerStateChanged says that too' signalled ServerStateChanged "$id" Attic true offline online
 ok 'its notice takes the place of the other' within 5 replaced
 ok 'and is on the screen' shot online.png
 

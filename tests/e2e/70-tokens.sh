@@ -99,6 +99,24 @@ sleep 1.2
 ok 'a click on Once' click -152
 ok 'it gets a token' answered client_identifier
 ok 'once' equals '[["flatpak:org.example.Applet","allow"],["flatpak:org.example.Other","deny"]]' grants
+# What logind makes of a session of this kind; its programs are in no unit of the user's systemd.
+session() {
+  root systemd-run --quiet --pipe --wait --collect --uid=tester -p PAMName=login -E "XDG_SESSION_TYPE=$1" \
+    -E XDG_SESSION_CLASS=user -- sh -c 'cat /proc/self/cgroup
+    busctl --address="unix:path=/run/user/$(id -u)/bus" --timeout=25 call "$@"' sh $TOKENS \
+    /org/plexaccountd/Tokens1 $TOKENS GetServer 'sa{sv}' Attic 0
+}
+ok 'a session of a terminal, as ssh has it, is told what to do' has 'plex-account token' session tty
+session x11 > "$OUT/answer" 2>&1 &
+ok 'one on a screen is asked about' within 15 asked_so_often 4
+ok 'by what its program calls itself' noticed 'a program that calls itself .*busctl'
+ok 'which is no name to remember' equals '["deny","once"]' jq -sc 'map(select(.member == "Notify")
+  | .payload.data[5]) | last | [.[0], .[2]]' "$OUT/bus.json"
+sleep 1.2
+ok 'a click on Once' click -58
+ok 'it gets a token' answered client_identifier
+ok 'it is in a scope of the session' has session- cat "$OUT/answer"
+
 ok 'the command line allows it' user plex-account allow unit:trakt.service Attic
 ok 'then nobody is asked' has client_identifier unit_gets trakt
 # So that the documentation stays true: outside of a sandbox a name is no proof.

@@ -230,7 +230,7 @@ signalled() {
   local member=$1
   shift
   jq -ne --arg member "$member" '[inputs | select(.type == "signal" and .member == $member)
-    | .payload.data[:$ARGS.positional | length] == $ARGS.positional] | any' \
+    | .payload.data[:$ARGS.positional | length] | map(tostring) == $ARGS.positional] | any' \
     --args "$@" < "$OUT/bus.json"
 }
 

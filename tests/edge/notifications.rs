@@ -1,26 +1,56 @@
 //! Notifications as a desktop gets them: `Notifications` at one end of a bus of the test's own, a
 //! notification server at the other.
 
-use crate::notification_server::{Manner, Server, gone, on_bus, soon};
+use crate::notification_server::{Manner, Server, Told, gone, on_bus, soon};
 use crate::support::PrivateBus;
 use plex_account_core::event::NotifyCommand;
-use plex_account_core::notification::{Click, Notification};
-use plex_accountd::notifications::Notifications;
-use plex_accountd::notifications::QuietHours;
-use tokio::sync::mpsc::UnboundedReceiver;
+use plex_account_core::notification::{Click, Notification, ServerNews, ServerWord};
+use plex_accountd::notifications::{Notifications, QuietHours, Shown};
+use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 use zbus::export::ordered_stream::{OrderedStream, OrderedStreamExt};
 use zbus::{Message, MessageStream};
 
+const HOUR: u64 = 3600;
+
+fn unix() -> u64 {
+    u64::try_from(jiff::Timestamp::now().as_second()).unwrap()
+}
+
+fn news(servers: &[(&str, &str)], word: ServerWord) -> Notification {
+    let news = |(id, name): &(&str, &str)| ServerNews {
+        id: (*id).to_owned(),
+        name: (*name).to_owned(),
+        word,
+        number: 7,
+    };
+    let together = std::time::Duration::from_secs(60);
+    Notification::Servers { news: servers.iter().map(news).collect(), together }
+}
+
+/// It went so many hours ago: each of its own, for those that are not to be told as one.
+fn offline_for(hours: u64, id: &str, name: &str) -> Notification {
+    news(&[(id, name)], ServerWord::Offline { since: unix() - hours * HOUR })
+}
+
 fn offline(id: &str, name: &str) -> Notification {
-    Notification::ServerOffline { id: id.into(), name: name.into() }
+    offline_for(0, id, name)
 }
 
 fn back(id: &str, name: &str) -> Notification {
-    Notification::ServerBack { id: id.into(), name: name.into() }
+    news(&[(id, name)], ServerWord::Back { since: unix(), away: Some(720) })
 }
 
-fn three() -> Vec<(String, String)> {
-    ["Attic", "Cellar", "Loft"].map(|n| (n.to_lowercase(), n.to_owned())).into()
+const THREE: [(&str, &str); 3] = [("attic", "Attic"), ("cellar", "Cellar"), ("loft", "Loft")];
+
+fn three_offline() -> Notification {
+    news(&THREE, ServerWord::Offline { since: unix() })
+}
+
+/// What a notice says, without times.
+fn says(told: &Told) -> String {
+    let (summary, body) = told.seen();
+    let summary = summary.split(" · ").next().unwrap_or_default().to_owned();
+    if body.is_empty() { summary } else { format!("{summary}: {body}") }
 }
 
 /// Until the task has heard of what happened and ended.
@@ -34,12 +64,11 @@ async fn idle(notices: &Notifications) {
     .await;
 }
 
-/// The notifications that were told have been up for long enough to be read.
-async fn read(notices: &mut Notifications) {
-    // Our side has taken in that they are up, for it is done with an order.
-    let mut done = notices.undelivered();
-    notices.perform(NotifyCommand::WithdrawLogin);
-    soon("an order to be done", done.changed()).await.unwrap();
+/// The notifications that were told have been up for long enough to be read, the last of which is
+/// about this server.
+async fn read(up: &mut UnboundedReceiver<Shown>, id: &str) {
+    // Our side has taken in that it is up.
+    while soon("a notification to be up", up.recv()).await.unwrap().id != id {}
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_millis(1_001)).await;
     tokio::time::resume();
@@ -47,15 +76,8 @@ async fn read(notices: &mut Notifications) {
 
 /// The user closes a notification, and our side has heard of it: a click that the server told of
 /// after it, on the notice `other` of a server, has come.
-async fn closed(
-    notices: &mut Notifications,
-    server: &Server,
-    id: u32,
-    other: u32,
-    clicked: &mut UnboundedReceiver<Click>,
-) {
+async fn closed(server: &Server, id: u32, other: u32, clicked: &mut UnboundedReceiver<Click>) {
     server.close(id).await;
-    read(notices).await;
     server.click(other, "open").await;
     assert!(matches!(soon("the click", clicked.recv()).await, Some(Click::Open { .. })));
 }
@@ -88,43 +110,50 @@ async fn monitored(
 async fn a_server_that_comes_back_replaces_its_own_notice() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
 
-    notices.tell(offline("a", "Attic"));
+    notices.tell(offline_for(1, "a", "Attic"));
     notices.tell(offline("c", "Cellar"));
     let attic = server.told().await;
     let cellar = server.told().await;
-    assert_eq!(attic.seen().0, "Attic is offline");
+    assert_eq!(says(&attic), "Attic is offline");
     assert_eq!(attic.urgency(), Some(1));
     assert_eq!(attic.hint("category"), Some("network.disconnected"));
     assert_ne!(attic.id, cellar.id);
+    let shown = soon("it is up", up.recv()).await;
+    assert_eq!(shown, Some(Shown { id: "a".into(), number: 7 }));
+    read(&mut up, "c").await;
 
     notices.tell(back("a", "Attic"));
     let again = server.told().await;
-    assert_eq!(again.seen().0, "Attic is back");
+    assert_eq!(again.seen(), ("Attic is back · was away 12 minutes".into(), String::new()));
     assert_eq!(again.replaces, attic.id);
     assert_eq!(again.urgency(), Some(0));
     assert_eq!(again.hint("category"), Some("network.connected"));
 
     // Gone again: still the same place, not a contradiction beside it.
-    notices.tell(offline("a", "Attic"));
+    notices.tell(offline_for(2, "a", "Attic"));
     assert_eq!(server.told().await.replaces, attic.id);
+    read(&mut up, "a").await;
+    read(&mut up, "a").await;
 
     // The user put the notice away: the next is a new one.
-    closed(&mut notices, &server, cellar.id, attic.id, &mut clicked).await;
+    closed(&server, cellar.id, attic.id, &mut clicked).await;
     notices.tell(back("c", "Cellar"));
     let new = server.told().await;
-    assert_eq!((new.replaces, new.seen().0.as_str()), (0, "Cellar is back"));
+    assert_eq!((new.replaces, says(&new).as_str()), (0, "Cellar is back"));
 }
 
 #[tokio::test]
 async fn every_notice_names_us_and_none_is_critical() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
-    let servers = three();
+    let back_together = news(&THREE, ServerWord::Back { since: 0, away: None });
     for (notice, urgency) in [
         (Notification::LoginSucceeded { name: "demo".into(), unsaved: None }, 0),
         (Notification::LoginFailed { expired: true, message: String::new() }, 0),
@@ -132,8 +161,8 @@ async fn every_notice_names_us_and_none_is_critical() {
         (Notification::Rejected, 1),
         (offline("x", "X"), 1),
         (back("x", "X"), 0),
-        (Notification::ManyOffline { servers: servers.clone() }, 1),
-        (Notification::ManyBack { servers }, 0),
+        (three_offline(), 1),
+        (back_together, 0),
         (Notification::PlexTvUnreachable, 0),
         (Notification::PlexTvBack, 0),
     ] {
@@ -143,7 +172,8 @@ async fn every_notice_names_us_and_none_is_critical() {
         assert_eq!(told.hint("desktop-entry"), Some("org.plexaccountd.Account1"));
         assert_eq!(told.icon, "org.plexaccountd.Account1");
         assert_eq!(told.timeout, -1, "the desktop's own");
-        assert!(!told.summary.is_empty() && told.body.ends_with('.'), "{told:?}");
+        assert!(!told.summary.is_empty(), "{told:?}");
+        assert!(told.body.is_empty() || told.body.ends_with('.'), "{told:?}");
     }
 }
 
@@ -156,7 +186,7 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
     ] {
         let bus = PrivateBus::start();
         let mut server = Server::start(&bus, manner).await;
-        let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+        let (clicks, _clicked) = unbounded_channel();
         let mut notices = Notifications::at(bus.address(), clicks);
         notices.tell(Notification::LoginSucceeded { name: name.into(), unsaved: None });
         let told = server.told().await;
@@ -165,7 +195,8 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
         // No server reads markup in a summary.
         notices.tell(offline("x", name));
         let told = server.told().await;
-        assert_eq!(told.summary, "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069} is offline");
+        let name = "\u{2068}<b>Tom & \"Jerry\"</b>\u{202e}\u{2069} is offline · since ";
+        assert!(told.summary.starts_with(name), "{:?}", told.summary);
     }
 }
 
@@ -173,7 +204,7 @@ async fn names_are_escaped_where_markup_is_read_and_only_there() {
 async fn a_name_of_ten_kilobytes_is_cut() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("x", &"&\n\u{0}".repeat(3_500)));
     let told = server.told().await;
@@ -187,28 +218,34 @@ async fn the_sender_stays_while_any_notice_is_open_and_leaves_with_the_last() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Unicast).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     assert!(!notices.is_active());
 
-    notices.tell(offline("a", "Attic"));
+    notices.tell(offline_for(1, "a", "Attic"));
     notices.tell(offline("c", "Cellar"));
     let attic = server.told().await;
     let cellar = server.told().await;
     notices.tell(back("c", "Cellar"));
     let cellar_back = server.told().await;
     assert_eq!(cellar_back.id, cellar.id);
+    // What has low urgency GNOME Shell puts away unseen.
+    assert_eq!(cellar_back.urgency(), Some(1));
     // One sender for all: that of the first must not go before the last.
     assert_eq!(attic.sender, cellar.sender);
     assert_eq!(attic.sender, cellar_back.sender);
+    read(&mut up, "c").await;
+    read(&mut up, "c").await;
 
-    closed(&mut notices, &server, attic.id, cellar.id, &mut clicked).await;
-    notices.tell(back("a", "Attic"));
-    let attic_back = server.told().await;
-    assert_eq!(attic_back.replaces, 0);
+    closed(&server, attic.id, cellar.id, &mut clicked).await;
+    notices.tell(offline("a", "Attic"));
+    let attic_again = server.told().await;
+    assert_eq!(attic_again.replaces, 0);
     assert!(on_bus(&watcher, &attic.sender).await);
 
-    server.close(attic_back.id).await;
+    server.close(attic_again.id).await;
     server.close(cellar.id).await;
     gone(&watcher, &attic.sender).await;
     idle(&notices).await;
@@ -223,11 +260,11 @@ async fn many_closes_at_once_are_all_heard() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     let mut told = Vec::new();
     for i in 0..30 {
-        notices.tell(offline(&i.to_string(), "S"));
+        notices.tell(offline_for(i, &i.to_string(), "S"));
         told.push(server.told().await);
     }
     for t in &told {
@@ -241,7 +278,7 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     notices.tell(Notification::Rejected);
@@ -260,7 +297,7 @@ async fn a_notification_server_that_vanishes_ends_its_notices() {
 #[tokio::test]
 async fn no_bus_is_fine() {
     let mut bus = PrivateBus::start();
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     bus.kill();
     notices.tell(offline("a", "Attic"));
@@ -271,34 +308,40 @@ async fn no_bus_is_fine() {
 #[tokio::test]
 async fn what_finds_no_notification_server_is_shown_when_one_comes() {
     let bus = PrivateBus::start();
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     let watcher = bus.connect().await;
     let mut errors = errors(&bus).await;
     notices.tell(Notification::Rejected);
     notices.tell(offline("a", "Attic"));
-    notices.tell(back("a", "Attic"));
-    notices.tell(offline("c", "Cellar"));
+    notices.withdraw_server("a");
+    notices.tell(offline_for(1, "c", "Cellar"));
     for _ in 0..3 {
         soon("an error", errors.next()).await;
     }
+    assert!(up.try_recv().is_err(), "nothing is shown");
 
     let mut server = Server::start(&bus, Manner::Markup).await;
     assert_eq!(server.told().await.seen().0, "Please sign in to Plex again");
     let cellar = server.told().await;
-    assert_eq!(cellar.seen().0, "Cellar is offline");
+    assert_eq!(says(&cellar), "Cellar is offline");
     notices.tell(back("c", "Cellar"));
     assert_eq!(server.told().await.replaces, cellar.id);
+    read(&mut up, "c").await;
+    read(&mut up, "c").await;
 
     // One that goes before it has answered has shown nothing.
     server.vanish().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
     notices.tell(offline("l", "Loft"));
-    assert_eq!(server.told().await.seen().0, "Loft is offline");
+    assert_eq!(says(&server.told().await), "Loft is offline");
+    assert!(up.try_recv().is_err());
     server.vanish().await;
     let mut server = Server::start(&bus, Manner::Plain).await;
     let loft = server.told().await;
-    assert_eq!((loft.replaces, loft.seen().0.as_str()), (0, "Loft is offline"));
+    assert_eq!((loft.replaces, says(&loft).as_str()), (0, "Loft is offline"));
     assert!(loft.actions.is_empty(), "this one has no buttons");
     assert!(server.pending().is_none());
 
@@ -312,15 +355,15 @@ async fn what_finds_no_notification_server_is_shown_when_one_comes() {
 #[tokio::test]
 async fn what_waits_and_is_no_longer_true_is_forgotten() {
     let bus = PrivateBus::start();
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     let mut errors = errors(&bus).await;
     notices.tell(Notification::Rejected);
-    notices.tell(offline("a", "Attic"));
+    notices.tell(offline_for(1, "a", "Attic"));
     notices.tell(offline("c", "Cellar"));
     notices.withdraw_account();
     notices.withdraw_server("a");
-    notices.tell(back("c", "Cellar"));
+    notices.withdraw_server("c");
     for _ in 0..3 {
         soon("an error", errors.next()).await;
     }
@@ -331,7 +374,7 @@ async fn what_waits_and_is_no_longer_true_is_forgotten() {
 async fn a_bus_that_goes_away_ends_everything() {
     let mut bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     notices.tell(offline("a", "Attic"));
     server.told().await;
@@ -343,51 +386,34 @@ async fn a_bus_that_goes_away_ends_everything() {
 async fn servers_that_go_together_are_one_notice_that_stays_true() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
-    for notice in Notification::offline(three()) {
-        notices.tell(notice);
-    }
+    notices.tell(three_offline());
     let many = server.told().await;
-    assert_eq!(
-        many.seen(),
-        (
-            "3 Plex servers are offline".into(),
-            "Plex has lost contact with Attic, Cellar and Loft.".into()
-        )
-    );
+    assert_eq!(many.seen().0, "3 Plex servers are offline");
+    assert!(many.seen().1.starts_with("Attic since "), "{}", many.body);
 
     notices.tell(back("cellar", "Cellar"));
-    let told = server.told().await;
-    assert_eq!(told.replaces, many.id);
-    assert_eq!(told.seen(), ("Cellar is back".into(), "Attic and Loft are still offline.".into()));
-    for notice in Notification::back(vec![
-        ("attic".into(), "Attic".into()),
-        ("loft".into(), "Loft".into()),
-        ("new".into(), "New".into()),
-    ]) {
-        notices.tell(notice);
-    }
-    let told = server.told().await;
-    assert_eq!(told.replaces, many.id);
-    assert_eq!(told.seen().0, "3 Plex servers are back");
-    let told = server.told().await;
-    assert_eq!((told.replaces, told.seen().0.as_str()), (0, "New is back"));
-}
+    let rest = server.told().await;
+    assert_eq!((rest.replaces, rest.urgency()), (many.id, Some(0)));
+    assert_eq!(rest.seen().0, "2 Plex servers are offline");
+    let cellar = server.told().await;
+    assert_eq!((cellar.replaces, says(&cellar).as_str()), (0, "Cellar is back"));
 
-#[tokio::test]
-async fn servers_told_one_by_one_and_then_together_are_told_once() {
-    let bus = PrivateBus::start();
-    let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
-    let mut notices = Notifications::at(bus.address(), clicks);
-    notices.tell(offline("attic", "Attic"));
-    notices.tell(offline("loft", "Loft"));
-    let attic = server.told().await;
-    let loft = server.told().await;
-    notices.tell(Notification::ManyOffline { servers: three() });
-    assert_eq!(server.asked_to_close().await, attic.id);
-    assert_eq!(server.told().await.replaces, loft.id);
+    // Nothing of it is known any more.
+    let word = ServerWord::WasOffline { at: unix() };
+    let news = ServerNews { id: "loft".into(), name: "Loft".into(), word, number: 7 };
+    notices.perform(NotifyCommand::CorrectServer(news));
+    let told = server.told().await;
+    assert_eq!((told.replaces, told.urgency()), (many.id, Some(0)));
+    assert_eq!(says(&told).split(" at ").next(), Some("Attic is offline: Loft was offline"));
+    notices.withdraw_server("loft");
+    assert_eq!(server.told().await.replaces, many.id);
+
+    notices.tell(back("attic", "Attic"));
+    assert_eq!(server.asked_to_close().await, many.id);
+    let told = server.told().await;
+    assert_eq!((told.replaces, told.seen().0.as_str()), (cellar.id, "2 Plex servers are back"));
 }
 
 #[tokio::test]
@@ -395,7 +421,7 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     // Nothing is shown, so nothing is opened for this.
     notices.withdraw_account();
@@ -416,20 +442,23 @@ async fn the_account_has_one_notice_and_it_can_be_withdrawn() {
 }
 
 #[tokio::test]
-async fn a_hanging_notification_server_is_given_up() {
+async fn what_a_hanging_notification_server_does_not_show_another_shows() {
     let bus = PrivateBus::start();
-    let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     notices.tell(offline("a", "Attic"));
-    let told = server.told().await;
-    assert!(on_bus(&watcher, &told.sender).await);
+    server.told().await;
     tokio::time::pause();
     tokio::time::advance(std::time::Duration::from_secs(31)).await;
     tokio::time::resume();
-    gone(&watcher, &told.sender).await;
-    idle(&notices).await;
+    server.vanish().await;
+    let mut server = Server::start(&bus, Manner::Markup).await;
+    assert_eq!(says(&server.told().await), "Attic is offline");
+    read(&mut up, "a").await;
+    assert!(up.try_recv().is_err(), "once");
 }
 
 #[tokio::test]
@@ -437,7 +466,7 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
     let bus = PrivateBus::start();
     let watcher = bus.connect().await;
     let mut server = Server::start(&bus, Manner::Hanging).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     let tasks = || tokio::runtime::Handle::current().metrics().num_alive_tasks();
     let before = tasks();
@@ -456,13 +485,17 @@ async fn notices_do_not_pile_up_before_a_hanging_server() {
 async fn a_refused_token_comes_with_a_button_that_signs_in() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     notices.tell(Notification::Rejected);
     let rejected = server.told().await;
     assert_eq!(rejected.actions, ["signin", "Sign in"]);
 
-    read(&mut notices).await;
+    notices.tell(offline("a", "Attic"));
+    server.told().await;
+    read(&mut up, "a").await;
     // Neither somebody else's notification nor another button is ours.
     server.click(rejected.id + 100, "signin").await;
     server.click(rejected.id, "other").await;
@@ -475,8 +508,10 @@ async fn a_refused_token_comes_with_a_button_that_signs_in() {
 async fn a_server_s_notice_opens_and_mutes() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     let id = || "a".to_owned();
     let buttons = [
         ("default", Click::Open { id: Some(id()) }, false),
@@ -489,18 +524,9 @@ async fn a_server_s_notice_opens_and_mutes() {
         let attic = server.told().await;
         assert_eq!(
             attic.actions,
-            [
-                "open",
-                "Open",
-                "mute",
-                "Mute for 8 hours",
-                "never",
-                "Never for this server",
-                "default",
-                ""
-            ]
+            ["open", "Open", "mute", "Mute 8 h", "never", "Don't notify", "default", ""]
         );
-        read(&mut notices).await;
+        read(&mut up, "a").await;
         server.click(attic.id, button).await;
         assert_eq!(soon("the click", clicked.recv()).await, Some(click));
         if mutes {
@@ -510,10 +536,10 @@ async fn a_server_s_notice_opens_and_mutes() {
     }
 
     // Which of them would it mute?
-    notices.tell(Notification::ManyOffline { servers: three() });
+    notices.tell(three_offline());
     let many = server.told().await;
     assert_eq!(many.actions, ["open", "Open", "default", ""]);
-    read(&mut notices).await;
+    read(&mut up, "loft").await;
     server.click(many.id, "mute").await;
     server.click(many.id, "open").await;
     assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: None }));
@@ -521,24 +547,26 @@ async fn a_server_s_notice_opens_and_mutes() {
     notices.withdraw_server("attic");
     let rest = server.told().await;
     assert_eq!((rest.replaces, rest.urgency()), (many.id, Some(0)));
-    assert_eq!(rest.seen().1, "Plex has lost contact with Cellar and Loft.");
+    assert!(rest.seen().1.starts_with("Cellar since "), "{}", rest.body);
 }
 
 #[tokio::test]
 async fn a_click_before_anybody_can_have_read_the_notice_is_ignored() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
-    notices.tell(offline("c", "Cellar"));
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
+    notices.tell(offline_for(1, "c", "Cellar"));
     let cellar = server.told().await;
-    read(&mut notices).await;
+    read(&mut up, "c").await;
     notices.tell(offline("a", "Attic"));
     let attic = server.told().await;
     server.click(attic.id, "never").await;
     server.click(cellar.id, "open").await;
     assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Open { id: Some("c".into()) }));
-    read(&mut notices).await;
+    read(&mut up, "a").await;
     server.click(attic.id, "never").await;
     assert_eq!(soon("the click", clicked.recv()).await, Some(Click::Never { id: "a".into() }));
 }
@@ -547,13 +575,15 @@ async fn a_click_before_anybody_can_have_read_the_notice_is_ignored() {
 async fn only_the_notification_server_clicks_and_closes() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, mut clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, mut clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
+    let (shown, mut up) = unbounded_channel();
+    notices.report_to(shown);
     let mut signals =
         monitored(&bus, "type='signal',interface='org.freedesktop.Notifications'").await;
     notices.tell(offline("a", "Attic"));
     let attic = server.told().await;
-    read(&mut notices).await;
+    read(&mut up, "a").await;
 
     // Another program says it, to everybody and straight to us.
     for destination in [None, Some(attic.sender.as_str())] {
@@ -581,7 +611,7 @@ async fn only_the_notification_server_clicks_and_closes() {
 async fn where_there_are_no_buttons_none_is_sent() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Plain).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     for notice in [Notification::Rejected, offline("a", "Attic")] {
         notices.tell(notice);
@@ -593,7 +623,7 @@ async fn where_there_are_no_buttons_none_is_sent() {
 async fn quiet_hours_hold_servers_back_until_they_are_over() {
     let bus = PrivateBus::start();
     let mut server = Server::start(&bus, Manner::Markup).await;
-    let (clicks, _clicked) = tokio::sync::mpsc::unbounded_channel();
+    let (clicks, _clicked) = unbounded_channel();
     let mut notices = Notifications::at(bus.address(), clicks);
     let now = jiff::Zoned::now();
     let hours = |from, until| {
@@ -603,7 +633,7 @@ async fn quiet_hours_hold_servers_back_until_they_are_over() {
     notices.set_quiet_hours(hours(-6, 6));
     notices.tell(offline("a", "Attic"));
     notices.tell(offline("c", "Cellar"));
-    notices.tell(back("a", "Attic"));
+    notices.withdraw_server("a");
     notices.tell(offline("l", "Loft"));
     notices.tell(Notification::Rejected);
     assert_eq!(server.told().await.seen().0, "Please sign in to Plex again");
@@ -615,10 +645,8 @@ async fn quiet_hours_hold_servers_back_until_they_are_over() {
 
     notices.set_quiet_hours(hours(3, 6));
     let told = server.told().await;
-    assert_eq!(
-        told.seen(),
-        ("2 Plex servers are offline".into(), "Plex has lost contact with Cellar and Loft.".into())
-    );
-    notices.tell(offline("a", "Attic"));
-    assert_eq!(server.told().await.seen().0, "Attic is offline");
+    assert_eq!(told.seen().0, "2 Plex servers are offline");
+    assert!(told.seen().1.starts_with("Cellar since "), "{}", told.body);
+    notices.tell(offline_for(1, "a", "Attic"));
+    assert_eq!(says(&server.told().await), "Attic is offline");
 }

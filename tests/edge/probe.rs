@@ -11,6 +11,8 @@ use plex_account_core::server::Connection;
 use plex_account_core::words::Route;
 use plex_accountd::probe::Prober;
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
+use tokio::io::AsyncWriteExt as _;
+use tokio::net::TcpListener;
 use tokio::sync::Notify;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::rustls::ServerConfig;
@@ -58,7 +60,8 @@ async fn probe(connections: impl Into<Vec<Connection>>) -> Probed {
 /// The route and uri that answered.
 fn answered(probed: Probed) -> (Route, String) {
     match probed {
-        Probed::Answered { route, uri, latency } => {
+        Probed::Answered { route, uri, latency, near } => {
+            assert!(near, "loopback is as near as can be");
             assert!(latency < TIMEOUT);
             (route, uri)
         }
@@ -216,27 +219,22 @@ async fn every_address_is_asked_though_the_first_ones_hang() {
 }
 
 #[tokio::test]
-async fn eight_connections_are_open_at_most_and_nobody_is_silent_for_want_of_one() {
-    let go = Arc::new(Notify::new());
-    let first = FakeHttp::always(Answer::After(Arc::clone(&go), Box::new(identity()))).await;
-    let second = FakeHttp::always(identity()).await;
+async fn a_silent_server_does_not_keep_others_waiting() {
+    let silent = FakeHttp::always(Answer::Silence).await;
+    let server = FakeHttp::always(identity()).await;
     let prober = Prober::new(TIMEOUT);
-    let probe = |server: &FakeHttp| {
-        let connections: Vec<Connection> = (0..6)
-            .map(|number| connection(format!("{}{number}", server.url), Route::Remote))
+    let mut hanging = tokio::task::JoinSet::new();
+    for _ in 0..15 {
+        let connections: Vec<Connection> = (0..8)
+            .map(|number| connection(format!("{}{number}", silent.url), Route::Remote))
             .collect();
         let prober = prober.clone();
-        tokio::spawn(async move { prober.probe(request(connections)).await })
-    };
-    let of_first = probe(&first);
-    let of_second = probe(&second);
-    while first.asked().len() < 6 {
+        hanging.spawn(async move { prober.probe(request(connections)).await });
+    }
+    while silent.asked().len() < 15 * 8 {
         tokio::task::yield_now().await;
     }
-    assert!(second.asked().is_empty(), "it would be twelve");
-    go.notify_waiters();
-    answered(of_first.await.unwrap());
-    answered(of_second.await.unwrap());
+    answered(prober.probe(request([connection(&server.url, Route::Remote)])).await);
 }
 
 #[tokio::test]
@@ -441,4 +439,54 @@ fn http_is_left_alone_where_https_answers() {
         assert_eq!(answered(probed), (Route::Remote, secure.url.to_string()));
         assert!(plain.asked().is_empty());
     });
+}
+
+#[tokio::test]
+async fn for_a_person_each_address_is_asked_and_told_of() {
+    let server = FakeHttp::new(|line| match line {
+        "GET /hangs/identity" => Answer::Silence,
+        "GET /gone/identity" => http(404, "no"),
+        "GET /other/identity" => http(200, "<MediaContainer machineIdentifier=\"bbbb\"/>"),
+        "GET /page/identity" => http(200, "<html>hello</html>"),
+        _ => identity(),
+    })
+    .await;
+    let url = &server.url;
+    let no_tls = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let tls = format!("https://{}", no_tls.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (mut stream, _) = no_tls.accept().await.unwrap();
+        stream.write_all(b"HTTP/1.1 400 Bad Request\r\n\r\n").await.unwrap();
+        std::future::pending::<()>().await; // with the connection open
+    });
+    let closed = nowhere().await;
+    let connections = [
+        connection(url, Route::Local),
+        connection(format!("{url}hangs"), Route::Remote),
+        connection(format!("{url}gone"), Route::Remote),
+        connection(format!("{url}other"), Route::Remote),
+        connection(format!("{url}page"), Route::Remote),
+        connection(&closed, Route::Remote),
+        connection(&tls, Route::Remote),
+        connection("https://nobody.invalid:32400", Route::Relay),
+    ];
+    let began = Instant::now();
+    let reports =
+        Prober::new(Duration::from_millis(1500)).probe_each(request(connections.clone())).await;
+    assert!(began.elapsed() < Duration::from_secs(10), "they are asked together");
+    assert_eq!(reports.len(), connections.len());
+    for (connection, outcome) in connections.iter().zip([
+        "ok",
+        "timeout",
+        "http-404",
+        "other-server",
+        "unreadable",
+        "refused",
+        "tls",
+        "dns",
+    ]) {
+        let report = reports.iter().find(|report| report.uri == connection.uri).unwrap();
+        assert_eq!(report.outcome.to_string(), outcome, "{}", connection.uri);
+        assert_eq!(report.route == Route::Local, connection.local);
+    }
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use crate::keyring::{COLLECTION, Keyring, OTHER, Person, State};
 use crate::support::PrivateBus;
-use plex_account_core::account::{Record, User};
+use plex_account_core::account::{Record, SignInId};
 use plex_account_core::token::Token;
 use plex_accountd::store::secret_service::{
     Availability, KeyringError, Lookup, PROMPT_TIMEOUT, SecretService, TIMEOUT, Unlocked,
@@ -17,8 +17,9 @@ fn record(signed_in_at: u64) -> Record {
     Record {
         token: Token::new(format!("{SECRET}-{signed_in_at}")).unwrap(),
         client_id: "client".into(),
-        user: Some(User { id: 7, username: "demo".into(), ..User::default() }),
+        user: None,
         signed_in_at,
+        sign_in: SignInId(signed_in_at),
     }
 }
 
@@ -149,12 +150,12 @@ async fn an_item_that_the_open_keyring_keeps_from_us_is_asked_for_by_itself() {
     assert_eq!(secrets.look().await, Lookup::Locked);
     assert_eq!(secrets.unlock_item().await, Unlocked::Failed(KeyringError::Locked));
     keyring.state().has_other = true;
-    secrets.set_collection(Some(OTHER.to_owned()));
+    secrets.set_seen(Some(OTHER.to_owned()), SignInId(1));
     assert_eq!(secrets.look().await, Lookup::Locked);
     assert_eq!(secrets.unlock_item().await, Unlocked::Done);
     assert!(!keyring.was_asked("Unlock"));
 
-    secrets.set_collection(None);
+    secrets.set_seen(None, SignInId(1));
     keyring.set_locked(false).await;
     soon("the unlock", secrets.changed()).await;
     assert_eq!(secrets.unlock_item().await, Unlocked::Done);

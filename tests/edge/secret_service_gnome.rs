@@ -6,8 +6,9 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::store::sign_out;
 use crate::support::PrivateBus;
-use plex_account_core::account::Record;
+use plex_account_core::account::{Record, SignInId};
 use plex_account_core::event::FaultOf;
 use plex_account_core::token::Token;
 use plex_account_core::words::Storage;
@@ -28,6 +29,7 @@ fn record() -> Record {
         client_id: "client".into(),
         user: None,
         signed_in_at: 1,
+        sign_in: SignInId(1),
     }
 }
 
@@ -164,7 +166,7 @@ async fn gnome_keyring_keeps_locks_gives_back_and_forgets() {
     assert_eq!(secrets.there().await, Availability::Yes);
     assert_eq!(secrets.look().await, Lookup::Nothing);
     secrets.store(&record()).await.unwrap();
-    let newer = Record { signed_in_at: 2, ..record() };
+    let newer = Record { signed_in_at: 2, sign_in: SignInId(2), ..record() };
     secrets.store(&newer).await.unwrap();
     assert_eq!(person.items().await.len(), 1);
     assert_eq!(secrets.look().await, Lookup::Account(newer.clone()));
@@ -243,13 +245,15 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     assert_eq!(opened.found, StoredAccount::InKeyring);
     let custody = &mut opened.custody;
     assert_eq!(custody.read_again().await, StoredAccount::Locked);
-    let newer = Record { signed_in_at: 2, ..record() };
+    let newer = Record { signed_in_at: 2, sign_in: SignInId(2), ..record() };
     assert_eq!(custody.store(newer.clone()).await.unwrap_err().of, FaultOf::LockedKeyring);
-    assert_eq!(custody.forget().await.unwrap_err().of, FaultOf::LockedKeyring);
+    assert_eq!(sign_out(custody).await.unwrap_err().of, FaultOf::LockedKeyring);
     person.unlock().await;
     assert_eq!(custody.read_again().await, account);
 
     person.delete(&person.items().await[0]).await;
+    assert_eq!(custody.settle().await, Relocation::Doubted);
+    tokio::time::sleep(std::time::Duration::from_millis(4100)).await;
     assert!(matches!(custody.settle().await, Relocation::Gone(_)));
     assert!(person.items().await.is_empty());
     assert_eq!(custody.store(newer).await, Ok(Storage::SecretService));
@@ -261,8 +265,7 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
 
     let mut custody = open(TokenStore::Auto).custody;
     assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
-    custody.forget().await.unwrap();
-    custody.signed_out().await.unwrap();
+    sign_out(&mut custody).await.unwrap();
     assert!(person.items().await.is_empty());
     assert_eq!(open(TokenStore::Auto).found, StoredAccount::Nothing);
     drop(daemon);

@@ -59,6 +59,18 @@ impl Told {
         }
     }
 
+    /// The summary without isolates and times.
+    #[must_use]
+    pub fn says(&self) -> String {
+        self.seen().0.split(" · ").next().unwrap_or_default().to_owned()
+    }
+
+    /// That a server is or was offline, said anew and without a word.
+    #[must_use]
+    pub fn is_correction(&self) -> bool {
+        self.urgency() == Some(0) && self.hint("category") == Some("network.disconnected")
+    }
+
     /// Summary and body without isolates, as they look.
     #[must_use]
     pub fn seen(&self) -> (String, String) {
@@ -104,9 +116,9 @@ impl Interface {
         }
     }
 
-    #[allow(clippy::unused_self)] // a method on the bus
     fn get_server_information(&self) -> (&str, &str, &str, &str) {
-        ("mock", "tests", "1", "1.2")
+        let name = if self.manner == Manner::Unicast { "gnome-shell" } else { "mock" };
+        (name, "tests", "1", "1.2")
     }
 
     #[allow(clippy::too_many_arguments)] // the specification's
@@ -185,17 +197,35 @@ impl Server {
         }
     }
 
-    /// The next `CloseNotification`.
-    pub async fn asked_to_close(&mut self) -> u32 {
-        match soon("a close", self.happened.recv()).await {
-            Some(Happened::Closed(id)) => id,
-            other => panic!("instead of a close: {other:?}"),
+    /// The next call of `Notify` that is not a correction without a word.
+    pub async fn news(&mut self) -> Told {
+        loop {
+            let told = self.told().await;
+            if !told.is_correction() {
+                return told;
+            }
         }
     }
 
-    /// What came and was not looked at.
+    /// The next `CloseNotification`; corrections before it are passed over.
+    pub async fn asked_to_close(&mut self) -> u32 {
+        loop {
+            match soon("a close", self.happened.recv()).await {
+                Some(Happened::Closed(id)) => return id,
+                Some(Happened::Told(told)) if told.is_correction() => {}
+                other => panic!("instead of a close: {other:?}"),
+            }
+        }
+    }
+
+    /// What came and was not looked at, but for corrections.
     pub fn pending(&mut self) -> Option<Happened> {
-        self.happened.try_recv().ok()
+        loop {
+            match self.happened.try_recv().ok()? {
+                Happened::Told(told) if told.is_correction() => {}
+                happened => return Some(happened),
+            }
+        }
     }
 
     /// The user closes a notification.

@@ -70,6 +70,8 @@ pub struct State {
     pub is_other: bool,
     /// While locked it lists nothing, as `KeePassXC`.
     pub hides: bool,
+    /// Is locked when it is searched next.
+    pub locks_before_search: bool,
     /// Shows its items as locked though it is open, as `KeePassXC` to a client that it has not
     /// asked the person about. That they agree is told to nobody else.
     pub confirms: bool,
@@ -296,6 +298,10 @@ async fn answer(c: &Connection, call: &Message, state: &Mutex<State>) {
         }
         "SearchItems" => {
             let wanted: HashMap<String, String> = body.deserialize().unwrap();
+            {
+                let mut state = state.lock().unwrap();
+                state.locked |= std::mem::take(&mut state.locks_before_search);
+            }
             let (open, shut) = {
                 let state = state.lock().unwrap();
                 let fits =

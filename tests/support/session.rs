@@ -496,7 +496,8 @@ fn read(message: &zbus::Message) -> Said {
             Said::LoginFinished(outcome, text)
         }
         "ServerStateChanged" => {
-            let (id, name, old, new) = body.deserialize().unwrap();
+            let (id, name, _, old, new): (String, String, bool, String, String) =
+                body.deserialize().unwrap();
             Said::State(id, name, old, new)
         }
         "InterfacesAdded" => {

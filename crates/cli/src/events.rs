@@ -138,7 +138,8 @@ impl Feed {
                 WatchEvent::LoginFinished { outcome, message }
             }
             (ACCOUNT_INTERFACE, "ServerStateChanged") => {
-                let (id, name, old, new) = body.deserialize().ok()?;
+                let (id, name, _, old, new): (String, String, bool, String, String) =
+                    body.deserialize().ok()?;
                 WatchEvent::State { id, name, old, new }
             }
             ("org.freedesktop.DBus.Properties", "PropertiesChanged") => {

@@ -27,8 +27,8 @@ use zbus::export::futures_core::Stream;
 pub use error::CallFailure;
 pub use plex_account_core::{state_snapshot::LoginOffer, words};
 pub use proxy::{
-    AccountProperties, AccountProxy, ConnectionInfo, LoginDetails, ManagedServers, ServerInfo,
-    ServerProperties, ServerProxy,
+    AccountProperties, AccountProxy, AddressProbe, ConnectionInfo, LoginDetails, ManagedServers,
+    ServerInfo, ServerProperties, ServerProxy,
 };
 #[doc(no_inline)]
 pub use proxy::{LoginFinished, LoginFinishedStream, ServerStateChanged, ServerStateChangedStream};

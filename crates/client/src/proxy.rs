@@ -37,6 +37,10 @@ pub trait Account {
     /// Asks plex.tv now, and returns when the lists are in. Takes up to 18 s.
     fn refresh(&self) -> zbus::Result<()>;
 
+    /// Asks the server at each of its addresses now. Takes up to the probe's time-out, 18 s at
+    /// most.
+    fn probe_server(&self, id: &str) -> zbus::Result<Vec<AddressProbe>>;
+
     /// No notices for this server until then (unix seconds; `u64::MAX`: until unmuted).
     fn mute_server(&self, id: &str, until: u64) -> zbus::Result<()>;
 
@@ -53,6 +57,7 @@ pub trait Account {
         &self,
         id: String,
         name: String,
+        owned: bool,
         old_state: String,
         new_state: String,
     ) -> zbus::Result<()>;
@@ -88,6 +93,30 @@ pub trait Account {
     /// The list comes from the cache and is not confirmed since the daemon's start.
     #[zbus(property)]
     fn stale(&self) -> zbus::Result<bool>;
+
+    /// Where the token is kept, a word of [`Storage`](plex_account_core::words::Storage), or empty.
+    #[zbus(property)]
+    fn storage(&self) -> zbus::Result<String>;
+
+    /// What is wrong: a D-Bus error name, or empty.
+    #[zbus(property)]
+    fn error(&self) -> zbus::Result<String>;
+
+    /// A sentence for people about that, or empty.
+    #[zbus(property)]
+    fn message(&self) -> zbus::Result<String>;
+
+    /// How many of the account's own servers are online.
+    #[zbus(property)]
+    fn servers_online(&self) -> zbus::Result<u32>;
+
+    /// How many are offline.
+    #[zbus(property)]
+    fn servers_offline(&self) -> zbus::Result<u32>;
+
+    /// Of how many that is not known.
+    #[zbus(property)]
+    fn servers_unknown(&self) -> zbus::Result<u32>;
 }
 
 /// A server's object; its path is [`ServerInfo::path`].
@@ -302,6 +331,21 @@ pub struct ConnectionInfo {
     pub ipv6: bool,
 }
 
+/// What came of one address: a row of `ProbeServer`.
+#[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
+#[zbus(signature = "a{sv}")]
+pub struct AddressProbe {
+    /// As plex.tv lists it.
+    pub uri: String,
+    /// A word of [`Route`](plex_account_core::words::Route).
+    pub route: String,
+    /// `ok`, `other-server`, `maintenance`, `refused`, `timeout`, `tls`, `dns`, `http-NNN` or
+    /// `unreadable`.
+    pub outcome: String,
+    /// Milliseconds until that.
+    pub ms: u32,
+}
+
 /// Properties of a server, or those of them that changed. Serializes as a plain map, for JSON.
 #[derive(Clone, Debug, Default, PartialEq, Eq, DeserializeDict, Type)]
 #[zbus(signature = "a{sv}", rename_all = "PascalCase")]
@@ -341,6 +385,12 @@ pub struct AccountProperties {
     pub last_refresh: Option<u64>,
     pub next_refresh: Option<u64>,
     pub stale: Option<bool>,
+    pub storage: Option<String>,
+    pub error: Option<String>,
+    pub message: Option<String>,
+    pub servers_online: Option<u32>,
+    pub servers_offline: Option<u32>,
+    pub servers_unknown: Option<u32>,
 }
 
 impl AccountProperties {
@@ -371,5 +421,11 @@ impl AccountProperties {
         take(&mut self.last_refresh, changed.last_refresh);
         take(&mut self.next_refresh, changed.next_refresh);
         take(&mut self.stale, changed.stale);
+        take(&mut self.storage, changed.storage);
+        take(&mut self.error, changed.error);
+        take(&mut self.message, changed.message);
+        take(&mut self.servers_online, changed.servers_online);
+        take(&mut self.servers_offline, changed.servers_offline);
+        take(&mut self.servers_unknown, changed.servers_unknown);
     }
 }

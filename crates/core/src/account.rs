@@ -1,5 +1,5 @@
 //! The words of the account: the token's record, its user, the PINs of a login. Plain data that
-//! the domain, the plex.tv client and custody share.
+//! the domain, the plex.tv client and the store share.
 
 use std::{fmt, time::Duration};
 
@@ -18,7 +18,13 @@ pub struct User {
     pub thumb: String,
 }
 
-/// All that custody keeps of an account: the token and what belongs to it.
+/// Tells one sign-in from every other: a random number. Only its equality counts; clocks may be
+/// set.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct SignInId(pub u64);
+
+/// All that the store keeps of an account: the token and what belongs to it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Record {
     /// The account token as it was issued, never replaced by one out of the user document.
@@ -29,6 +35,8 @@ pub struct Record {
     pub user: Option<User>,
     /// Unix seconds.
     pub signed_in_at: u64,
+    /// The sign-in that brought the token.
+    pub sign_in: SignInId,
 }
 
 /// Which of the two PINs of a login.
@@ -85,13 +93,14 @@ impl fmt::Debug for Pin {
 }
 
 /// A login that waits, as it outlives a restart of the daemon. It redeems the token: serialized in
-/// `custody` only. One without PINs is over.
+/// the store only. One without PINs is over.
 #[derive(Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SavedLogin {
     /// Who asked for the PINs: nobody else can poll them.
     pub client_id: String,
-    /// When it began, in unix seconds: a token that is newer is what it brought.
-    pub began: u64,
+    /// The sign-in that it is to bring: an account with this id is what it brought.
+    #[serde(default)]
+    pub sign_in: SignInId,
     /// The PIN that is typed.
     pub short: Option<SavedPin>,
     /// The PIN in the link.
@@ -112,13 +121,25 @@ pub struct SavedPin {
     pub code: String,
     /// Where the person goes with it.
     pub url: String,
-    /// Unix seconds.
+    /// Unix seconds, as it is shown.
     pub expires_at: u64,
+    /// Milliseconds of `CLOCK_BOOTTIME`, which counts; 0 where an older version kept it.
+    #[serde(default)]
+    pub deadline: u64,
+}
+
+/// What is to be said of a sign-out after a restart, and until the next login.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Revocation {
+    /// plex.tv does not accept the token any more.
+    pub revoked: bool,
+    /// One sentence.
+    pub message: String,
 }
 
 impl fmt::Debug for SavedLogin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("KeptLogin").finish_non_exhaustive()
+        f.debug_struct("SavedLogin").finish_non_exhaustive()
     }
 }
 

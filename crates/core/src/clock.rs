@@ -43,6 +43,8 @@ pub struct Now {
     pub unix: u64,
     /// Any number; only jitter is made of it.
     pub jitter_seed: u16,
+    /// A random number: a sign-in that begins now is told by it.
+    pub random: u64,
 }
 
 impl Now {

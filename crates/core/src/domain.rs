@@ -10,15 +10,21 @@ use std::{
 use crate::{
     clock::{Boot, Now},
     error::CallError,
-    event::{CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand, StoredAccount},
+    event::{
+        Answer, CallId, Context, Effect, Event, NotifyCommand, Settings, StoreCommand,
+        StoredAccount,
+    },
     grants::{self, Grants},
     network::{Connectivity, Network, Reach},
     notification::Notification,
-    presence::{CachedServers, Listed, Presence},
-    refresh::{Finished, Refresh, Verdict},
+    plextv_error::PlexTvError,
+    presence::{CachedServers, Listed, News, Presence},
+    probe::{AddressReport, Probed},
+    probe_calls::ProbeCalls,
+    refresh::{Finished, Refresh, StandingRefusal, Verdict, token_rejected},
     server::{List, Lists, merge},
     session::{Change, SignIn},
-    state_snapshot::{AccountSnapshot, ServerSnapshot, StateSnapshot},
+    state_snapshot::{AccountSnapshot, ServerCounts, ServerSnapshot, StateSnapshot},
     words::{ErrorName, PlexTv, Reason},
 };
 
@@ -35,6 +41,8 @@ pub struct Domain {
     refresh: Refresh,
     presence: Presence,
     snapshots: Vec<Arc<ServerSnapshot>>,
+    counts: ServerCounts,
+    probe_calls: ProbeCalls,
     /// Calls that came before the keyring's first answer, and until when each waits for it.
     early: VecDeque<(Boot, Event)>,
     network: Network,
@@ -71,17 +79,21 @@ impl Domain {
         let presence = Presence::new(remembered, reason, now);
         let snapshots = presence.snapshots();
         let settings = Arc::new(settings);
-        Self {
-            settings,
+        let mut domain = Self {
+            settings: Arc::clone(&settings),
             sign_in,
             refresh,
             presence,
+            counts: ServerCounts::of(&snapshots),
             snapshots,
+            probe_calls: ProbeCalls::default(),
             early: VecDeque::new(),
             network: Network::default(),
             plex_tv_away,
             grants: Grants::default(),
-        }
+        };
+        domain.tell(&mut Context { now, settings: &settings, effects });
+        domain
     }
 
     /// The servers (ids) that people were told are offline, and not that they are back.
@@ -138,11 +150,14 @@ impl Domain {
         let change = self.sign_in.tick(context);
         self.follow(change, context);
         self.tick(context);
+        self.tell(context);
         if self.presence.take_changed() {
             self.snapshots = self.presence.snapshots();
+            self.counts = ServerCounts::of(&self.snapshots);
         }
     }
 
+    #[allow(clippy::too_many_lines)] // an arm for each event
     fn take_in(&mut self, event: Event, context: &mut Context<'_>) -> Change {
         match event {
             Event::StartLogin(call) => {
@@ -189,16 +204,52 @@ impl Domain {
                 Change::None
             }
             Event::Probed { id, number, probed } => {
+                if matches!(probed, Probed::Answered { .. }) {
+                    self.network.server_answered();
+                }
                 self.presence.probed(&id, number, probed, context);
-                self.looked(context);
                 Change::None
             }
-            Event::RevokeAnswered(result) => {
-                self.sign_in.revoke_answered(result, context);
+            Event::ProbeServer { call, id } => {
+                self.probe_server(call, &id, context);
+                Change::None
+            }
+            Event::AddressesProbed { id, number, reports } => {
+                self.addresses_probed(&id, number, &reports, context);
+                Change::None
+            }
+            Event::RevokeAnswered { number, result } => {
+                self.sign_in.revoke_answered(number, &result, context);
                 Change::None
             }
             Event::Stored(result) => self.sign_in.stored(result, context),
-            Event::Forgotten(result) => self.sign_in.forgotten(result, context),
+            Event::SignOutNoted { number, result } => {
+                self.sign_in.sign_out_noted(number, result, context)
+            }
+            Event::Forgotten(result) => {
+                self.sign_in.forgotten(result, context);
+                Change::None
+            }
+            Event::ResumeSignOut => {
+                self.sign_in.resume_sign_out(context);
+                Change::None
+            }
+            Event::SignedOutBefore(revocation) => {
+                self.sign_in.signed_out_before(revocation);
+                Change::None
+            }
+            Event::Stopping => {
+                self.sign_in.stop(context);
+                Change::None
+            }
+            Event::Lost(message) => {
+                self.sign_in.lost(message, context);
+                Change::None
+            }
+            Event::Doubted => {
+                self.sign_in.doubted(context);
+                Change::None
+            }
             Event::StoreRead(found) => self.sign_in.store_read(found, context),
             Event::NotMoved => {
                 self.sign_in.not_moved(context);
@@ -234,8 +285,10 @@ impl Domain {
                 context.done(call);
                 Change::None
             }
-            Event::Undelivered(ids) => {
-                self.note_undelivered(&ids, context);
+            Event::Shown { id, number } => {
+                if self.presence.shown(&id, number) {
+                    self.remember(true, context);
+                }
                 Change::None
             }
             Event::Grants(event) => {
@@ -301,6 +354,7 @@ impl Domain {
                 last_refresh: self.refresh.last(),
                 next_refresh: self.refresh.next(),
                 settling: self.sign_in.is_first_answer_pending(),
+                servers: self.counts,
                 stale: self.refresh.last() != 0 && !self.refresh.is_confirmed(),
                 details,
             },
@@ -324,6 +378,48 @@ impl Domain {
                 context.push(Effect::ReplyOnceKept(call));
             }
             Err(error) => context.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    /// `ProbeServer`. What a person asks for is tried whatever the settings and the machine say.
+    fn probe_server(&mut self, call: CallId, id: &str, context: &mut Context<'_>) {
+        match self.look_for(call, id) {
+            Ok(effect) => context.effects.extend(effect),
+            Err(error) => context.push(Effect::Reply(call, Err(error))),
+        }
+    }
+
+    fn look_for(&mut self, call: CallId, id: &str) -> Result<Option<Effect>, CallError> {
+        if self.sign_in.token().is_none() {
+            let message = match self.sign_in.no_token("The server can't be asked") {
+                Some(CallError::Account(_, message)) => message,
+                _ => "Nobody is signed in; start a login.".into(),
+            };
+            return Err(CallError::Account(ErrorName::NotSignedIn, message));
+        }
+        if self.sign_in.rejected_since().is_some() {
+            return Err(token_rejected());
+        }
+        let request = self.presence.request(id)?;
+        let number = self.probe_calls.wait(id, call)?;
+        Ok(number.map(|number| Effect::ProbeAddresses { number, request }))
+    }
+
+    fn addresses_probed(
+        &mut self,
+        id: &str,
+        number: u64,
+        reports: &[AddressReport],
+        context: &mut Context<'_>,
+    ) {
+        let Some(callers) = self.probe_calls.finished(id, number) else {
+            return;
+        };
+        if self.sign_in.rejected_since().is_none() {
+            self.presence.addresses_probed(id, reports, context);
+        }
+        for call in callers {
+            context.push(Effect::Reply(call, Ok(Answer::Addresses(reports.to_vec()))));
         }
     }
 
@@ -360,6 +456,7 @@ impl Domain {
     fn other_account(&mut self, context: &mut Context<'_>) {
         self.with_grants(context, Grants::ended);
         self.presence.clear();
+        self.give_up_looks(context);
         self.refresh.forget_last();
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
         self.remember(false, context);
@@ -371,13 +468,14 @@ impl Domain {
         self.plex_tv_away = None; // its notice goes with the servers'
         self.with_grants(context, Grants::ended);
         self.presence.clear();
+        self.give_up_looks(context);
         context.push(Effect::Notify(NotifyCommand::WithdrawServers));
     }
 
-    /// A server was asked. What one look finds is told together.
-    fn looked(&mut self, context: &mut Context<'_>) {
-        if !self.presence.is_looking(context.now.boot) {
-            self.tell(false, context);
+    fn give_up_looks(&mut self, context: &mut Context<'_>) {
+        for call in self.probe_calls.give_up() {
+            let message = "The account was signed out meanwhile; sign in again.";
+            context.fail(call, ErrorName::NotSignedIn, message);
         }
     }
 
@@ -391,10 +489,18 @@ impl Domain {
             Verdict::Nothing => {}
         }
         let rejected = self.sign_in.rejected_since().is_some();
+        match self.refresh.standing_refusal(&finished.lists) {
+            StandingRefusal::Stands(sentence) if !rejected => {
+                self.sign_in.set_refusal(Some(sentence));
+            }
+            StandingRefusal::Stands(_) | StandingRefusal::Over => self.sign_in.set_refusal(None),
+            StandingRefusal::NotSaid => {}
+        }
         let (next_due, answer) = self.refresh.settle(&finished, rejected, context);
         let Finished { started, lists, callers, .. } = finished;
         let network_down = word == PlexTv::Unreachable
             && !context.settings.plex_tv_is_local
+            && !is_answered(&lists)
             && self.network.explains_failure(no_route);
         self.note_plex_tv(word, network_down, context);
         if word == PlexTv::Ok && self.network.works() {
@@ -416,6 +522,7 @@ impl Domain {
                 started,
                 next_due,
                 network_down,
+                refused: is_refused(&lists),
             };
             let entries = union(lists);
             let access = entries
@@ -432,10 +539,8 @@ impl Domain {
             if listed.good {
                 self.sign_in.ask_missing_name(context);
             }
-            if !self.presence.is_looking(context.now.boot) {
-                self.tell(listed.good, context);
-            } else if listed.good {
-                self.remember(false, context); // the look tells it
+            if listed.good {
+                self.remember(false, context);
             }
         }
         if self.may_ask() {
@@ -452,20 +557,15 @@ impl Domain {
         }
     }
 
-    /// Tells the news of the servers. What was told is on disk before it is told.
-    fn tell(&mut self, list_is_new: bool, context: &mut Context<'_>) {
-        let news = self.presence.news(context);
-        if news.learned || list_is_new {
-            self.remember(news.learned, context);
-        }
-        let tell = |notice| Effect::Notify(NotifyCommand::Tell(notice));
-        context.effects.extend(news.notices.into_iter().map(tell));
-    }
-
-    /// What was told of these servers nobody has seen; of the others it was seen.
-    fn note_undelivered(&mut self, ids: &BTreeSet<String>, context: &mut Context<'_>) {
-        if self.presence.note_undelivered(ids) {
+    /// Tells the news of the servers. What was told is on disk, as due, before it is told.
+    fn tell(&mut self, context: &mut Context<'_>) {
+        let News { news, learned } = self.presence.news(context);
+        if learned {
             self.remember(true, context);
+        }
+        if !news.is_empty() {
+            let notification = Notification::Servers { news, together: context.settings.grace };
+            context.push(Effect::Notify(NotifyCommand::Tell(notification)));
         }
     }
 
@@ -553,12 +653,16 @@ impl Domain {
                 self.presence.cannot_confirm(context);
             }
         }
+        if let Some(token) = unrefused
+            && !self.refresh.is_running()
+            && self.refresh.may_ask(context.now)
+            && self.presence.take_early_list(context.now.boot)
+        {
+            self.refresh.ask_now(token, context);
+        }
         self.refresh.tick(token, context);
         if !self.refresh.is_running() {
             self.presence.tick(context);
-        }
-        if self.presence.has_settled(context.now.boot) {
-            self.tell(false, context);
         }
         match self.reach() {
             Reach::Nowhere => {}
@@ -628,10 +732,25 @@ fn waits_for_first_answer(event: &Event) -> bool {
             | Event::CancelLogin(_)
             | Event::SignOut(_)
             | Event::Refresh(_)
+            | Event::ProbeServer { .. }
             | Event::AwaitStore(_)
             | Event::SignInWith { .. }
             | Event::Grants(grants::Event::Server(_) | grants::Event::Account { .. })
     )
+}
+
+/// Whether anything answered by HTTP, be it nonsense: then there is a network.
+fn is_answered(lists: &Lists) -> bool {
+    let silent = |list: &Result<_, PlexTvError>| matches!(list, Err(PlexTvError::Unreachable(_)));
+    !(silent(&lists.v2) && silent(&lists.v1))
+}
+
+/// Whether plex.tv itself said no to a list.
+fn is_refused(lists: &Lists) -> bool {
+    let refused = |list: &Result<_, PlexTvError>| {
+        matches!(list, Err(PlexTvError::Refused { .. } | PlexTvError::RateLimited { .. }))
+    };
+    refused(&lists.v2) || refused(&lists.v1)
 }
 
 /// The union of what the lists named; the fall-backs only where neither list was read.

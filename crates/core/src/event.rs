@@ -1,18 +1,18 @@
 //! What happens to the domain and what it wants done about it. [`Event`]s come in from the edge
 //! with the time; [`Effect`]s go out and are performed in their order.
 
-use std::{collections::BTreeSet, time::Duration};
+use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinHost, PinId, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, Revocation, SavedLogin, User},
     clock::Now,
     error::CallError,
     grants,
     network::Connectivity,
-    notification::Notification,
+    notification::{Notification, ServerNews},
     plextv_error::PlexTvError,
     presence::CachedServers,
-    probe::{ProbeRequest, Probed},
+    probe::{AddressReport, ProbeRequest, ProbeScope, Probed},
     server::Lists,
     state_snapshot::LoginOffer,
     token::Token,
@@ -95,6 +95,9 @@ pub enum StoredAccount {
     },
     /// There was one, but what is left of it can't be used and was put aside; the sentence says so.
     Damaged(String),
+    /// The keyring that should hold it is open and does not, and nobody was seen to remove it. The
+    /// sentence says where it was last seen.
+    Missing(String),
     /// The store does not answer, so nothing is known.
     Unreadable(StoreFault),
     /// The keyring holds it, and was not asked yet.
@@ -194,21 +197,58 @@ pub enum Event {
         /// What it said.
         probed: Probed,
     },
+    /// `ProbeServer` was called.
+    ProbeServer {
+        /// The call.
+        call: CallId,
+        /// The server.
+        id: String,
+    },
+    /// The answer to [`Effect::ProbeAddresses`].
+    AddressesProbed {
+        /// The server that was asked.
+        id: String,
+        /// The look.
+        number: u64,
+        /// What came of each address, the better ones first.
+        reports: Vec<AddressReport>,
+    },
     /// The answer to [`PlexTvRequest::Revoke`].
-    RevokeAnswered(Result<(), PlexTvError>),
+    RevokeAnswered {
+        /// The revocation.
+        number: u64,
+        /// What plex.tv said.
+        result: Result<(), PlexTvError>,
+    },
     /// The answer to [`StoreCommand::Save`].
     Stored(Result<Storage, StoreFault>),
+    /// The answer to [`StoreCommand::NoteSignOut`]: the note is written, and this is the token that
+    /// the store still has.
+    SignOutNoted {
+        /// The sign-out.
+        number: u64,
+        /// Nothing was changed where it failed.
+        result: Result<Option<Record>, StoreFault>,
+    },
     /// The answer to [`StoreCommand::Forget`].
     Forgotten(Result<(), StoreFault>),
+    /// A sign-out was under way when the daemon ended: the token may still be there.
+    ResumeSignOut,
+    /// What the last sign-out came to, before this start.
+    SignedOutBefore(Revocation),
     /// The answer to [`StoreCommand::Read`].
     StoreRead(StoredAccount),
     /// The account that is held was moved from one store to another.
     Moved(Storage),
     /// The account was to be moved to another store, and its disk did not take that.
     NotMoved,
-    /// The account that is held was removed from its store by somebody else; the sentence says what
-    /// to do.
+    /// The person removed the account that is held from its store; the sentence says what to do.
     Removed(String),
+    /// The store no longer has the account that is held, and nobody was seen to remove it; the
+    /// sentence says so.
+    Lost(String),
+    /// The keyring said so once. It is to be asked again.
+    Doubted,
     /// The keyring was unlocked or locked, came or went.
     KeyringChanged,
     /// The machine says how far its network leads.
@@ -224,13 +264,19 @@ pub enum Event {
     AwaitStore(CallId),
     /// A login was waiting when the daemon ended.
     Resume(SavedLogin),
-    /// Of these servers (ids), and of no other, nobody has seen what was told last: it is held
-    /// back, or there is no notification server.
-    Undelivered(BTreeSet<String>),
     /// Something about tokens for other programs.
     Grants(grants::Event),
+    /// What was told of a server is on the screen.
+    Shown {
+        /// The server.
+        id: String,
+        /// The number of what was told.
+        number: u64,
+    },
     /// The settings were read again.
     Configured(Settings),
+    /// The daemon is about to stop: calls of `SignOut` are answered with what is so by now.
+    Stopping,
     /// The time that [`Domain::next_wakeup`](crate::domain::Domain::next_wakeup) named has come.
     Tick,
 }
@@ -250,8 +296,15 @@ pub enum Effect {
         number: u64,
         /// Which server, and at which addresses.
         request: ProbeRequest,
-        /// At addresses on directly connected networks only.
-        on_link_only: bool,
+        /// Which of its addresses are left out.
+        scope: ProbeScope,
+    },
+    /// Ask a server at each of its addresses, for a person who waits.
+    ProbeAddresses {
+        /// Comes back with the answer.
+        number: u64,
+        /// Whom, and where.
+        request: ProbeRequest,
     },
     /// Read or write the account at rest.
     Store(StoreCommand),
@@ -313,7 +366,14 @@ pub enum PlexTvRequest {
         token: Token,
     },
     /// To revoke a token.
-    Revoke(Token),
+    Revoke {
+        /// Comes back with the answer.
+        number: u64,
+        /// The token.
+        token: Token,
+        /// The client identifier that it was issued to.
+        client_id: String,
+    },
 }
 
 /// A read or a write of the account at rest. They are done one after the other, in their order.
@@ -321,12 +381,21 @@ pub enum PlexTvRequest {
 pub enum StoreCommand {
     /// Keep this account, in place of any other.
     Save(Record),
-    /// Forget the account; the note "signing out" stays until [`StoreCommand::EndSignOut`].
-    Forget,
-    /// Forget it once more where that failed, but do not ask a person who declined it.
+    /// Note durably that the account is signed out, if its store is open. From then on a start
+    /// goes on with the sign-out.
+    NoteSignOut {
+        /// Comes back with the answer.
+        number: u64,
+        /// No token is held here: the answer is to give out what the store has.
+        wants_token: bool,
+    },
+    /// Take that note back: nothing was changed.
+    CancelSignOut,
+    /// Delete the account and what belongs to it, keep what is to be said of the sign-out, and
+    /// remove the note.
+    Forget(Option<Revocation>),
+    /// Delete once more what could not be deleted, but do not ask a person who declined it.
     ForgetAgain,
-    /// Remove the note "signing out".
-    EndSignOut,
     /// Keep since when plex.tv refuses the token, or that it no longer does.
     SaveRejected(Option<u64>),
     /// Keep the server list.
@@ -371,6 +440,8 @@ pub enum NotifyCommand {
     WithdrawLogin,
     /// Take back what was shown of the account: it is no longer true.
     WithdrawAccount,
+    /// What was shown of a server is no longer so: show this instead, and disturb nobody.
+    CorrectServer(ServerNews),
     /// Take back what was shown of one server, by id.
     WithdrawServer(String),
     /// Take back what was shown of servers: the account they belong to is gone.
@@ -388,6 +459,8 @@ pub enum Answer {
     CallbackOutcome(CallbackOutcome),
     /// What is answered about tokens for other programs.
     Grants(grants::Answer),
+    /// `ProbeServer`'s.
+    Addresses(Vec<AddressReport>),
 }
 
 /// How a login stands when a browser comes back from plex.tv.
@@ -415,6 +488,8 @@ pub struct Settings {
     pub grace: Duration,
     /// Ask the servers themselves.
     pub probe: bool,
+    /// How often a server on a directly connected network is asked; zero = never.
+    pub local_interval: Duration,
     /// plex.tv is on this machine, whatever its network does.
     pub plex_tv_is_local: bool,
     /// Tell when plex.tv can't be reached for long.
@@ -441,6 +516,7 @@ impl Default for Settings {
             refresh_interval: Duration::from_secs(300),
             grace: Duration::from_secs(60),
             probe: true,
+            local_interval: Duration::from_secs(60),
             plex_tv_is_local: false,
             notify_plex_tv: false,
             notify_login: true,

@@ -18,6 +18,7 @@ pub mod notification;
 pub mod plextv_error;
 pub mod presence;
 pub mod probe;
+mod probe_calls;
 pub mod refresh;
 pub mod server;
 pub mod session;

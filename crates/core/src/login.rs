@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    account::{Pin, PinKind, SavedLogin, SavedPin},
+    account::{Pin, PinKind, SavedLogin, SavedPin, SignInId},
     clock::{Boot, Now},
     error::CallError,
     event::{CallId, Context, Effect, PlexTvRequest, Settings},
@@ -41,8 +41,8 @@ pub struct Login {
     /// Calls of `StartLogin` that are not answered yet.
     callers: Vec<CallId>,
     asked_at: Boot,
-    /// Unix seconds.
-    began: u64,
+    /// The sign-in that it is to bring.
+    sign_in: SignInId,
     /// When the first PIN came; from then on the state word is `waiting`.
     waiting_since: Option<Boot>,
     short: PinState,
@@ -103,7 +103,7 @@ impl Login {
             number,
             callers: vec![call],
             asked_at: context.now.boot,
-            began: context.now.unix,
+            sign_in: SignInId(context.now.random),
             waiting_since: None,
             short: PinState::Asked,
             strong: PinState::Asked,
@@ -117,14 +117,18 @@ impl Login {
     #[must_use]
     pub fn resume(number: u64, kept: SavedLogin, now: Now) -> Option<Self> {
         let slot = |pin: Option<SavedPin>| {
-            let Some(SavedPin { id, host, code, url, expires_at }) = pin else {
+            let Some(SavedPin { id, host, code, url, expires_at, deadline }) = pin else {
                 return Some(PinState::Gone { refused: true });
             };
-            let left = Duration::from_secs(expires_at.saturating_sub(now.unix)).min(LONGEST);
+            let left = match deadline {
+                0 => Duration::from_secs(expires_at.saturating_sub(now.unix)),
+                at => Boot::from_start(Duration::from_millis(at)).since(now.boot),
+            };
+            let left = left.min(LONGEST);
             (!left.is_zero()).then_some(PinState::Granted(Granted {
                 pin: Pin { id, host, code, url, expires_in: left },
                 expires: now.boot + left,
-                expires_unix: expires_at,
+                expires_unix: now.unix_at(now.boot + left),
                 poll: Poll::Due(now.boot),
                 rest: now.boot,
                 word: PlexTv::Unknown,
@@ -134,7 +138,7 @@ impl Login {
             number,
             callers: Vec::new(),
             asked_at: now.boot,
-            began: kept.began,
+            sign_in: kept.sign_in,
             waiting_since: Some(now.boot),
             short: slot(kept.short)?,
             strong: slot(kept.strong)?,
@@ -148,18 +152,19 @@ impl Login {
     #[must_use]
     pub fn kept(&self, client_id: &str) -> SavedLogin {
         let kept = |slot: &PinState| match slot {
-            PinState::Granted(Granted { pin, expires_unix, .. }) => Some(SavedPin {
+            PinState::Granted(Granted { pin, expires, expires_unix, .. }) => Some(SavedPin {
                 id: pin.id,
                 host: pin.host,
                 code: pin.code.clone(),
                 url: pin.url.clone(),
                 expires_at: *expires_unix,
+                deadline: expires.since_start().as_millis().try_into().unwrap_or(u64::MAX),
             }),
             _ => None,
         };
         SavedLogin {
             client_id: client_id.to_owned(),
-            began: self.began,
+            sign_in: self.sign_in,
             short: kept(&self.short),
             strong: kept(&self.strong),
             page: None,
@@ -177,10 +182,10 @@ impl Login {
         self.opened
     }
 
-    /// When it began, in unix seconds.
+    /// The sign-in that it is to bring.
     #[must_use]
-    pub fn began(&self) -> u64 {
-        self.began
+    pub fn sign_in(&self) -> SignInId {
+        self.sign_in
     }
 
     /// How many PINs can still be claimed.
@@ -452,7 +457,9 @@ impl PlexTv {
         match failure {
             PlexTvError::Refused { .. } | PlexTvError::PinGone => Self::Ok,
             PlexTvError::RateLimited { .. } => Self::RateLimited,
-            PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => Self::Unreachable,
+            PlexTvError::Unreachable(_)
+            | PlexTvError::ServerError { .. }
+            | PlexTvError::NotPlexTv(_) => Self::Unreachable,
         }
     }
 }
@@ -491,7 +498,9 @@ fn not_started(failure: &PlexTvError) -> CallError {
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; try again in a minute.".into(),
         ),
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_)
+        | PlexTvError::ServerError { .. }
+        | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!(
                 "No sign-in could be started, since {failure}; check the network and try again."

@@ -3,7 +3,7 @@
 //! clock or I/O.
 //!
 //! The word is a hint. What a person asks for is tried whatever it says, and a success of our own
-//! beats it until the next word.
+//! beats it until the network changes.
 
 use std::time::Duration;
 
@@ -43,8 +43,12 @@ pub enum Reach {
 #[derive(Debug, Default)]
 pub struct Network {
     word: Connectivity,
-    /// A request of ours succeeded since the last word.
+    /// plex.tv answered us since the network changed.
     beaten: bool,
+    /// A server did.
+    server_answered: bool,
+    /// It was seen that no route leads out, and nothing has answered since.
+    routeless: bool,
     /// When it has been quiet for long enough after a change.
     quiet_at: Option<Boot>,
 }
@@ -54,7 +58,9 @@ impl Network {
     pub fn said(&mut self, word: Connectivity, moved: bool, now: Boot) -> bool {
         let was = self.reach();
         let changed = std::mem::replace(&mut self.word, word) != word;
-        self.beaten = false;
+        if changed || moved {
+            self.forget_successes();
+        }
         if word == Connectivity::None {
             self.quiet_at = None;
             return was != Reach::Nowhere;
@@ -77,13 +83,31 @@ impl Network {
     pub fn works(&mut self) -> bool {
         let was = self.reach();
         self.beaten = true;
+        self.routeless = false;
         was != Reach::Everywhere
     }
 
+    /// A server answered: there is a network, wherever it leads.
+    pub fn server_answered(&mut self) {
+        self.server_answered = true;
+    }
+
+    fn forget_successes(&mut self) {
+        (self.beaten, self.server_answered) = (false, false);
+    }
+
     /// Whether a list that could not be had says that the network is down, and nothing of plex.tv.
-    /// `no_route`: the requests failed in transport, and the machine has no default route.
-    #[must_use]
-    pub fn explains_failure(&self, no_route: bool) -> bool {
+    /// `no_route`: the requests failed in transport, and the machine has no default route. A success
+    /// of our own since the network changed says more than the machine.
+    pub fn explains_failure(&mut self, no_route: bool) -> bool {
+        if self.word == Connectivity::Unknown && no_route && !self.routeless {
+            // That is how a change looks where nobody tells of one.
+            self.routeless = true;
+            self.forget_successes();
+        }
+        if self.beaten || self.server_answered {
+            return false;
+        }
         match self.word {
             Connectivity::Unknown => no_route,
             Connectivity::None | Connectivity::Portal | Connectivity::Limited => true,

@@ -1,10 +1,11 @@
 //! What there is to tell people, as plain data: the domain decides *that* something is worth a
 //! notice, the daemon decides how it looks and shows it.
 
-use crate::{grants::Response, state_snapshot::LoginOffer};
+use std::time::Duration;
 
-/// How many servers that change in one refresh are told as one.
-pub const TOGETHER: usize = 3;
+use serde::{Deserialize, Serialize};
+
+use crate::{grants::Response, state_snapshot::LoginOffer};
 
 /// Something that people are told. No token is ever in it; names are foreign text as it came.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -32,41 +33,69 @@ pub enum Notification {
     },
     /// plex.tv refuses the token: sign in again.
     Rejected,
-    /// One server went offline.
-    ServerOffline {
-        /// The server's id.
-        id: String,
-        /// The server's name.
-        name: String,
-    },
-    /// One server came back. Takes the place of the notice that said it was offline.
-    ServerBack {
-        /// The server's id.
-        id: String,
-        /// The server's name.
-        name: String,
-    },
-    /// Several servers went offline in one refresh.
-    ManyOffline {
-        /// Id and name of each.
-        servers: Vec<(String, String)>,
-    },
-    /// Several servers came back in one refresh. Those whose offline notices are still open are
-    /// told there, the rest in one notice.
-    ManyBack {
-        /// Id and name of each.
-        servers: Vec<(String, String)>,
-    },
-    /// These servers keep coming and going, and no more is told of that until each has been steady
-    /// for a while. Takes the place of the notice that said a server was offline.
-    Unsteady {
-        /// Id and name of each.
-        servers: Vec<(String, String)>,
+    /// Servers went offline, came back, or keep doing so: what one moment brought.
+    Servers {
+        /// What is told of each.
+        news: Vec<ServerNews>,
+        /// What happened within this time of each other is told in one.
+        together: Duration,
     },
     /// plex.tv itself has not been reached for a while.
     PlexTvUnreachable,
     /// It has been reached again. Takes the place of the notice that said it was not.
     PlexTvBack,
+}
+
+/// What is told of a server.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ServerNews {
+    /// The server's id.
+    pub id: String,
+    /// The server's name.
+    pub name: String,
+    /// How it is.
+    pub word: ServerWord,
+    /// Comes back with [`Event::Shown`](crate::event::Event::Shown).
+    pub number: u64,
+}
+
+/// How a server is, as people are told. Times are unix seconds.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum ServerWord {
+    /// It is offline.
+    Offline {
+        /// When that began.
+        since: u64,
+    },
+    /// It was offline then, and how it is now can't be told.
+    WasOffline {
+        /// When it was.
+        at: u64,
+    },
+    /// It keeps coming and going; no more is told before that is over.
+    Flapping {
+        /// How often it was offline …
+        outages: u32,
+        /// … since then.
+        since: u64,
+        /// How it is now; `None` if that can't be told.
+        is_online: Option<bool>,
+    },
+    /// It is online again.
+    Back {
+        /// When that began.
+        since: u64,
+        /// For how many seconds it was away; `None` if that is not known, or it came and went.
+        away: Option<u64>,
+    },
+}
+
+impl ServerWord {
+    /// It is good news.
+    #[must_use]
+    pub fn is_back(&self) -> bool {
+        matches!(self, Self::Back { .. })
+    }
 }
 
 /// What somebody did with a notification.
@@ -98,58 +127,4 @@ pub enum Click {
         /// The server's id.
         id: String,
     },
-}
-
-impl Notification {
-    /// What to tell when these servers (id, name) went offline in one refresh.
-    #[must_use]
-    pub fn offline(servers: Vec<(String, String)>) -> Vec<Self> {
-        if servers.len() >= TOGETHER {
-            return vec![Self::ManyOffline { servers }];
-        }
-        servers.into_iter().map(|(id, name)| Self::ServerOffline { id, name }).collect()
-    }
-
-    /// What to tell when these servers (id, name) came back in one refresh.
-    #[must_use]
-    pub fn back(servers: Vec<(String, String)>) -> Vec<Self> {
-        if servers.len() >= TOGETHER {
-            return vec![Self::ManyBack { servers }];
-        }
-        servers.into_iter().map(|(id, name)| Self::ServerBack { id, name }).collect()
-    }
-
-    /// What to tell when it shows in one refresh that these servers (id, name) keep coming and
-    /// going.
-    #[must_use]
-    pub fn unsteady(servers: Vec<(String, String)>) -> Vec<Self> {
-        if servers.len() >= TOGETHER {
-            return vec![Self::Unsteady { servers }];
-        }
-        servers.into_iter().map(|server| Self::Unsteady { servers: vec![server] }).collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn servers(n: usize) -> Vec<(String, String)> {
-        (0..n).map(|i| (format!("id{i}"), format!("S{i}"))).collect()
-    }
-
-    #[test]
-    fn three_in_one_refresh_are_one_notice() {
-        assert!(Notification::offline(servers(0)).is_empty());
-        assert_eq!(Notification::offline(servers(2)).len(), 2);
-        assert_eq!(
-            Notification::offline(servers(3)),
-            [Notification::ManyOffline { servers: servers(3) }]
-        );
-        assert_eq!(Notification::back(servers(2)).len(), 2);
-        assert_eq!(
-            Notification::back(servers(3)),
-            [Notification::ManyBack { servers: servers(3) }]
-        );
-    }
 }

@@ -29,7 +29,13 @@ pub enum PlexTvError {
         /// `Retry-After`, in seconds or as a date on the wire.
         retry_after: Option<Duration>,
     },
-    /// No answer: name look-up, connection, TLS, time-out, or a 5xx.
+    /// A 5xx: something that answers, and does not work.
+    #[error("plex.tv can't be reached: it answered with status {status}")]
+    ServerError {
+        /// The HTTP status.
+        status: u16,
+    },
+    /// No answer: name look-up, connection, TLS or time-out.
     #[error("plex.tv can't be reached: {0}")]
     Unreachable(String),
     /// An answer, but not one that plex.tv gives: a captive portal's page, a refusal in another's

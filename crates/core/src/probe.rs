@@ -2,6 +2,7 @@
 //! Who asks is `plex::Prober`; what follows from the answer is `presence`'s business.
 
 use std::collections::HashSet;
+use std::fmt;
 use std::time::Duration;
 
 use crate::server::{Connection, Server};
@@ -57,6 +58,18 @@ impl ProbeRequest {
     }
 }
 
+/// At which of a server's addresses it is asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeScope {
+    /// All that may be asked.
+    All,
+    /// Not at private addresses of networks that this machine is not on, where nothing or a
+    /// stranger lives; but at the one that answered last.
+    Reachable,
+    /// On directly connected networks only.
+    OnLink,
+}
+
 /// What came of a [`ProbeRequest`].
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Probed {
@@ -68,6 +81,8 @@ pub enum Probed {
         uri: String,
         /// From the request to the whole answer, connection and TLS included.
         latency: Duration,
+        /// It answered on a network that this machine is directly connected to.
+        near: bool,
     },
     /// No id came that proves anything, but the server's "Maintenance", over https with a good
     /// certificate; or the id by plain http from an address that plex.tv does not list as http,
@@ -81,6 +96,58 @@ pub enum Probed {
     /// There is no address that may be asked, or no TLS to ask with: nothing was asked, and nothing
     /// follows.
     NothingToAsk,
+}
+
+/// What came of one address, for a person who wants to know of each.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AddressReport {
+    /// As plex.tv wrote it.
+    pub uri: String,
+    /// [`Route::Local`], [`Route::Remote`] or [`Route::Relay`].
+    pub route: Route,
+    /// What answered, if anything did.
+    pub outcome: ProbeOutcome,
+    /// From the request to that, connection and TLS included.
+    pub latency: Duration,
+}
+
+/// What answered at an address; displayed as the word on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ProbeOutcome {
+    /// The server, with its id.
+    Ok,
+    /// Another Plex Media Server.
+    OtherServer,
+    /// A server that is up and not ready.
+    Maintenance,
+    /// Nobody listens there, or the connection was closed before an answer.
+    Refused,
+    /// Nothing, in the time there was, or there is no way there.
+    Timeout,
+    /// No TLS, or a certificate that is not good.
+    Tls,
+    /// The name leads nowhere.
+    Dns,
+    /// Something with this status.
+    Http(u16),
+    /// Something else than a Plex Media Server.
+    Unreadable,
+}
+
+impl fmt::Display for ProbeOutcome {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Ok => "ok",
+            Self::OtherServer => "other-server",
+            Self::Maintenance => "maintenance",
+            Self::Refused => "refused",
+            Self::Timeout => "timeout",
+            Self::Tls => "tls",
+            Self::Dns => "dns",
+            Self::Unreadable => "unreadable",
+            Self::Http(status) => return write!(f, "http-{status}"),
+        })
+    }
 }
 
 #[cfg(test)]

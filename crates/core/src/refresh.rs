@@ -41,9 +41,13 @@ pub struct Refresh {
     /// When plex.tv will take requests again.
     wait_until: Option<Boot>,
     failures: u32,
+    /// How many refreshes in a row plex.tv has refused.
+    refusals: u32,
     /// Since when plex.tv says that the token is bad.
     suspect_since: Option<Boot>,
     last_answer: Option<(Boot, Result<(), CallError>)>,
+    /// When it began anew for a change of the network.
+    began_again: Option<Boot>,
     last_good_unix: u64,
     shown_next_unix: u64,
     confirmed: bool,
@@ -67,6 +71,17 @@ pub enum Verdict {
     Rejected,
     /// It said nothing that counts.
     Nothing,
+}
+
+/// Whether plex.tv keeps refusing.
+#[derive(Debug, PartialEq, Eq)]
+pub enum StandingRefusal {
+    /// It does; the sentence says so.
+    Stands(String),
+    /// It gave a list.
+    Over,
+    /// This refresh says nothing of it.
+    NotSaid,
 }
 
 /// A refresh that is over.
@@ -127,6 +142,7 @@ impl Refresh {
         let older = self.running.take();
         self.suspect_since = None;
         self.failures = 0;
+        self.refusals = 0;
         if let Some(since) = rejected_since {
             for call in older.into_iter().flat_map(|older| older.callers) {
                 context.push(Effect::Reply(call, Err(token_rejected())));
@@ -162,7 +178,12 @@ impl Refresh {
         for call in self.running.take().into_iter().flat_map(|r| r.callers) {
             context.push(Effect::Reply(call, Err(signed_out.clone())));
         }
-        *self = Self { counter: self.counter, wait_until: self.wait_until, ..Self::default() };
+        *self = Self {
+            counter: self.counter,
+            wait_until: self.wait_until,
+            began_again: self.began_again,
+            ..Self::default()
+        };
     }
 
     /// `Refresh`, with a token in hand.
@@ -192,7 +213,14 @@ impl Refresh {
         token: &Token,
         context: &mut Context<'_>,
     ) {
-        if self.may_ask(context.now) {
+        let now = context.now.boot;
+        // A network that comes and goes is no reason to ask all the time.
+        let since_last = self.began_again.map_or(MINUTE, |last| now.since(last));
+        if since_last < MINUTE && rejected_since.is_none() {
+            self.plan(MINUTE.saturating_sub(since_last), context.now);
+            self.show(context.now);
+        } else if self.may_ask(context.now) {
+            self.began_again = Some(now);
             self.begin(rejected_since, token, context);
         } else {
             self.plan(Duration::ZERO, context.now);
@@ -306,6 +334,27 @@ impl Refresh {
         }
     }
 
+    /// Why plex.tv refuses every list, from the second refresh in a row on. What is no answer of
+    /// plex.tv's says nothing of that.
+    pub fn standing_refusal(&mut self, lists: &Lists) -> StandingRefusal {
+        let (Err(v2), Err(v1)) = (&lists.v2, &lists.v1) else {
+            self.refusals = 0;
+            return StandingRefusal::Over;
+        };
+        let is_refusal = |failure: &&PlexTvError| matches!(failure, PlexTvError::Refused { .. });
+        let Some(failure) = [v2, v1].into_iter().find(is_refusal) else {
+            return StandingRefusal::NotSaid;
+        };
+        self.refusals = self.refusals.saturating_add(1);
+        if self.refusals < 2 {
+            return StandingRefusal::NotSaid;
+        }
+        StandingRefusal::Stands(format!(
+            "plex.tv refuses the server list each time, since {failure}; it is tried again, and if \
+             this lasts, sign in again."
+        ))
+    }
+
     /// Plans the next refresh and settles what callers get, after [`answered`](Self::answered).
     /// Returns when the next regular refresh is due.
     pub fn settle(
@@ -382,7 +431,7 @@ impl Refresh {
     }
 }
 
-fn token_rejected() -> CallError {
+pub(crate) fn token_rejected() -> CallError {
     CallError::Account(
         ErrorName::TokenRejected,
         "plex.tv no longer accepts this sign-in; start a new login.".into(),
@@ -400,7 +449,9 @@ fn refresh_failed(failure: &PlexTvError) -> CallError {
             ErrorName::RateLimited,
             "plex.tv asks for fewer requests; the list is renewed later.".into(),
         ),
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => CallError::Account(
+        PlexTvError::Unreachable(_)
+        | PlexTvError::ServerError { .. }
+        | PlexTvError::NotPlexTv(_) => CallError::Account(
             ErrorName::PlexTvUnreachable,
             format!("The server list was not renewed, since {failure}; it is tried again."),
         ),

@@ -34,10 +34,37 @@ pub struct AccountSnapshot {
     pub next_refresh: u64,
     /// The list comes from the cache and is not confirmed since the start.
     pub stale: bool,
+    /// How many of the account's own servers are in each state.
+    pub servers: ServerCounts,
     /// The store has not answered for the first time: `LoginStatus` waits a little.
     pub settling: bool,
     /// The dictionary of `LoginStatus`.
     pub details: Details,
+}
+
+/// How many of the account's own servers are in each state.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[allow(missing_docs)] // the states' names
+pub struct ServerCounts {
+    pub online: u32,
+    pub offline: u32,
+    pub unknown: u32,
+}
+
+impl ServerCounts {
+    /// Counts the owned ones.
+    #[must_use]
+    pub fn of(servers: &[Arc<ServerSnapshot>]) -> Self {
+        let mut counts = Self::default();
+        for server in servers.iter().filter(|server| server.server.owned) {
+            *match server.state {
+                State::Online => &mut counts.online,
+                State::Offline => &mut counts.offline,
+                State::Unknown => &mut counts.unknown,
+            } += 1;
+        }
+        counts
+    }
 }
 
 /// The optional entries of `LoginStatus`; what is `None` is left out.
@@ -57,6 +84,8 @@ pub struct Details {
     pub fault: Option<(ErrorName, String)>,
     /// After a sign-out: whether plex.tv took the revocation, and a sentence.
     pub revoked: Option<(bool, String)>,
+    /// What people are to know of the account, though nothing is wrong.
+    pub notice: Option<String>,
 }
 
 /// Whose token it is.

@@ -100,7 +100,7 @@ impl Class {
             PlexTvError::Refused { .. } => Self::Refused,
             PlexTvError::PinGone => Self::PinGone,
             PlexTvError::RateLimited { .. } => Self::RateLimited,
-            PlexTvError::Unreachable(_) => Self::Unreachable,
+            PlexTvError::Unreachable(_) | PlexTvError::ServerError { .. } => Self::Unreachable,
             PlexTvError::NotPlexTv(_) => Self::NotPlexTv,
         }
     }

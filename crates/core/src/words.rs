@@ -94,6 +94,8 @@ words! {
         IncompleteList = "incomplete-list",
         NetworkDown = "network-down",
         PlexTvUnreachable = "plex-tv-unreachable",
+        PlexTvRefused = "plex-tv-refused",
+        NotReady = "not-ready",
         TokenRejected = "token-rejected",
         KeyringLocked = "keyring-locked",
         #[default] NotRefreshed = "not-refreshed",

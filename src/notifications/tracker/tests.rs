@@ -1,4 +1,8 @@
 use super::*;
+use plex_account_core::notification::ServerWord;
+
+/// Seconds.
+const GRACE: u64 = 60;
 
 /// A board with a desktop that does what it says. What the desktop did is written as
 /// `3: Attic is offline` for a notification in the place 3, `close 3`, and `waits` for one that
@@ -8,11 +12,14 @@ struct Desktop {
     nobody: bool,
     quiet: bool,
     last: u32,
+    /// Unix seconds.
+    now: u64,
 }
 
 impl Desktop {
     fn new() -> Self {
-        Self { tracker: Tracker::default(), nobody: false, quiet: false, last: 0 }
+        let tracker = Tracker::default();
+        Self { tracker, nobody: false, quiet: false, last: 0, now: 1_800_000_000 }
     }
 
     fn does(&mut self, steps: Vec<Step>) -> Vec<String> {
@@ -20,8 +27,8 @@ impl Desktop {
         for step in steps {
             done.push(match step {
                 Step::Close(id) => format!("close {id}"),
-                Step::Show { about, .. } if self.nobody => {
-                    self.tracker.put_off(about);
+                Step::Show { about, replaces, .. } if self.nobody => {
+                    self.tracker.put_off(about, replaces);
                     "waits".to_owned()
                 }
                 Step::Show { about, replaces, softly } => {
@@ -29,8 +36,7 @@ impl Desktop {
                         self.last += 1;
                         self.last
                     });
-                    let look = about.look();
-                    let summary = look.text.summary.replace(['\u{2068}', '\u{2069}'], "");
+                    let summary = summary(&about);
                     let softly = if softly { " (softly)" } else { "" };
                     self.tracker.put_up(about, id, Sequence::default(), Instant::now());
                     format!("{id}: {summary}{softly}")
@@ -45,12 +51,32 @@ impl Desktop {
         self.does(steps)
     }
 
+    /// Long after what was told before.
+    fn later(&mut self) -> &mut Self {
+        self.now += 10 * GRACE;
+        self
+    }
+
+    fn say(&mut self, names: &[&str], word: ServerWord) -> Vec<String> {
+        let news = names.iter().map(|name| news(name, word)).collect();
+        self.tell(Notification::Servers { news, together: Duration::from_secs(GRACE) })
+    }
+
     fn offline(&mut self, names: &[&str]) -> Vec<String> {
-        Notification::offline(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+        self.say(names, ServerWord::Offline { since: self.now })
     }
 
     fn back(&mut self, names: &[&str]) -> Vec<String> {
-        Notification::back(servers(names)).into_iter().flat_map(|n| self.tell(n)).collect()
+        self.say(names, ServerWord::Back { since: self.now, away: Some(720) })
+    }
+
+    fn flapping(&mut self, names: &[&str]) -> Vec<String> {
+        self.say(names, ServerWord::Flapping { outages: 3, since: self.now, is_online: None })
+    }
+
+    fn correct(&mut self, name: &str, word: ServerWord) -> Vec<String> {
+        let steps = self.tracker.correct(&news(name, word));
+        self.does(steps)
     }
 
     fn morning(&mut self) -> Vec<String> {
@@ -74,36 +100,92 @@ impl Desktop {
         self.tracker.clicked(id, key, Instant::now())
     }
 
-    fn mutes(&mut self, name: &str) -> Vec<String> {
+    fn withdraws(&mut self, name: &str) -> Vec<String> {
         let steps = self.tracker.withdraw_server(name);
         self.does(steps)
     }
+
+    /// The names on the screen, those of one notification together.
+    fn names(&self) -> Vec<String> {
+        let names = self.tracker.entries.iter().filter(|e| e.number().is_some());
+        let names = names.filter_map(|entry| match &entry.about {
+            Content::Servers(members) => {
+                Some(members.iter().map(|m| m.name.as_str()).collect::<String>())
+            }
+            _ => None,
+        });
+        names.collect()
+    }
 }
 
-fn servers(names: &[&str]) -> Vec<(String, String)> {
-    names.iter().map(|name| ((*name).to_owned(), (*name).to_owned())).collect()
+/// Without isolates and times.
+fn summary(about: &Content) -> String {
+    let summary = about.look().text.summary.replace(['\u{2068}', '\u{2069}'], "");
+    let summary = summary.split(" · ").next().unwrap_or_default();
+    summary.split(" at ").next().unwrap_or_default().to_owned()
+}
+
+fn news(name: &str, word: ServerWord) -> ServerNews {
+    ServerNews { id: name.to_owned(), name: name.to_owned(), word, number: 1 }
 }
 
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn what_waits_or_is_held_back_is_unsaid_until_it_is_shown() {
-    let undelivered = |d: &Desktop| d.tracker.undelivered().into_iter().collect::<String>();
+fn what_one_moment_brings_is_one_notice() {
+    let mut d = Desktop::new();
+    assert_eq!(d.offline(&["A", "B"]), ["1: 2 Plex servers are offline"]);
+    d.later();
+    assert_eq!(d.back(&["A", "B"]), ["1: 2 Plex servers are back"]);
+}
+
+#[test]
+fn those_that_go_within_one_grace_time_join_the_notice_that_is_there() {
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    d.now += GRACE;
+    assert_eq!(d.offline(&["B"]), ["1: 2 Plex servers are offline"]);
+    d.now += GRACE + 1;
+    assert_eq!(d.offline(&["C"]), ["2: C is offline"]);
+    // One that is back joins nothing that says the contrary, but one that came back before.
+    assert_eq!(d.back(&["A"]), ["1: B is offline (softly)", "3: A is back"]);
+    assert_eq!(d.back(&["B", "C"]), ["close 2", "close 1", "3: 3 Plex servers are back (softly)"]);
+    assert_eq!(d.names(), ["ABC"]);
+}
+
+#[test]
+fn those_told_apart_that_come_back_together_are_one_notice() {
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    d.later().offline(&["B"]);
+    d.later();
+    assert_eq!(d.back(&["A", "B"]), ["close 1", "2: 2 Plex servers are back"]);
+}
+
+#[test]
+fn no_notice_contradicts_another() {
+    let mut d = Desktop::new();
+    d.offline(&["A", "B", "C"]);
+    d.later();
+    assert_eq!(d.back(&["A"]), ["1: 2 Plex servers are offline (softly)", "2: A is back"]);
+    d.later();
+    assert_eq!(d.offline(&["A"]), ["2: A is offline"]);
+    assert_eq!(d.names(), ["BC", "A"]);
+}
+
+#[test]
+fn what_is_no_longer_so_is_redrawn_without_a_word() {
     let mut d = Desktop::new();
     d.offline(&["A", "B"]);
-    assert_eq!(undelivered(&d), "");
-    d.nobody = true;
-    d.offline(&["C", "D", "E"]);
-    assert_eq!(undelivered(&d), "CDE");
-    d.back(&["D"]);
-    d.quiet = true;
-    d.back(&["A"]);
-    assert_eq!(undelivered(&d), "ACE");
-    d.mutes("C");
-    d.appears();
-    assert_eq!(undelivered(&d), "AE", "held back");
-    d.morning();
-    assert_eq!(undelivered(&d), "");
+    let was = ServerWord::WasOffline { at: d.now };
+    assert_eq!(d.correct("A", was), ["1: B is offline (softly)"]);
+    assert_eq!(d.correct("A", was), NOTHING, "it says so already");
+    assert_eq!(d.correct("B", was), ["1: 2 Plex servers were offline (softly)"]);
+    let offline = ServerWord::Offline { since: d.now };
+    assert_eq!(d.correct("A", offline), ["1: A is offline (softly)"]);
+    assert_eq!(d.withdraws("A"), ["1: B was offline (softly)"]);
+    assert_eq!(d.withdraws("B"), ["close 1"]);
+    assert_eq!(d.correct("B", offline), NOTHING, "it is not on the screen");
 }
 
 #[test]
@@ -111,40 +193,34 @@ fn a_quiet_night_ends_in_one_notice_of_what_is_still_true() {
     let mut d = Desktop::new();
     d.quiet = true;
     assert_eq!(d.offline(&["A"]), NOTHING);
-    assert_eq!(d.offline(&["B", "C", "D"]), NOTHING);
-    assert_eq!(d.back(&["C"]), NOTHING);
-    // Gone, back and gone again.
-    assert_eq!(d.back(&["D"]), NOTHING);
-    assert_eq!(d.offline(&["D"]), NOTHING);
+    assert_eq!(d.offline(&["B", "C"]), NOTHING);
+    assert_eq!(d.withdraws("C"), NOTHING);
+    assert_eq!(d.correct("A", ServerWord::WasOffline { at: d.now }), NOTHING);
     assert!(d.tracker.holds());
-    assert_eq!(d.morning(), ["1: 3 Plex servers are offline"]);
+    assert_eq!(d.morning(), ["1: B is offline"]);
+    assert_eq!(d.names(), ["AB"]);
     assert!(!d.tracker.holds());
-    assert_eq!(d.back(&["B"]), ["1: B is back"]);
 
     // All came back: there is nothing to tell, and nothing to wait for.
-    let mut d = Desktop::new();
     d.quiet = true;
-    d.offline(&["A", "B", "C"]);
-    d.back(&["A", "B", "C"]);
-    assert!(d.tracker.is_empty());
+    d.offline(&["C"]);
+    d.withdraws("C");
+    assert!(!d.tracker.holds());
 }
 
 #[test]
-fn what_was_told_before_a_quiet_night_is_not_left_untrue_and_its_end_is_told() {
+fn in_quiet_hours_what_is_shown_is_kept_true() {
     let mut d = Desktop::new();
-    assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
-    assert_eq!(d.offline(&["B"]), ["2: B is offline"]);
-    assert_eq!(d.offline(&["C", "D", "E"]), ["3: 3 Plex servers are offline"]);
+    d.offline(&["A"]);
+    d.later().offline(&["B", "C", "D"]);
     d.quiet = true;
+    d.later();
     assert_eq!(d.back(&["A"]), ["close 1"]);
-    assert_eq!(d.back(&["C"]), NOTHING, "the others are still offline");
-    assert_eq!(d.offline(&["F"]), NOTHING);
-    // Back, gone and back once more: A's offline notice was seen, so its end is told.
-    assert_eq!(d.offline(&["A"]), NOTHING);
-    assert_eq!(d.back(&["A"]), NOTHING);
-    assert_eq!(d.morning(), ["4: F is offline"], "and A and C are back");
-    assert_eq!(d.back(&["B"]), ["2: B is back"]);
-    assert_eq!(d.back(&["F"]), ["4: 3 Plex servers are back"]);
+    assert_eq!(d.back(&["B"]), ["2: 2 Plex servers are offline (softly)"]);
+    assert_eq!(d.offline(&["B"]), NOTHING, "held back like the rest");
+    assert_eq!(d.withdraws("C"), ["2: D is offline (softly)"]);
+    assert_eq!(d.morning(), ["3: B is offline"], "and A is back");
+    assert_eq!(d.names(), ["D", "AB"]);
 }
 
 #[test]
@@ -175,24 +251,36 @@ fn what_nobody_could_show_is_shown_when_somebody_comes_if_still_true() {
     d.nobody = true;
     assert_eq!(d.tell(Notification::Rejected), ["waits"]);
     assert_eq!(d.offline(&["A"]), ["waits"]);
-    assert_eq!(d.offline(&["B"]), ["waits"]);
-    assert_eq!(d.offline(&["C", "D", "E"]), ["waits"]);
+    assert_eq!(d.later().offline(&["B"]), ["waits"]);
+    assert_eq!(d.later().offline(&["C", "D", "E"]), ["waits"]);
     assert_eq!(d.tell(Notification::PlexTvUnreachable), ["waits"]);
     // Nobody heard of these.
-    assert_eq!(d.back(&["A", "D"]), NOTHING);
+    assert_eq!(d.withdraws("A"), NOTHING);
+    assert_eq!(d.withdraws("D"), NOTHING);
+    assert_eq!(d.correct("E", ServerWord::WasOffline { at: d.now }), NOTHING);
     assert_eq!(d.tell(Notification::PlexTvBack), NOTHING);
     let login = Notification::LoginFailed { expired: true, message: String::new() };
     assert_eq!(d.tell(login), ["waits"]);
     assert_eq!(
         d.appears(),
-        ["1: B is offline", "2: 2 Plex servers are offline", "3: The Plex sign-in ran out of time"]
+        ["1: B is offline", "2: C is offline", "3: The Plex sign-in ran out of time"]
     );
     assert_eq!(d.appears(), NOTHING, "once");
 
     // What was shown has gone with its server, but that it is over is told.
     d.vanishes();
-    assert_eq!(d.back(&["B"]), ["waits"]);
+    assert_eq!(d.later().back(&["B"]), ["waits"]);
     assert_eq!(d.appears(), ["4: B is back"]);
+}
+
+#[test]
+fn what_could_not_be_replaced_waits_in_its_place() {
+    let mut d = Desktop::new();
+    d.offline(&["A"]);
+    d.nobody = true;
+    assert_eq!(d.later().back(&["A"]), ["waits"]);
+    assert_eq!(d.names(), NOTHING);
+    assert_eq!(d.appears(), ["2: A is back"]);
 }
 
 #[test]
@@ -201,9 +289,9 @@ fn what_waits_is_withdrawn_like_what_is_shown() {
     d.nobody = true;
     d.tell(Notification::Rejected);
     d.offline(&["A", "B", "C"]);
-    assert!(d.mutes("A").is_empty());
-    assert!(d.mutes("B").is_empty());
-    assert!(d.mutes("C").is_empty());
+    assert!(d.withdraws("A").is_empty());
+    assert!(d.withdraws("B").is_empty());
+    assert!(d.withdraws("C").is_empty());
     assert!(d.tracker.withdraw_account().is_empty());
     assert!(d.tracker.is_empty());
 }
@@ -213,11 +301,11 @@ fn a_notification_server_that_comes_at_night_shows_no_servers() {
     let mut d = Desktop::new();
     d.nobody = true;
     d.offline(&["A"]);
-    d.offline(&["B"]);
+    d.later().offline(&["B"]);
     d.tell(Notification::Rejected);
     d.quiet = true;
     assert_eq!(d.appears(), ["1: Please sign in to Plex again"]);
-    assert_eq!(d.back(&["A"]), NOTHING);
+    assert_eq!(d.withdraws("A"), NOTHING);
     // And at the end of a night without any, the summary waits.
     d.vanishes();
     assert_eq!(d.morning(), ["waits"]);
@@ -229,7 +317,7 @@ fn no_more_wait_than_the_board_holds() {
     let mut d = Desktop::new();
     d.nobody = true;
     for i in 0..MOST + 10 {
-        d.offline(&[&i.to_string()]);
+        d.later().offline(&[&i.to_string()]);
     }
     let shown = d.appears();
     assert_eq!(shown.len(), MOST);
@@ -237,27 +325,10 @@ fn no_more_wait_than_the_board_holds() {
 }
 
 #[test]
-fn a_muted_server_is_taken_out_of_what_is_said() {
-    let mut d = Desktop::new();
-    d.offline(&["A"]);
-    d.offline(&["B", "C", "D"]);
-    assert_eq!(d.mutes("A"), ["close 1"]);
-    assert_eq!(d.mutes("A"), NOTHING);
-    assert_eq!(d.mutes("B"), ["2: 2 Plex servers are offline (softly)"]);
-    assert_eq!(d.back(&["C"]), ["2: C is back"]);
-    assert_eq!(d.mutes("D"), ["2: C is back (softly)"]);
-    assert_eq!(d.mutes("C"), NOTHING, "that it is back stays true");
-    d.quiet = true;
-    d.offline(&["E"]);
-    assert_eq!(d.mutes("E"), NOTHING);
-    assert_eq!(d.morning(), NOTHING);
-}
-
-#[test]
 fn only_a_notice_of_one_server_mutes_it() {
     let mut d = Desktop::new();
     d.offline(&["A"]);
-    d.offline(&["B", "C", "D"]);
+    d.later().offline(&["B", "C", "D"]);
     d.tell(Notification::Rejected);
     let id = || "A".to_owned();
     assert_eq!(d.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
@@ -268,7 +339,7 @@ fn only_a_notice_of_one_server_mutes_it() {
     for (notification, key) in [(1, "signin"), (2, "mute"), (3, "default"), (4, "open"), (1, "")] {
         assert_eq!(d.clicked(notification, key), None, "{notification} {key}");
     }
-    d.back(&["A"]);
+    d.later().back(&["A"]);
     assert_eq!(d.clicked(1, "open"), Some(Click::Open { id: Some(id()) }));
     assert_eq!(d.clicked(1, "never"), None);
     d.tracker.closed(1, Sequence::default());
@@ -277,23 +348,13 @@ fn only_a_notice_of_one_server_mutes_it() {
 
 #[test]
 fn one_that_comes_and_goes_has_one_notice_until_it_is_steady() {
-    let unsteady = |names: &[&str]| Notification::Unsteady { servers: servers(names) };
     let mut d = Desktop::new();
     d.offline(&["A"]);
-    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
+    assert_eq!(d.later().flapping(&["A"]), ["1: A comes and goes"]);
     assert_eq!(d.clicked(1, "never"), Some(Click::Never { id: "A".into() }));
-    assert_eq!(d.back(&["A"]), ["1: A is back"]);
-    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
-    assert_eq!(d.offline(&["A"]), ["1: A is offline"]);
-    assert_eq!(d.tell(unsteady(&["A"])), ["1: A keeps coming and going"]);
-    assert_eq!(d.mutes("A"), ["close 1"]);
-
-    d.quiet = true;
-    d.offline(&["A", "B"]);
-    d.tell(unsteady(&["B", "C"]));
-    assert_eq!(d.back(&["C"]), NOTHING, "nobody heard of it");
-    assert_eq!(d.morning(), ["2: A is offline"], "and B comes and goes");
-    let looks: Vec<_> = d.tracker.entries.iter().map(|entry| entry.about.look()).collect();
-    let body = looks[0].text.body.replace(['\u{2068}', '\u{2069}'], "");
-    assert_eq!(body, "Plex has lost contact with this server. B keeps coming and going.");
+    let online = ServerWord::Flapping { outages: 4, since: d.now, is_online: Some(true) };
+    assert_eq!(d.correct("A", online), ["1: A comes and goes (softly)"]);
+    assert_eq!(d.later().back(&["A"]), ["1: A is back"]);
+    assert_eq!(d.later().flapping(&["A"]), ["1: A comes and goes"]);
+    assert_eq!(d.withdraws("A"), ["close 1"]);
 }

@@ -93,14 +93,24 @@ impl ItemLookup {
 
     /// Our items, unlocked ones and locked ones. Not searched for while the collection that they
     /// should be in is locked: `KeePassXC` would ask the person for its password then, or list
-    /// none.
+    /// none. Nothing is nothing only where it was open before and after: a lock that came between may
+    /// hide the item.
     pub(super) async fn search(
         &self,
+        connection: &Connection,
         service: &ServiceProxy<'_>,
     ) -> Result<(Vec<OwnedObjectPath>, Vec<OwnedObjectPath>), KeyringError> {
         if self.is_locked {
             return Err(KeyringError::Locked);
         }
-        Ok(service.search_items(&HashMap::from(ATTRIBUTES)).await?)
+        let (open, shut) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
+        if let Some(collection) = &self.collection
+            && open.is_empty()
+            && shut.is_empty()
+            && is_locked(connection, collection).await?
+        {
+            return Err(KeyringError::Locked);
+        }
+        Ok((open, shut))
     }
 }

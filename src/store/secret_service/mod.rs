@@ -44,11 +44,11 @@ use self::{
     item_lookup::{ItemLookup, collection, collection_of, default_collection, is_locked, some},
     prompt::Ended,
     proxies::{ItemProxy, ServiceProxy, SessionProxy},
-    signal_listener::Ear,
+    signal_listener::{Deletions, Ear},
 };
 use super::schema::{self, Bad};
 pub use keyring_error::KeyringError;
-use plex_account_core::account::Record;
+use plex_account_core::account::{Record, SignInId};
 
 const NAME: &str = "org.freedesktop.secrets";
 const ROOT: &str = "/org/freedesktop/secrets";
@@ -125,6 +125,9 @@ pub struct SecretService {
     owners: Arc<AtomicU32>,
     /// The collection that our item was last seen in.
     collection: BlockingMutex<Option<String>>,
+    /// The sign-in that it is of.
+    sign_in: BlockingMutex<SignInId>,
+    deletions: Arc<Deletions>,
     /// Nobody wants kept any longer what a person is asked about.
     unwanted: Notify,
 }
@@ -156,6 +159,8 @@ impl SecretService {
             worth: Arc::default(),
             owners: Arc::default(),
             collection: BlockingMutex::default(),
+            sign_in: BlockingMutex::default(),
+            deletions: Arc::default(),
             unwanted: Notify::new(),
         }
     }
@@ -194,7 +199,8 @@ impl SecretService {
     pub async fn look(&self) -> Lookup {
         let looked = within(TIMEOUT, async {
             let connection = self.connection().await?;
-            look(&connection, self.collection()).await
+            let sign_in = *self.sign_in.lock().unwrap_or_else(PoisonError::into_inner);
+            look(&connection, self.collection(), sign_in).await
         });
         match looked.await {
             Ok((looked, collection)) => {
@@ -223,7 +229,7 @@ impl SecretService {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
             let default = ItemLookup::of(&connection, &service, None).await?;
-            let (before, _) = default.search(&service).await?;
+            let (before, _) = default.search(&connection, &service).await?;
             let (session, item, prompt) = create(&connection, &service, record).await?;
             Ok((connection, before, session, item, prompt))
         })
@@ -249,13 +255,15 @@ impl SecretService {
             if is_new && is_there {
                 // It must not be found by the next start in the place of a good one elsewhere.
                 let latest = Instant::now() + TIMEOUT - PROMPT_MARGIN;
-                within(TIMEOUT, delete(&connection, item, latest)).await?;
+                within(TIMEOUT, delete(&connection, &self.deletions, item, latest)).await?;
             }
             return Err(KeyringError::unlike());
         }
-        self.set_collection(collection_of(&item));
+        self.set_seen(collection_of(&item), record.sign_in);
         // The others are older, so they do no harm for now.
-        if let Err(trouble) = within(TIMEOUT, delete_others(&connection, &item)).await {
+        if let Err(trouble) =
+            within(TIMEOUT, delete_others(&connection, &self.deletions, &item)).await
+        {
             tracing::debug!(%trouble, "an older item stays in the keyring");
         }
         Ok(())
@@ -294,7 +302,7 @@ impl SecretService {
     pub async fn unlock_item(&self) -> Unlocked {
         let shut = async |connection: &Connection, service: &ServiceProxy<'_>| {
             let place = ItemLookup::of(connection, service, self.collection()).await?;
-            let (_, shut) = place.search(service).await?;
+            let (_, shut) = place.search(connection, service).await?;
             Ok(shut.into_iter().filter(|item| place.is_of(item)).collect())
         };
         let unlocked = self.try_unlock(shut).await.unwrap_or_else(Unlocked::Failed);
@@ -341,7 +349,7 @@ impl SecretService {
             let connection = self.connection().await?;
             let service = ServiceProxy::new(&connection).await?;
             let place = ItemLookup::of(&connection, &service, self.collection()).await?;
-            let (open, shut) = place.search(&service).await?;
+            let (open, shut) = place.search(&connection, &service).await?;
             if !shut.is_empty() {
                 return Err(KeyringError::Locked);
             }
@@ -349,7 +357,7 @@ impl SecretService {
                 place.has_nothing()?;
             }
             for item in open {
-                delete(&connection, item, latest).await?;
+                delete(&connection, &self.deletions, item, latest).await?;
             }
             Ok(())
         })
@@ -376,9 +384,35 @@ impl SecretService {
         self.collection.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Says where our item is, if anywhere: what an earlier [`collection`](Self::collection) said.
-    pub fn set_collection(&self, collection: Option<String>) {
+    /// Says where our item is, if anywhere, and of which sign-in it is.
+    pub fn set_seen(&self, collection: Option<String>, sign_in: SignInId) {
+        self.set_collection(collection);
+        *self.sign_in.lock().unwrap_or_else(PoisonError::into_inner) = sign_in;
+    }
+
+    fn set_collection(&self, collection: Option<String>) {
         *self.collection.lock().unwrap_or_else(PoisonError::into_inner) = collection;
+    }
+
+    /// Whether somebody else than us was seen to delete our item, from a collection that stayed.
+    pub fn was_deleted(&self) -> bool {
+        self.collection().is_some_and(|collection| self.deletions.was_deleted_in(&collection))
+    }
+
+    /// Whether the keyring would let us delete our item now; reads no secret. Takes [`TIMEOUT`] at
+    /// most.
+    pub async fn open(&self) -> Result<(), KeyringError> {
+        within(TIMEOUT, async {
+            let connection = self.connection().await?;
+            let service = ServiceProxy::new(&connection).await?;
+            let place = ItemLookup::of(&connection, &service, self.collection()).await?;
+            let (open, shut) = place.search(&connection, &service).await?;
+            if !shut.is_empty() {
+                return Err(KeyringError::Locked);
+            }
+            if open.is_empty() { place.has_nothing() } else { Ok(()) }
+        })
+        .await
     }
 
     /// Our connection, opened if need be.
@@ -393,7 +427,13 @@ impl SecretService {
         }
         .build()
         .await?;
-        let ear = Ear::open(&connection, Arc::clone(&self.worth), Arc::clone(&self.owners)).await?;
+        let ear = Ear::open(
+            &connection,
+            Arc::clone(&self.worth),
+            Arc::clone(&self.owners),
+            Arc::clone(&self.deletions),
+        )
+        .await?;
         *link = Some(Link { connection: connection.clone(), _ear: ear });
         Ok(connection)
     }
@@ -418,10 +458,11 @@ fn afterwards(work: impl Future<Output = ()> + Send + 'static) {
 async fn look(
     connection: &Connection,
     seen_in: Option<String>,
+    sign_in: SignInId,
 ) -> Result<(Lookup, Option<String>), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
     let place = ItemLookup::of(connection, &service, seen_in).await?;
-    let (open, shut) = place.search(&service).await?;
+    let (open, shut) = place.search(connection, &service).await?;
     let only_item = shut.iter().any(|item| place.is_of(item));
     let behind = if only_item { Lookup::ItemLocked } else { Lookup::Locked };
     if open.is_empty() {
@@ -436,7 +477,8 @@ async fn look(
     for (item, read) in secrets(connection, &service, &open).await? {
         match read {
             Ok(record) => {
-                if best.as_ref().is_none_or(|(best, _)| best.signed_in_at < record.signed_in_at) {
+                // The one that is known goes before all others.
+                if best.is_none() || record.sign_in == sign_in {
                     best = Some((record, collection_of(&item)));
                 }
             }
@@ -516,29 +558,33 @@ async fn read_back(
     record: &Record,
 ) -> Result<(bool, bool), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
+    let stored = Record { user: None, ..record.clone() };
     let read = secrets(connection, &service, std::slice::from_ref(item)).await?;
-    let is_right = matches!(&read[..], [(_, Ok(read))] if read == record);
+    let is_right = matches!(&read[..], [(_, Ok(read))] if *read == stored);
     Ok((is_right, !read.is_empty()))
 }
 
 /// Makes an item the only one of ours.
 async fn delete_others(
     connection: &Connection,
+    deletions: &Deletions,
     item: &OwnedObjectPath,
 ) -> Result<(), KeyringError> {
     let service = ServiceProxy::new(connection).await?;
     let (open, _) = service.search_items(&HashMap::from(ATTRIBUTES)).await?;
     for other in open.into_iter().filter(|other| other != item) {
-        delete(connection, other, Instant::now() + TIMEOUT).await?;
+        delete(connection, deletions, other, Instant::now() + TIMEOUT).await?;
     }
     Ok(())
 }
 
 async fn delete(
     connection: &Connection,
+    deletions: &Deletions,
     item: OwnedObjectPath,
     latest: Instant,
 ) -> Result<(), KeyringError> {
+    deletions.ours(&item);
     let item = ItemProxy::builder(connection).path(item).build().await?;
     match some(item.delete().await?) {
         None => Ok(()),

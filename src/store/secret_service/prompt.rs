@@ -6,7 +6,7 @@ use tokio::time::timeout;
 use zbus::{Connection, MatchRule, OwnedObjectPath, OwnedVariant, message::Type};
 
 use super::{NAME, keyring_error::KeyringError, proxies::PromptProxy};
-use crate::signals::{Heard, Signals};
+use crate::system::signals::{Heard, Signals};
 
 /// How a prompt ended.
 #[derive(Debug)]

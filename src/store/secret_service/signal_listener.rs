@@ -2,8 +2,9 @@
 //! signals that nobody reads would hold up the answers on the same connection.
 
 use std::{
+    collections::HashSet,
     sync::{
-        Arc,
+        Arc, Mutex, MutexGuard, PoisonError,
         atomic::{AtomicU32, Ordering},
     },
     time::Duration,
@@ -15,13 +16,13 @@ use tokio::{
     time::{Instant, sleep_until},
 };
 use zbus::{
-    Connection, MatchRule, Message, OwnedVariant,
+    Connection, MatchRule, Message, ObjectPath, OwnedObjectPath, OwnedVariant,
     message::Type,
     names::{InterfaceName, MemberName},
 };
 
 use super::{NAME, ROOT};
-use crate::signals::{Heard, Signals};
+use crate::system::signals::{Heard, Signals};
 
 /// A burst of signals (an unlock says a dozen things, and an alias is set just after its
 /// collection was created) counts as one.
@@ -32,6 +33,68 @@ const BUDGET: u32 = 10;
 const WINDOW: Duration = Duration::from_secs(60);
 /// What may be an unlock is looked at all the same, but not sooner than this after the last look.
 const PAUSE: Duration = Duration::from_millis(600);
+
+/// Which items somebody else than us was seen to delete.
+///
+/// A collection that goes takes its items with it, which nobody wanted of them; and what another
+/// keyring said is not this one's.
+#[derive(Default)]
+pub(super) struct Deletions(Mutex<Seen>);
+
+#[derive(Default)]
+struct Seen {
+    /// Paths of items.
+    deleted: HashSet<String>,
+    /// Paths of items that we asked to be deleted.
+    ours: HashSet<String>,
+    /// Collections that went.
+    gone: HashSet<String>,
+}
+
+impl Deletions {
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// We are about to delete this item.
+    pub(super) fn ours(&self, item: &OwnedObjectPath) {
+        self.seen().ours.insert(item.to_string());
+    }
+
+    /// Whether an item of this collection was deleted, by somebody else, and it is still there.
+    pub(super) fn was_deleted_in(&self, collection: &str) -> bool {
+        let seen = self.seen();
+        let in_it = |item: &String| item.rsplit_once('/').is_some_and(|(of, _)| of == collection);
+        !seen.gone.contains(collection)
+            && seen.deleted.iter().any(|item| in_it(item) && !seen.ours.contains(item))
+    }
+
+    fn forget(&self) {
+        let mut seen = self.seen();
+        seen.deleted.clear();
+        seen.gone.clear();
+    }
+
+    fn note(&self, signal: &Message) {
+        let header = signal.header();
+        let member = header.member().map(MemberName::as_str);
+        let body = signal.body();
+        let path = || body.deserialize::<ObjectPath<'_>>().ok().map(|path| path.to_string());
+        let mut seen = self.seen();
+        match member {
+            Some("ItemDeleted") => seen.deleted.extend(path()),
+            Some("CollectionDeleted") => seen.gone.extend(path()),
+            // Paths may be used again.
+            Some("ItemCreated") => {
+                if let Some(path) = path() {
+                    seen.deleted.remove(&path);
+                    seen.ours.remove(&path);
+                }
+            }
+            _ => {}
+        }
+    }
+}
 
 /// Ends the listening with itself.
 pub(super) struct Ear(JoinHandle<()>);
@@ -49,6 +112,7 @@ impl Ear {
         connection: &Connection,
         worth: Arc<Notify>,
         owners: Arc<AtomicU32>,
+        deletions: Arc<Deletions>,
     ) -> zbus::Result<Self> {
         let said = MatchRule::builder()
             .msg_type(Type::Signal)
@@ -56,11 +120,16 @@ impl Ear {
             .path_namespace(ROOT)
             .build()?;
         let signals = Signals::open(connection, NAME, said).await?;
-        Ok(Self(tokio::spawn(listen(signals, worth, owners))))
+        Ok(Self(tokio::spawn(listen(signals, worth, owners, deletions))))
     }
 }
 
-async fn listen(mut signals: Signals, worth: Arc<Notify>, owners: Arc<AtomicU32>) {
+async fn listen(
+    mut signals: Signals,
+    worth: Arc<Notify>,
+    owners: Arc<AtomicU32>,
+    deletions: Arc<Deletions>,
+) {
     let mut due: Option<Instant> = None;
     let (mut window, mut told) = (Instant::now(), 0);
     let mut last: Option<Instant> = None;
@@ -82,9 +151,13 @@ async fn listen(mut signals: Signals, worth: Arc<Notify>, owners: Arc<AtomicU32>
             heard = signals.next() => match heard {
                 Some(Ok(Heard::OwnerChanged)) => {
                     owners.fetch_add(1, Ordering::Relaxed);
+                    deletions.forget();
                     Some(KeyringChange::Any)
                 }
-                Some(Ok(Heard::Said(signal))) => change(&signal),
+                Some(Ok(Heard::Said(signal))) => {
+                    deletions.note(&signal);
+                    change(&signal)
+                }
                 Some(Err(_)) => None,
                 None => return,
             },

@@ -40,8 +40,8 @@ fn the_first_folder_that_holds_an_account_is_used_and_a_sign_out_clears_them_all
     }
     let mut opened = home.open_clean();
     assert_eq!(account(&opened.found), Some((&record("berta", 8), None)));
-    run(opened.custody.forget()).unwrap();
-    run(opened.custody.signed_out()).unwrap();
+    forget(&mut opened.custody).unwrap();
+
     assert!(!home.holds("token-of"));
     assert!(
         matches!(home.open_clean().found, StoredAccount::Nothing),
@@ -92,7 +92,7 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
     assert!(opened.complaints.iter().all(|c| c.contains("read-only")), "{opened:?}");
     let refused = run(opened.custody.store(record("anna", 7))).unwrap_err().to_string();
     assert!(refused.contains("make it writable"), "{refused}");
-    run(opened.custody.forget()).unwrap();
+    forget(&mut opened.custody).unwrap();
 }
 
 #[test]

@@ -24,7 +24,7 @@ use self::{
 };
 use super::{fs::Fs, *};
 use plex_account_core::{
-    account::User,
+    account::{SignInId, User},
     presence::RememberedServer,
     server::{Connection, Server},
     token::Token,
@@ -148,12 +148,24 @@ fn run<T>(future: impl Future<Output = T>) -> T {
     RUNTIME.with(|runtime| runtime.block_on(future))
 }
 
+/// A sign-out, up to what plex.tv is told.
+fn note(store: &mut Store) -> Result<Option<Record>, StoreFault> {
+    run(store.note_sign_out(false, Instant::now() + FORGET_TIMEOUT))
+}
+
+/// A sign-out.
+fn forget(store: &mut Store) -> Result<(), StoreFault> {
+    note(store)?;
+    run(store.forget(None))
+}
+
 fn record(name: &str, id: u64) -> Record {
     Record {
         token: Token::new(format!("token-of-{name}")).unwrap(),
         client_id: "client-1".into(),
         user: Some(User { id, username: name.into(), ..User::default() }),
         signed_in_at: 1_000 + id,
+        sign_in: SignInId(1_000 + id),
     }
 }
 
@@ -189,6 +201,11 @@ fn account(found: &StoredAccount) -> Option<(&Record, Option<u64>)> {
         }
         _ => None,
     }
+}
+
+/// Whether a record is this one; whose it is may have to be asked again.
+fn same(record: &Record, other: &Record) -> bool {
+    record == other || *record == Record { user: None, ..other.clone() }
 }
 
 fn mode(path: &Path) -> u32 {

@@ -9,7 +9,7 @@ use super::{
     },
     faulty::FaultyDisk,
 };
-use plex_account_core::account::Record;
+use plex_account_core::account::{Record, SignInId};
 
 /// What a keyring is like.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -30,6 +30,8 @@ pub(super) struct Vault {
     pub(super) mood: Mood,
     pub(super) item: Option<Record>,
     pub(super) owners: u32,
+    /// It was seen that somebody deleted the item.
+    pub(super) was_deleted: bool,
     /// How often the person was asked.
     pub(super) asked: u32,
 }
@@ -95,7 +97,9 @@ impl Keyring for Ring {
     }
 
     fn store<'a>(&'a self, record: &'a Record) -> Answer<'a, Result<(), KeyringError>> {
-        Box::pin(ready(self.change(|vault| vault.item = Some(record.clone()))))
+        Box::pin(ready(
+            self.change(|vault| vault.item = Some(Record { user: None, ..record.clone() })),
+        ))
     }
 
     fn forget(&self, _: Duration) -> Answer<'_, Result<(), KeyringError>> {
@@ -110,5 +114,20 @@ impl Keyring for Ring {
         Some("/a/collection".into())
     }
 
-    fn set_collection(&self, _: Option<String>) {}
+    fn open(&self) -> Answer<'_, Result<(), KeyringError>> {
+        let open = match (self.step(false), self.vault.lock().unwrap().mood) {
+            (Err(trouble), _) => Err(trouble),
+            (_, Mood::Silent) => Err(KeyringError::Silent("no answer".into())),
+            (_, Mood::Absent) => Err(KeyringError::Absent("none".into())),
+            (_, Mood::Locked) => Err(KeyringError::Locked),
+            _ => Ok(()),
+        };
+        Box::pin(ready(open))
+    }
+
+    fn was_deleted(&self) -> bool {
+        self.vault.lock().unwrap().was_deleted
+    }
+
+    fn set_seen(&self, _: Option<String>, _: SignInId) {}
 }

@@ -95,23 +95,24 @@ fn a_sign_out_leaves_no_trace_but_the_client_id_and_the_note_until_it_is_removed
     run(opened.custody.store(record("anna", 7))).unwrap();
     run(opened.custody.remember(list("old"), true)).unwrap();
 
-    run(opened.custody.forget()).unwrap();
-    assert!(!home.holds("token-of-anna"), "not even in a damaged copy");
+    note(&mut opened.custody).unwrap();
     assert!(home.holds("\"signing_out\": true"));
+    assert!(home.holds("token-of-anna"), "it is to be revoked first");
+    assert_eq!(home.open_clean().found, StoredAccount::Nothing);
+    run(opened.custody.forget(None)).unwrap();
+    assert!(!home.holds("token-of-anna"), "not even in a damaged copy");
     assert!(!home.has("servers.json"));
     // A list that comes late is nobody's.
     run(opened.custody.remember(list("late"), true)).unwrap();
     assert!(!home.has("servers.json"));
 
-    run(opened.custody.signed_out()).unwrap();
     assert!(!home.holds("\"signing_out\": true"));
     let again = home.open_clean();
     assert!(matches!(again.found, StoredAccount::Nothing));
     assert_eq!(again.client_id, "client-1");
 
     // Signed out already is no error.
-    run(opened.custody.forget()).unwrap();
-    run(opened.custody.signed_out()).unwrap();
+    forget(&mut opened.custody).unwrap();
 }
 
 #[test]
@@ -183,7 +184,8 @@ fn a_good_token_counts_whatever_account_json_says() {
             Some(text) => fs::write(home.file("account.json"), text).unwrap(),
         }
         let opened = home.open();
-        assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
+        let (found, since) = account(&opened.found).unwrap();
+        assert!(same(found, &record("anna", 7)) && since.is_none());
         let is_damage = matches!(content, Some("" | "junk"));
         assert_eq!(opened.complaints.len(), usize::from(is_damage), "{content:?}");
         assert!(home.holds("\"store\": \"file\""), "{content:?}");
@@ -211,13 +213,13 @@ fn what_is_there_but_cannot_be_read_is_left_alone_and_tried_again() {
 
         let mut opened = home.open();
         assert_eq!(opened.remembered, Some(list("old")));
-        let refused = run(opened.custody.forget()).unwrap_err().to_string();
+        let refused = forget(&mut opened.custody).unwrap_err().to_string();
         assert!(refused.contains(name), "{refused}");
         assert!(matches!(run(opened.custody.read_again()), StoredAccount::Unreadable(_)));
         fs::rename(&away, &path).unwrap();
         let found = run(opened.custody.read_again());
         assert_eq!(account(&found), Some((&record("anna", 7), None)));
-        run(opened.custody.forget()).unwrap();
+        forget(&mut opened.custody).unwrap();
     }
 }
 
@@ -297,23 +299,23 @@ impl Fs for SlowDisk {
 }
 
 #[test]
-fn a_sign_out_that_nobody_waits_for_any_longer_changes_nothing() {
+fn a_note_that_came_too_late_is_taken_back() {
     let home = home();
     let (let_go, wait) = mpsc::channel();
     let disk: Arc<dyn Fs> = Arc::new(SlowDisk(Mutex::new(wait)));
     let mut custody = home.open_on(&disk).custody;
     run(async {
-        let mut forgetting = Box::pin(custody.forget());
+        let mut noting = Box::pin(custody.note_sign_out(false, Instant::now() + FORGET_TIMEOUT));
         // The first poll gives the work away.
         std::future::poll_fn(|context| {
-            assert!(forgetting.as_mut().poll(context).is_pending());
+            assert!(noting.as_mut().poll(context).is_pending());
             Poll::Ready(())
         })
         .await;
-        drop(forgetting);
+        drop(noting);
         drop(let_go);
         // The next call waits for its turn.
-        custody.set_rejected(Some(3)).await.unwrap();
+        custody.cancel_sign_out().await.unwrap();
     });
-    assert_eq!(account(&home.open_clean().found), Some((&record("anna", 7), Some(3))));
+    assert_eq!(account(&home.open_clean().found), Some((&record("anna", 7), None)));
 }

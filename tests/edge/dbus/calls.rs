@@ -1,15 +1,17 @@
 //! What each method and property answers.
 
-use std::{collections::BTreeMap, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
 
 use plex_account_client::{
-    CallFailure, ConnectionInfo, LoginDetails, ServerInfo, ServerProxy, names::server_path, next,
+    AccountProperties, AddressProbe, CallFailure, ConnectionInfo, LoginDetails, ServerInfo,
+    ServerProxy, names::server_path, next,
 };
 use plex_account_core::{
     error::CallError,
+    probe::{AddressReport, ProbeOutcome},
     server::Connection,
-    state_snapshot::{LoginOffer, StateSnapshot},
-    words::{ErrorName, LoginState, Outcome},
+    state_snapshot::{LoginOffer, ServerCounts, StateSnapshot},
+    words::{ErrorName, LoginState, Outcome, Route},
 };
 use plex_accountd::dbus::command::Command;
 use zbus::{
@@ -132,6 +134,56 @@ async fn a_caller_of_the_other_byte_order_is_answered_in_its_own() {
     let reply = call_from_another_machine(&bed, "LoginStatus").await;
     let (state, _): (String, LoginDetails) = reply.body().deserialize().unwrap();
     assert_eq!(state, "signed-in");
+}
+
+#[tokio::test]
+async fn probe_server_tells_of_each_address() {
+    let mut bed = serve(view([server("a", "Attic")])).await;
+    let report = |uri: &str, route, outcome, ms| AddressReport {
+        uri: uri.into(),
+        route,
+        outcome,
+        latency: Duration::from_millis(ms),
+    };
+    let account = bed.account.clone();
+    let call = tokio::spawn(async move { account.probe_server("a").await });
+    let Some(Command::ProbeServer { id, reply }) = bed.commands.recv().await else { panic!() };
+    assert_eq!(id, "a");
+    let reports = vec![
+        report("https://a:1", Route::Local, ProbeOutcome::Ok, 7),
+        report("https://a:2", Route::Remote, ProbeOutcome::Http(404), 70),
+    ];
+    reply.send(Ok(reports)).unwrap();
+    let row = |uri: &str, route: &str, outcome: &str, ms| AddressProbe {
+        uri: uri.into(),
+        route: route.into(),
+        outcome: outcome.into(),
+        ms,
+    };
+    let rows = [row("https://a:1", "local", "ok", 7), row("https://a:2", "remote", "http-404", 70)];
+    assert_eq!(call.await.unwrap().unwrap(), rows);
+}
+
+#[tokio::test]
+async fn the_properties_say_what_the_details_say_and_count_the_owned_servers() {
+    let mut state = view([]);
+    let bed = serve(state.clone()).await;
+    assert_eq!(bed.account.storage().await.unwrap(), "file");
+    assert_eq!(
+        (&*bed.account.error().await.unwrap(), &*bed.account.message().await.unwrap()),
+        ("", "")
+    );
+    state.account.details.fault = Some((ErrorName::StorageFailed, "The disk is full.".into()));
+    state.account.servers = ServerCounts { online: 3, offline: 2, unknown: 1 };
+    let bed = serve(state).await;
+    assert_eq!(bed.account.error().await.unwrap(), "org.plexaccountd.Error.StorageFailed");
+    assert_eq!(bed.account.message().await.unwrap(), "The disk is full.");
+    let all = AccountProperties::read(&bed.client).await.unwrap();
+    assert_eq!(
+        (all.servers_online, all.servers_offline, all.servers_unknown),
+        (Some(3), Some(2), Some(1))
+    );
+    assert_eq!(all.message.as_deref(), Some("The disk is full."));
 }
 
 async fn details_of(bed: &Bed) -> BTreeMap<String, OwnedVariant> {
@@ -257,7 +309,7 @@ async fn all_properties_at_once_are_the_single_ones() {
     for view in [view([]), StateSnapshot::default()] {
         bed.service.publish(view).await.unwrap();
         let all = properties.get_all(of(account)).await.unwrap();
-        assert_eq!(all.len(), 8);
+        assert_eq!(all.len(), 14);
         for (name, value) in &all {
             assert_eq!(properties.get(of(account), name).await.unwrap(), *value, "{name}");
         }

@@ -5,7 +5,9 @@ use std::{os::unix::net::UnixStream, sync::Arc, time::Duration};
 use plex_account_client::AccountProxy;
 use plex_account_core::{
     server::{Connection, Server},
-    state_snapshot::{AccountDetails, AccountSnapshot, Details, ServerSnapshot, StateSnapshot},
+    state_snapshot::{
+        AccountDetails, AccountSnapshot, Details, ServerCounts, ServerSnapshot, StateSnapshot,
+    },
     words::{LoginState, PlexTv, Reason, Route, State, Storage},
 };
 use plex_accountd::dbus::{Service, command::Command};
@@ -96,6 +98,7 @@ pub(crate) fn signed_in() -> AccountSnapshot {
         plex_tv: PlexTv::Ok,
         last_refresh: 1_700_000_100,
         next_refresh: 1_700_000_400,
+        servers: ServerCounts::default(),
         settling: false,
         stale: false,
         details: Details {

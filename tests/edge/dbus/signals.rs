@@ -54,9 +54,9 @@ async fn read(mut messages: MessageStream) -> Vec<String> {
                 format!("{object}: {interface} {}", changed.join(" "))
             }
             "ServerStateChanged" => {
-                let (id, name, old, new): (String, String, String, String) =
+                let (id, name, owned, old, new): (String, String, bool, String, String) =
                     body.deserialize().unwrap();
-                format!("{object}: {id} {name} {old}->{new}")
+                format!("{object}: {id} {name} owned={owned} {old}->{new}")
             }
             "InterfacesAdded" => {
                 let (path, interfaces): (OwnedObjectPath, HashMap<String, ServerProperties>) =
@@ -139,7 +139,7 @@ async fn each_changed_server_tells_its_properties_and_then_its_state() {
         publish(&mut bed, now).await,
         [
             "a: Server1 Reason=absent Since=1700000500 State=offline",
-            "account: a Attic online->offline",
+            "account: a Attic owned=true online->offline",
             "c: Server1 Connections=[1] MutedUntil=18446744073709551615",
             "account: Account1 LastRefresh=1700000101",
         ]
@@ -171,7 +171,7 @@ async fn servers_come_and_go_without_a_change_of_state() {
             "account: - d_2de",
             "account: - f",
             "account: Account1 LastRefresh=0 LoginState=signed-out NextRefresh=0 PlexTv=unknown \
-             SignedIn=false Username=",
+             SignedIn=false Storage= Username=",
         ]
     );
     assert!(managed(&bed).await.is_empty());

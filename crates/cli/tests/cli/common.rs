@@ -212,7 +212,6 @@ pub(crate) fn server(id: &str, name: &str, owned: bool) -> Arc<ServerSnapshot> {
         last_seen: 1_700_000_000,
         route: Route::NotTried,
         best_uri: String::new(),
-        best_uri_secure: false,
         muted_until: 0,
     })
 }

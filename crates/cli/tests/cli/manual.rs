@@ -41,7 +41,7 @@ const PROMISED: &[(&str, &str)] = &[
         "plextv.base_url plextv.clients_url plextv.auth_url plextv.link_url plextv.timeout \
          device.product device.name login.poll_interval login.open_browser login.landing_page \
          login.send_origin \
-         refresh.interval presence.grace presence.probe presence.probe_timeout \
+         refresh.interval presence.grace presence.probe presence.probe_timeout presence.local_interval \
          notifications.login notifications.server_offline notifications.server_online \
          notifications.shared_servers notifications.plex_tv notifications.quiet_hours \
          servers.\\(dqid\\(dq.notify token.store tokens.ask tokens.lasting tokens.allow \
@@ -60,7 +60,7 @@ const PROMISED: &[(&str, &str)] = &[
     ),
     (
         "plex-account.1",
-        "login.open_browser absent not-listed incomplete-list network-down plex-tv-unreachable \
+        "login.open_browser absent not-listed incomplete-list network-down plex-tv-unreachable plex-tv-refused not-ready \
          token-rejected keyring-locked not-refreshed NO_COLOR",
     ),
 ];

@@ -84,6 +84,7 @@ impl Desk {
                 boot: Boot::from_start(Duration::from_secs(1000)),
                 unix: 1_000_000,
                 jitter_seed: 0,
+                random: 0,
             },
             calls: 0,
             done: Vec::new(),

@@ -10,35 +10,36 @@ mod announcements;
 mod probing;
 mod tracked_server;
 
-use std::{
-    collections::{BTreeSet, HashMap},
-    sync::Arc,
-    time::Duration,
-};
+pub use self::announcements::Run;
+use std::{collections::HashMap, sync::Arc, time::Duration};
 
 use serde::{Deserialize, Serialize};
 
 use self::{
-    announcements::{Announcements, Tell},
-    probing::Probing,
-    tracked_server::{Absence, TrackedServer},
+    announcements::{Announcements, Correction, Followed, Observed},
+    probing::{Asked, Probing, UnderWay},
+    tracked_server::{Absence, Look, TrackedServer},
 };
 use crate::{
     clock::{Boot, Now},
     error::CallError,
     event::{Context, Effect, NotifyCommand, Settings},
-    notification::Notification,
-    probe::{ProbeRequest, Probed},
+    notification::ServerNews,
+    probe::{AddressReport, ProbeOutcome, ProbeRequest, ProbeScope, Probed},
     server::{ListedServer, Server},
     state_snapshot::ServerSnapshot,
     words::{ErrorName, Reason, Route, State},
 };
 
+/// A server that has not come back with an answer for so long does not hold up the others.
+const STRAGGLER: Duration = Duration::from_secs(10);
+
+/// What is asked of plex.tv before its time, since a server near us fell silent, is asked no more
+/// often than this.
+const EARLY_LIST: Duration = Duration::from_secs(5 * 60);
+
 /// Probes under way at once, as far as we ask for them; more wait here.
 const PROBES: usize = 32;
-
-/// What one look finds is told together, unless it lasts longer than this.
-const PROBE_ROUND: Duration = Duration::from_secs(30);
 
 /// The last server list as it lies on disk, with what people have been told. No secret is in it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -78,10 +79,19 @@ pub struct RememberedServer {
     /// That it comes and goes was the last thing told.
     #[serde(default)]
     pub unsteady: bool,
-    /// Nobody has seen what was told last.
+    /// What was told last is due: it is not known to have been shown.
     #[serde(default)]
     #[serde(alias = "unsaid")]
     pub undelivered: bool,
+    /// How often it came and went.
+    #[serde(default)]
+    pub run: Run,
+    /// Unix seconds at which it went offline last, 0 = not known.
+    #[serde(default)]
+    pub went: u64,
+    /// It went while it was muted, which nobody heard.
+    #[serde(default)]
+    pub missed: bool,
     /// Unix seconds, 0 = not muted, `u64::MAX` = until unmuted.
     #[serde(default)]
     pub muted_until: u64,
@@ -97,8 +107,12 @@ pub struct Presence {
     next_due: Boot,
     /// Numbers probes.
     probes: u64,
-    /// When the first probe of those under way began.
-    look_began: Boot,
+    /// When the servers on our own network are asked next, all at the same wake-up.
+    near_at: Boot,
+    /// One of them fell silent, and plex.tv has not been asked about it.
+    wants_early_list: bool,
+    /// When plex.tv was asked early for the last time.
+    early_list: Option<Boot>,
     /// The views have changed since [`Presence::take_changed`] was last asked.
     changed: bool,
 }
@@ -119,14 +133,17 @@ pub struct Listed {
     pub next_due: Boot,
     /// That there is none is the network's fault.
     pub network_down: bool,
+    /// plex.tv itself said no.
+    pub refused: bool,
 }
 
 impl Listed {
     fn no_news(self) -> Reason {
-        match (self.good, self.network_down) {
-            (true, _) => Reason::IncompleteList,
-            (false, true) => Reason::NetworkDown,
-            (false, false) => Reason::PlexTvUnreachable,
+        match self {
+            Self { good: true, .. } => Reason::IncompleteList,
+            Self { network_down: true, .. } => Reason::NetworkDown,
+            Self { refused: true, .. } => Reason::PlexTvRefused,
+            _ => Reason::PlexTvUnreachable,
         }
     }
 }
@@ -135,9 +152,9 @@ impl Presence {
     /// Begins with what was known when the daemon last ran.
     #[must_use]
     pub fn new(remembered: CachedServers, reason: Reason, now: Now) -> Self {
-        let (now, now_unix) = (now.boot, now.unix);
+        let (at, now, now_unix) = (now, now.boot, now.unix);
         let servers = remembered.servers.into_iter().map(|r| TrackedServer {
-            telling: Announcements::new(&r, now),
+            telling: Announcements::new(&r, at),
             snapshot: Arc::new(ServerSnapshot {
                 server: Arc::new(r.server),
                 presence: r.presence,
@@ -162,7 +179,9 @@ impl Presence {
             no_news: reason,
             next_due: now,
             probes: 0,
-            look_began: now,
+            near_at: Boot::default(),
+            wants_early_list: false,
+            early_list: None,
             changed: true,
         }
     }
@@ -179,6 +198,9 @@ impl Presence {
             announced_offline: known.telling.announced_offline,
             unsteady: known.telling.is_unsteady(),
             undelivered: known.telling.undelivered,
+            run: known.telling.run,
+            went: known.telling.went,
+            missed: known.telling.missed,
             muted_until: known.snapshot.muted_until,
         });
         CachedServers { last_refresh, told_plex_tv_away, servers: servers.collect() }
@@ -231,7 +253,7 @@ impl Presence {
     /// before.
     pub fn probe_again(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            known.probing.under_way = None;
+            known.probing.network_changed();
             known.probing.probe_now(context.now.boot);
         }
     }
@@ -247,11 +269,8 @@ impl Presence {
 
     /// Asks the servers that are to be asked now.
     pub fn probe(&mut self, on_link_only: bool, context: &mut Context<'_>) {
-        let under_way = self.under_way();
-        if under_way == 0 {
-            self.look_began = context.now.boot;
-        }
-        let free = PROBES.saturating_sub(under_way);
+        let near_at = self.next_near(context);
+        let free = PROBES.saturating_sub(self.under_way());
         let due_at = |known: &TrackedServer| {
             known.next_probe(context.settings).filter(|at| free > 0 && *at <= context.now.boot)
         };
@@ -262,18 +281,40 @@ impl Presence {
         due.sort_by_key(|(at, _)| *at);
         for (_, known) in due.into_iter().take(free) {
             self.probes += 1;
-            known.probing.under_way = Some((self.probes, context.now.boot));
-            known.probing.due = None;
-            let request = ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last);
-            context.effects.push(Effect::Probe { number: self.probes, request, on_link_only });
+            let (what, request) = known.question(context);
+            known.probing.begin(self.probes, what, near_at, context.now.boot);
+            let scope = match what {
+                _ if on_link_only => ProbeScope::OnLink,
+                Asked::Reachable => ProbeScope::Reachable,
+                Asked::All | Asked::Near => ProbeScope::All,
+            };
+            context.effects.push(Effect::Probe { number: self.probes, request, scope });
         }
     }
 
-    /// Whether servers are being asked, and not for so long that what is known already should be
-    /// told.
-    #[must_use]
-    pub fn is_looking(&self, now: Boot) -> bool {
-        self.under_way() > 0 && now.since(self.look_began) < PROBE_ROUND
+    /// When the servers on our own network are asked after now.
+    fn next_near(&mut self, context: &Context<'_>) -> Boot {
+        if self.near_at <= context.now.boot {
+            self.near_at = context.now.boot + context.settings.local_interval;
+        }
+        self.near_at
+    }
+
+    /// Whether plex.tv is to be asked before its time, since a server near us fell silent. Says so
+    /// once.
+    pub fn take_early_list(&mut self, now: Boot) -> bool {
+        let wanted = std::mem::take(&mut self.wants_early_list)
+            && self.early_list.is_none_or(|last| now.since(last) >= EARLY_LIST);
+        if wanted {
+            self.early_list = Some(now);
+        }
+        wanted
+    }
+
+    /// Until when holds what a probe finds now, though plex.tv may be away for longer.
+    fn good_until(&self, context: &Context<'_>) -> Boot {
+        let next = self.next_due.max(context.now.boot);
+        next.min(context.now.boot + context.settings.refresh_interval) + context.settings.grace
     }
 
     fn under_way(&self) -> usize {
@@ -291,16 +332,41 @@ impl Presence {
 
     /// A server that was asked has answered, or has not.
     pub fn probed(&mut self, id: &str, number: u64, probed: Probed, context: &Context<'_>) {
+        let (good_until, near_at) = (self.good_until(context), self.next_near(context));
         let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
         else {
             return;
         };
-        if let Some((asked, began)) = known.probing.under_way
-            && asked == number
-        {
-            known.probing.under_way = None;
-            let good_until = self.next_due.max(context.now.boot) + context.settings.grace;
-            self.changed |= known.probed(probed, began, good_until, self.no_news, context);
+        if let Some(asked) = known.probing.under_way.take_if(|asked| asked.number == number) {
+            let look = Look { asked, good_until, near_at, no_news: self.no_news };
+            self.changed |= known.probed(probed, look, context);
+            self.wants_early_list |= known.fell_silent(context.settings);
+        }
+    }
+
+    /// What to ask a server at each of its addresses with.
+    ///
+    /// # Errors
+    ///
+    /// The account has no such server.
+    pub fn request(&self, id: &str) -> Result<ProbeRequest, CallError> {
+        let known = self.servers.iter().find(|known| known.snapshot.server.id == id);
+        let known = known.ok_or_else(no_such_server)?;
+        Ok(ProbeRequest::new(&known.snapshot.server, &known.probing.worked_last))
+    }
+
+    /// A server was asked for a person. That it answered is evidence like any other; that it did
+    /// not is left to the next probe of our own, which asks in more ways.
+    pub fn addresses_probed(&mut self, id: &str, reports: &[AddressReport], context: &Context<'_>) {
+        let (good_until, near_at) = (self.good_until(context), self.next_near(context));
+        let known = self.servers.iter_mut().find(|known| known.snapshot.server.id == id);
+        let answered = reports.iter().find(|report| report.outcome == ProbeOutcome::Ok);
+        if let (Some(known), Some(AddressReport { uri, route, latency, .. })) = (known, answered) {
+            let (route, uri, latency) = (*route, uri.clone(), *latency);
+            let probed = Probed::Answered { route, uri, latency, near: false };
+            let asked = UnderWay { number: 0, began: context.now.boot, what: Asked::All };
+            let look = Look { asked, good_until, near_at, no_news: self.no_news };
+            self.changed |= known.probed(probed, look, context);
         }
     }
 
@@ -323,6 +389,7 @@ impl Presence {
     ) {
         self.no_news = listed.no_news();
         self.next_due = listed.next_due;
+        self.wants_early_list = false;
         // Servers that went together are called offline together, by one list.
         let may_confirm = !self.is_any_unasked(listed.started, context.settings);
         let mut index = None;
@@ -363,11 +430,13 @@ impl Presence {
     /// while an answer is on its way that may renew the evidence.
     pub fn tick(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            if known.absence.is_none()
+            if known.absence.is_none_or(|absence| absence.not_ready)
                 && known.good_until.is_some_and(|until| until <= context.now.boot)
             {
                 known.good_until = None;
-                if known.is_probed(context.settings) {
+                if known.absence.is_some() {
+                    self.changed |= known.set(State::Unknown, Reason::NotReady, context.now.unix);
+                } else if known.is_probed(context.settings) {
                     known.expiring = true;
                 } else {
                     self.changed |= known.set(State::Unknown, self.no_news, context.now.unix);
@@ -391,22 +460,24 @@ impl Presence {
     #[must_use]
     pub fn wants_confirmation(&self, context: &Context<'_>) -> bool {
         let over = |at: Boot| at <= context.now.boot;
-        self.confirmations(context.settings).any(|(at, probed)| over(at) && probed)
+        self.confirmations(context.settings).any(|c| over(c.at) && c.probed)
             && !self.is_any_unasked(context.now.boot, context.settings)
     }
 
     /// Whether the grace time of an absence was over by then, and its server has not been asked
-    /// since.
+    /// since. One that hangs is not waited for.
     fn is_any_unasked(&self, by: Boot, settings: &Settings) -> bool {
-        self.confirmations(settings).any(|(at, probed)| at <= by && !probed)
+        let hangs = |c: &Confirmation| c.hangs_at.is_some_and(|at| at <= by);
+        self.confirmations(settings).any(|c| c.at <= by && !c.probed && !hangs(&c))
     }
 
-    /// When each absence is to be confirmed, and whether nothing of the server's own is in the way.
-    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = (Boot, bool)> {
+    fn confirmations(&self, settings: &Settings) -> impl Iterator<Item = Confirmation> {
         self.servers.iter().filter_map(|known| match known.absence {
-            Some(Absence { confirm_at, overdue: false }) => {
-                Some((confirm_at, known.was_probed_in_vain(confirm_at, settings)))
-            }
+            Some(Absence { confirm_at: at, overdue: false, .. }) => Some(Confirmation {
+                at,
+                probed: known.was_probed_in_vain(at, settings),
+                hangs_at: known.probing.under_way.map(|probe| probe.began + STRAGGLER),
+            }),
             _ => None,
         })
     }
@@ -420,6 +491,7 @@ impl Presence {
             started: context.now.boot,
             next_due: context.now.boot,
             network_down: false,
+            refused: false,
         };
         for known in &mut self.servers {
             self.changed |= known.give_up_confirming(listed, context);
@@ -432,8 +504,13 @@ impl Presence {
         if self.wants_confirmation(context) {
             return Some(context.now.boot);
         }
-        let later = |(at, _): &(Boot, bool)| *at > context.now.boot;
-        self.confirmations(context.settings).filter(later).map(|(at, _)| at).min()
+        let now = context.now.boot;
+        let any_ready = self.confirmations(context.settings).any(|c| c.at <= now && c.probed);
+        let next = self.confirmations(context.settings).filter_map(|c| {
+            let hangs_at = c.hangs_at.filter(|at| any_ready && !c.probed && *at > now);
+            if c.at > now { Some(c.at) } else { hangs_at }
+        });
+        next.min()
     }
 
     /// The next moment at which [`tick`](Self::tick) has something to do.
@@ -442,7 +519,7 @@ impl Presence {
         let expiry = self
             .servers
             .iter()
-            .filter(|known| known.absence.is_none())
+            .filter(|known| known.absence.is_none_or(|absence| absence.not_ready))
             .filter_map(|known| known.good_until);
         let mutes = self.servers.iter().filter_map(|known| match known.snapshot.muted_until {
             0 | u64::MAX => None,
@@ -459,59 +536,50 @@ impl Presence {
         expiry.chain(mutes).chain(settled).min()
     }
 
-    /// What is to be told of the states as they are now, after what was told before.
+    /// What is to be told of the states as they are now, after what was told before. What was told
+    /// and is no longer true is corrected.
     pub fn news(&mut self, context: &mut Context<'_>) -> News {
-        let (mut gone, mut back, mut unsteady) = (Vec::new(), Vec::new(), Vec::new());
-        let mut learned = false;
+        let mut all = News::default();
         for known in &mut self.servers {
-            let wanted = known.wanted(context);
-            let in_doubt = known.is_in_doubt(context.now.boot);
-            let state = known.snapshot.state;
-            let (tell, learned_now) =
-                known.telling.follow(state, in_doubt, wanted, context.now.boot);
-            learned |= learned_now;
+            let observed = Observed {
+                state: known.snapshot.state,
+                since: known.snapshot.since,
+                in_doubt: known.is_in_doubt(context.now.boot),
+                wanted: known.wanted(context),
+                now: context.now,
+            };
+            let Followed { news, correction, learned } = known.telling.follow(observed);
+            all.learned |= learned;
             let Server { id, name, .. } = &*known.snapshot.server;
-            match tell {
-                None => {}
-                Some(Tell::Offline) => gone.push((id.clone(), name.clone())),
-                Some(Tell::Back) => back.push((id.clone(), name.clone())),
-                Some(Tell::Unsteady) => unsteady.push((id.clone(), name.clone())),
-                Some(Tell::Withdraw) => {
-                    context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.clone())));
-                }
-            }
+            let number = known.telling.number;
+            let say = |word| ServerNews { id: id.clone(), name: name.clone(), word, number };
+            all.news.extend(news.map(say));
+            let command = match correction {
+                Some(Correction::Say(word)) => NotifyCommand::CorrectServer(say(word)),
+                Some(Correction::Withdraw) => NotifyCommand::WithdrawServer(id.clone()),
+                None => continue,
+            };
+            context.push(Effect::Notify(command));
         }
-        let mut notices = Notification::offline(gone);
-        notices.extend(Notification::unsteady(unsteady));
-        notices.extend(Notification::back(back));
-        News { notices, learned }
+        all
     }
 
-    /// Of these servers (ids) nobody has seen what was told last. Returns whether that is news.
-    pub fn note_undelivered(&mut self, ids: &BTreeSet<String>) -> bool {
-        let mut changed = false;
-        for known in &mut self.servers {
-            changed |= known.telling.note_undelivered(ids.contains(&known.snapshot.server.id));
-        }
-        changed
+    /// What was told of a server with this number has been shown. Returns whether that is news.
+    pub fn shown(&mut self, id: &str, number: u64) -> bool {
+        let told = self.servers.iter_mut().find(|known| known.snapshot.server.id == id);
+        told.is_some_and(|known| known.telling.shown(number))
     }
 
     /// The settings have changed: takes away what nobody wants to hear of any more.
-    pub fn reconfigured(&self, context: &mut Context<'_>) {
-        for known in &self.servers {
+    pub fn reconfigured(&mut self, context: &mut Context<'_>) {
+        for known in &mut self.servers {
             if known.telling.announced_offline && !known.wanted(context).offline {
+                known.telling.withdrawn();
                 context.push(Effect::Notify(NotifyCommand::WithdrawServer(
                     known.snapshot.server.id.clone(),
                 )));
             }
         }
-    }
-
-    /// Whether a server that came and went has become steady, so that there is
-    /// [`news`](Self::news).
-    #[must_use]
-    pub fn has_settled(&self, now: Boot) -> bool {
-        self.servers.iter().any(|known| known.has_settled(now))
     }
 
     /// Mutes a server until then (unix seconds, `u64::MAX` for good), or unmutes it (0).
@@ -527,10 +595,10 @@ impl Presence {
         }
         let Some(known) = self.servers.iter_mut().find(|known| known.snapshot.server.id == id)
         else {
-            let message = "The account has no server with this id; ListServers names those it has.";
-            return Err(CallError::Account(ErrorName::NoSuchServer, message.into()));
+            return Err(no_such_server());
         };
         if until != 0 {
+            known.telling.withdrawn();
             context.push(Effect::Notify(NotifyCommand::WithdrawServer(id.into())));
         }
         if known.snapshot.muted_until != until {
@@ -541,11 +609,25 @@ impl Presence {
     }
 }
 
+fn no_such_server() -> CallError {
+    let message = "The account has no server with this id; ListServers names those it has.";
+    CallError::Account(ErrorName::NoSuchServer, message.into())
+}
+
+/// When an absence is to be confirmed.
+struct Confirmation {
+    at: Boot,
+    /// The server itself was asked in vain since then, or is not asked at all.
+    probed: bool,
+    /// It is being asked; when that has lasted too long for the others to wait.
+    hangs_at: Option<Boot>,
+}
+
 /// What there is to tell of the servers.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Debug, Default, PartialEq, Eq)]
 pub struct News {
-    /// To be told in this order.
-    pub notices: Vec<Notification>,
+    /// What is told of each.
+    pub news: Vec<ServerNews>,
     /// A word became known that must be on disk before anything is told.
     pub learned: bool,
 }

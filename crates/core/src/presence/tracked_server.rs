@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{
     Listed,
     announcements::{Announcements, Wanted},
-    probing::Probing,
+    probing::{Asked, Probing, UnderWay},
 };
 use crate::{
     clock::Boot,
@@ -34,6 +34,18 @@ pub(super) struct TrackedServer {
     pub(super) telling: Announcements,
 }
 
+/// A probe that has come back, and what its answer means.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    pub(super) asked: UnderWay,
+    /// Until when an answer holds.
+    pub(super) good_until: Boot,
+    /// When a server on our own network is asked next.
+    pub(super) near_at: Boot,
+    /// Why missing news is missing.
+    pub(super) no_news: Reason,
+}
+
 /// plex.tv said "not present" in a complete list.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Absence {
@@ -41,6 +53,9 @@ pub(super) struct Absence {
     pub(super) confirm_at: Boot,
     /// That list was not complete: the next complete one decides at once.
     pub(super) overdue: bool,
+    /// The server itself said since that it is up and not ready: that is no absence, and what was
+    /// known before runs out.
+    pub(super) not_ready: bool,
 }
 
 impl TrackedServer {
@@ -124,8 +139,10 @@ impl TrackedServer {
                     changed |= self.set(State::Offline, Reason::Absent, context.now.unix);
                 } else if self.absence.is_none() {
                     let confirm_at = context.now.boot + grace;
-                    self.absence = Some(Absence { confirm_at, overdue: false });
-                    if self.snapshot.state == State::Unknown {
+                    self.absence = Some(Absence { confirm_at, overdue: false, not_ready: false });
+                    if self.snapshot.state == State::Unknown
+                        && self.snapshot.reason != Reason::NotReady
+                    {
                         changed |= self.set(State::Unknown, Reason::Absent, context.now.unix);
                     }
                 }
@@ -163,10 +180,16 @@ impl TrackedServer {
         !self.is_probed(settings) || self.probing.is_silent_since(then)
     }
 
-    pub(super) fn next_probe(&self, settings: &Settings) -> Option<Boot> {
-        if self.probing.under_way.is_some() || !self.is_probed(settings) {
-            return None;
-        }
+    /// Whether plex.tv alone says how it is, so that nothing follows from its silence.
+    fn depends_on_probes(&self) -> bool {
+        self.absence.is_some()
+            || self.expiring
+            || self.snapshot.state != State::Online
+            || self.snapshot.reason != Reason::PlexTv
+    }
+
+    /// When it is to be asked because its state is in doubt.
+    fn doubted_at(&self) -> Option<Boot> {
         let doubted = match self.absence {
             Some(Absence { confirm_at, .. }) if !self.probing.is_silent_since(confirm_at) => {
                 Some(confirm_at)
@@ -174,61 +197,109 @@ impl TrackedServer {
             _ => None,
         };
         let at_once = self.expiring.then_some(Boot::default());
-        [self.probing.due, doubted, at_once].into_iter().flatten().min()
+        [doubted, at_once].into_iter().flatten().min()
+    }
+
+    pub(super) fn next_probe(&self, settings: &Settings) -> Option<Boot> {
+        if self.probing.under_way.is_some() || !self.is_probed(settings) {
+            return None;
+        }
+        let near = self.probing.near_at(settings);
+        [self.probing.due, self.doubted_at(), near].into_iter().flatten().min()
+    }
+
+    /// What a probe that begins now asks, and of what its answer tells.
+    pub(super) fn question(&self, context: &Context<'_>) -> (Asked, ProbeRequest) {
+        let now = context.now.boot;
+        let worked_last = &self.probing.worked_last;
+        let mut request = ProbeRequest::new(&self.snapshot.server, worked_last);
+        if self.doubted_at().is_some_and(|at| at <= now) {
+            return (Asked::All, request);
+        }
+        if let Some(what) = self.probing.due_for(self.depends_on_probes(), now) {
+            return (what, request);
+        }
+        let all = request.connections.len();
+        if request.connections.iter().any(|connection| connection.uri == *worked_last) {
+            request.connections.retain(|connection| connection.uri == *worked_last);
+        }
+        (if request.connections.len() < all { Asked::Near } else { Asked::All }, request)
+    }
+
+    /// A probe of all its addresses found nothing, though it is near us and was there a moment ago:
+    /// plex.tv may know.
+    pub(super) fn fell_silent(&self, settings: &Settings) -> bool {
+        self.probing.is_near(settings)
+            && self.probing.silent_since.is_some()
+            && self.snapshot.state == State::Online
+            && self.absence.is_none()
     }
 
     /// What a probe brought. Returns whether anything to be seen changed.
-    pub(super) fn probed(
-        &mut self,
-        probed: Probed,
-        began: Boot,
-        good_until: Boot,
-        no_news: Reason,
-        context: &Context<'_>,
-    ) -> bool {
+    pub(super) fn probed(&mut self, probed: Probed, look: Look, context: &Context<'_>) -> bool {
         let now = context.now;
         if self.missing > 0 {
             return false; // plex.tv does not list it any more, wherever it is
         }
+        let what = look.asked.what;
         let mut changed = false;
         match probed {
-            Probed::Answered { route, uri, .. } => {
+            Probed::Answered { route, uri, near, .. } => {
                 changed |= self.set_route(route, &uri);
-                self.probing.worked_last = uri;
-                self.probing.silent_since = None;
-                self.probing.rest();
+                self.probing.answered(uri, near, look.near_at);
                 let by_plex_tv = self.snapshot.reason == Reason::PlexTv && !self.expiring;
                 if self.snapshot.state != State::Online || self.absence.is_some() || !by_plex_tv {
                     self.absence = None;
                     self.seen_at = now.unix;
-                    self.good_until = Some(good_until);
+                    self.good_until = Some(look.good_until);
                     changed |= self.set(State::Online, Reason::Probe, now.unix);
                 }
             }
+            // One address is not all.
+            _ if what == Asked::Near => {
+                self.probing.probe_now(now.boot);
+                return false;
+            }
             Probed::Maintenance => {
-                self.probing.probe_again(context);
+                self.probing.silent_since = None;
+                self.probing.probe_again(true, context);
                 if let Some(absence) = &mut self.absence {
                     let over = now.boot + context.settings.grace;
                     let confirm_at = self.probing.due.map_or(over, |due| due.max(over));
-                    *absence = Absence { confirm_at, overdue: false };
-                } else if self.expiring {
-                    self.good_until = Some(good_until);
+                    *absence = Absence { confirm_at, overdue: false, not_ready: true };
+                }
+                let is_over =
+                    self.expiring || self.good_until.is_none_or(|until| until <= now.boot);
+                if is_over || self.snapshot.state == State::Offline {
+                    self.good_until = None;
+                    changed |= self.set(State::Unknown, Reason::NotReady, now.unix);
                 }
             }
             Probed::Silent { .. } => {
                 changed |= self.set_route(Route::None, "");
-                self.probing.silent_since = Some(began);
-                self.probing.probe_again(context);
+                if what == Asked::All {
+                    self.probing.silent_since = Some(look.asked.began);
+                }
+                self.probing.probe_again(self.depends_on_probes(), context);
+                if let Some(absence) = &mut self.absence {
+                    absence.not_ready = false;
+                }
+                if self.snapshot.reason == Reason::NotReady {
+                    let reason = if self.absence.is_some() { Reason::Absent } else { look.no_news };
+                    changed |= self.set(State::Unknown, reason, now.unix);
+                }
                 if self.expiring {
-                    changed |= self.set(State::Unknown, no_news, now.unix);
+                    changed |= self.set(State::Unknown, look.no_news, now.unix);
                 }
             }
+            // Of the addresses elsewhere it was asked before.
+            Probed::NothingToAsk if what == Asked::Reachable => self.probing.rest(),
             Probed::NothingToAsk => {
                 changed |= self.set_route(Route::NotTried, "");
                 self.probing.rest();
                 self.probing.nothing_to_ask = true;
                 if self.expiring {
-                    changed |= self.set(State::Unknown, no_news, now.unix);
+                    changed |= self.set(State::Unknown, look.no_news, now.unix);
                 }
             }
         }
@@ -239,25 +310,19 @@ impl TrackedServer {
     /// What of its changes people want to hear.
     pub(super) fn wanted(&self, context: &Context<'_>) -> Wanted {
         let settings = context.settings;
+        let is_muted = self.snapshot.muted_until > context.now.unix;
         let wanted = (self.snapshot.server.owned || settings.notify_shared)
-            && self.snapshot.muted_until <= context.now.unix
             && !settings.silent_servers.contains(&self.snapshot.server.id);
         Wanted {
-            offline: wanted && settings.notify_offline,
-            online: wanted && settings.notify_online,
+            offline: wanted && !is_muted && settings.notify_offline,
+            online: wanted && !is_muted && settings.notify_online,
+            muted: wanted && is_muted && settings.notify_offline,
         }
     }
 
     /// Its state is about to be looked at again.
     pub(super) fn is_in_doubt(&self, now: Boot) -> bool {
         self.absence.is_some() || self.good_until.is_none_or(|until| until <= now)
-    }
-
-    /// It came and went, and has become steady.
-    pub(super) fn has_settled(&self, now: Boot) -> bool {
-        self.snapshot.state != State::Unknown
-            && self.telling.steady_at().is_some_and(|at| at <= now)
-            && !self.is_in_doubt(now)
     }
 
     pub(super) fn set_route(&mut self, route: Route, uri: &str) -> bool {

@@ -2,10 +2,10 @@
 
 use super::{
     SignIn,
-    sign_in::{Arriving, CANCELLED, given_by_unit},
+    sign_in::{Arriving, CANCELLED},
 };
 use crate::{
-    account::{Record, User},
+    account::{Record, SignInId, User},
     error::CallError,
     event::{CallId, Context, Effect, PlexTvRequest},
     plextv_error::PlexTvError,
@@ -33,7 +33,7 @@ impl SignIn {
         context: &mut Context<'_>,
     ) {
         if self.is_given() {
-            return context.push(Effect::Reply(call, Err(given_by_unit())));
+            return context.push(Effect::Reply(call, Err(self.given_by_unit())));
         }
         if self.arriving.is_some() || self.brought.is_some() {
             let message = "Another sign-in is just being finished; call again in a moment.";
@@ -67,11 +67,13 @@ impl SignIn {
         }
         self.end_login(Outcome::Cancelled, CANCELLED, context);
         let signed_in_at = context.now.unix;
-        let record = Record { token, client_id, user: Some(user), signed_in_at };
+        let sign_in = SignInId(context.now.random);
+        let record = Record { token, client_id, user: Some(user), signed_in_at, sign_in };
         self.newest = self.next_number();
         self.arriving = Some(Arriving {
             record,
             offer: LoginOffer::default(),
+            asking_whose: None,
             stored: None,
             until: None,
             sign_outs: Vec::new(),
@@ -107,7 +109,9 @@ fn refused(error: &PlexTvError) -> CallError {
         PlexTvError::Refused { .. } | PlexTvError::PinGone => {
             (ErrorName::PlexTvRefused, format!("The token was not taken, since {error}."))
         }
-        PlexTvError::Unreachable(_) | PlexTvError::NotPlexTv(_) => (
+        PlexTvError::ServerError { .. }
+        | PlexTvError::Unreachable(_)
+        | PlexTvError::NotPlexTv(_) => (
             ErrorName::PlexTvUnreachable,
             format!("The token was not taken, since {error}; try again."),
         ),

@@ -11,6 +11,7 @@
 mod callback;
 mod existing_token;
 mod persistence;
+mod revocation;
 mod sign_in;
 mod sign_out;
 
@@ -20,17 +21,17 @@ use self::{
     callback::PendingCallback,
     existing_token::BroughtToken,
     persistence::{Retry, Store},
+    revocation::Revoking,
     sign_in::{Arriving, NO_WORD_OF_STORE},
-    sign_out::{STORE_SLOW, SigningOut, Stage},
+    sign_out::SigningOut,
 };
 use crate::{
-    account::Record,
+    account::{Record, Revocation},
     clock::Boot,
     error::CallError,
     event::{Context, Effect, NotifyCommand, StoreCommand, StoreFault, StoredAccount},
     login::Login,
     notification::Notification,
-    plextv_error::PlexTvError,
     state_snapshot::{AccountDetails, Details},
     token::Token,
     words::{ErrorName, LoginState, Outcome, PlexTv, Storage},
@@ -46,6 +47,11 @@ pub struct SignIn {
     /// A token that somebody brought.
     brought: Option<BroughtToken>,
     signing_out: Option<SigningOut>,
+    /// Tokens that plex.tv is to revoke.
+    revoking: Vec<Revoking>,
+    /// The logins that ended last, with the client identifier that their PINs were asked for with:
+    /// a poll under way may still bring a token.
+    ended: VecDeque<(u64, String)>,
     /// Browsers that came back to the login's page.
     visits: Vec<PendingCallback>,
     /// Numbers logins and tokens, so that a late answer is known as such.
@@ -66,7 +72,17 @@ pub struct SignIn {
     unsaved: bool,
     /// A record was stored after the sign-out that took it away; the store is to forget it again.
     residue: bool,
-    revoked: Option<(bool, String)>,
+    revoked: Option<Revocation>,
+    /// Tokens that were held before this one, until it is stored and known whether they are of the
+    /// same account.
+    replaced: Vec<Record>,
+    /// A sign-out could not go on before a login came.
+    unrevoked: bool,
+    /// What people are to know of the token held, though nothing is wrong with it; until the next
+    /// login.
+    notice: Option<String>,
+    /// Why plex.tv refuses every list, since more than one refresh.
+    refusal: Option<String>,
     plex_tv: PlexTv,
     /// Whose servers the list holds, while that is known.
     list_owner: Option<u64>,
@@ -81,6 +97,8 @@ enum HeldToken {
     Unknown,
     /// The keyring holds it, and is locked.
     Locked,
+    /// The keyring should hold it and does not, and nobody was seen to remove it.
+    Missing,
     /// There is none.
     Nothing,
     /// There is this one.
@@ -120,6 +138,8 @@ impl SignIn {
             arriving: None,
             brought: None,
             signing_out: None,
+            revoking: Vec::new(),
+            ended: VecDeque::new(),
             visits: Vec::new(),
             counter: 0,
             given: false,
@@ -133,6 +153,10 @@ impl SignIn {
             unsaved: false,
             residue: false,
             revoked: None,
+            replaced: Vec::new(),
+            unrevoked: false,
+            notice: None,
+            refusal: None,
             plex_tv: PlexTv::Unknown,
             list_owner: (list_of != 0).then_some(list_of),
         };
@@ -154,9 +178,7 @@ impl SignIn {
     pub fn token(&self) -> Option<&Token> {
         match &self.held {
             HeldToken::Token { record, .. } => Some(&record.token),
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -165,9 +187,7 @@ impl SignIn {
     pub fn rejected_since(&self) -> Option<u64> {
         match self.held {
             HeldToken::Token { rejected_since, .. } => rejected_since,
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
-                None
-            }
+            _ => None,
         }
     }
 
@@ -188,9 +208,11 @@ impl SignIn {
     pub fn account_id(&self) -> Option<u64> {
         match &self.held {
             HeldToken::Token { record, .. } => Some(record.user.as_ref().map_or(0, |user| user.id)),
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
-                None
-            }
+            HeldToken::Pending
+            | HeldToken::Unknown
+            | HeldToken::Missing
+            | HeldToken::Locked
+            | HeldToken::Nothing => None,
         }
     }
 
@@ -209,7 +231,7 @@ impl SignIn {
                 ErrorName::NotSignedIn,
                 "Nobody is signed in; start a login first.".into(),
             )),
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => {
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Missing => {
                 Some(self.store_silent(what))
             }
         }
@@ -218,6 +240,11 @@ impl SignIn {
     /// What plex.tv was like is known from a refresh, too.
     pub fn set_plex_tv(&mut self, word: PlexTv) {
         self.plex_tv = word;
+    }
+
+    /// plex.tv refuses every list and has for more than one refresh, or does not.
+    pub fn set_refusal(&mut self, refusal: Option<String>) {
+        self.refusal = refusal;
     }
 
     /// plex.tv refuses the token, on evidence.
@@ -254,25 +281,15 @@ impl SignIn {
         if self.store.move_at.take_if(|at| *at <= now).is_some() {
             context.push(Effect::Store(StoreCommand::Relocate));
         }
-        if let Some(signing_out) = &mut self.signing_out
-            && signing_out.until <= now
-        {
-            match signing_out.stage {
-                Stage::Forgetting => {
-                    signing_out.stage = Stage::GivenUp;
-                    for call in std::mem::take(&mut signing_out.callers) {
-                        context.fail(call, ErrorName::StorageFailed, STORE_SLOW);
-                    }
-                    self.store_what_waited(context);
-                }
-                Stage::Revoking => {
-                    let silence = PlexTvError::Unreachable("no answer within 5 s".into());
-                    self.signed_out(Some(Err(silence)), context);
-                }
-                Stage::GivenUp => {}
-            }
-        }
+        self.tick_sign_out(context);
+        self.tick_revoking(context);
         match &self.arriving {
+            Some(arriving) if arriving.is_asking_whose() => {
+                if arriving.until.is_some_and(|until| until <= now) {
+                    self.whose_arrives(None, context);
+                }
+                Change::None
+            }
             Some(Arriving { until: Some(until), stored, .. }) if *until <= now => match stored {
                 None => {
                     self.store_fails(StoreFault::disk(NO_WORD_OF_STORE), context);
@@ -289,11 +306,11 @@ impl SignIn {
     pub fn next_wakeup(&self) -> Option<Boot> {
         let login = self.login.as_ref().and_then(Login::next_wakeup);
         let arriving = self.arriving.as_ref().and_then(|arriving| arriving.until);
-        let signing_out = self.signing_out.as_ref().filter(|s| s.stage != Stage::GivenUp);
+        let revoking = self.revoking.iter().map(|revoking| revoking.until).min();
         let retry = self.store.retry.map(|retry| retry.at);
         let visit = self.visits.iter().map(|visit| visit.until).min();
         let others = [retry, self.store.move_at, visit];
-        let until = [login, arriving, signing_out.map(|s| s.until)];
+        let until = [login, arriving, self.sign_out_wakeup(), revoking];
         until.into_iter().chain(others).flatten().min()
     }
 
@@ -309,7 +326,7 @@ impl SignIn {
             return LoginState::Waiting;
         }
         match self.held {
-            HeldToken::Pending | HeldToken::Unknown => LoginState::Unknown,
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Missing => LoginState::Unknown,
             HeldToken::Locked => LoginState::Locked,
             HeldToken::Nothing => LoginState::SignedOut,
             HeldToken::Token { rejected_since: Some(_), .. } => LoginState::Rejected,
@@ -339,9 +356,7 @@ impl SignIn {
                     storage: *storage,
                 })
             }
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Nothing => {
-                None
-            }
+            _ => None,
         };
         if self.state() == LoginState::Waiting {
             let arriving = self.arriving.as_ref().map(|arriving| arriving.offer.clone());
@@ -353,6 +368,7 @@ impl SignIn {
             Some((Outcome::Failed, message)) => Some((ErrorName::PlexTvRefused, message.clone())),
             _ => None,
         };
+        let refusal = || Some((ErrorName::PlexTvRefused, self.refusal.clone()?));
         let store_fault =
             self.store.fault.as_ref().map(|fault| (fault.error_name(), fault.message.clone()));
         Details {
@@ -361,8 +377,9 @@ impl SignIn {
             account,
             rejected_since: self.rejected_since(),
             last_login: self.last_login.as_ref().map(|(outcome, _)| *outcome),
-            fault: store_fault.or_else(login_fault),
-            revoked: self.revoked.clone(),
+            fault: store_fault.or_else(refusal).or_else(login_fault),
+            revoked: self.revoked.clone().map(|r| (r.revoked, r.message)),
+            notice: self.notice.clone(),
         }
     }
 }

@@ -19,6 +19,9 @@ use crate::{
 /// A store that failed is tried again after this long, doubling up to the second.
 const STORE_RETRY: (Duration, Duration) = (Duration::from_secs(10), Duration::from_secs(600));
 
+/// After this long the keyring is asked again whether it lost the account.
+const SECOND_LOOK: Duration = Duration::from_secs(5);
+
 /// What is known of the store's doings.
 #[derive(Debug, Default)]
 pub(super) struct Store {
@@ -47,8 +50,10 @@ impl SignIn {
     /// The store said what it holds.
     pub fn store_read(&mut self, found: StoredAccount, context: &mut Context<'_>) -> Change {
         self.store.reading = false;
-        let is_open =
-            matches!(self.held, HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked);
+        let is_open = matches!(
+            self.held,
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Missing
+        );
         if !is_open || self.arriving.is_some() {
             return Change::None; // a login has brought a token meanwhile
         }
@@ -68,7 +73,7 @@ impl SignIn {
                 }
                 self.held = HeldToken::Token { record, storage, rejected_since };
                 self.store_works();
-                if self.login.as_ref().is_some_and(|login| self.has_brought(login.began())) {
+                if self.login.as_ref().is_some_and(|login| self.has_brought(login.sign_in())) {
                     self.had_arrived(context);
                 }
                 Change::SignedIn { other_account: self.is_another_account() }
@@ -87,6 +92,11 @@ impl SignIn {
                 let keyring = fault.of != FaultOf::Disk;
                 self.store_fails(fault, context);
                 if keyring { Change::KeyringSilent } else { Change::None }
+            }
+            StoredAccount::Missing(message) => {
+                self.held = HeldToken::Missing;
+                self.store_fails(StoreFault::keyring(message), context);
+                Change::KeyringSilent
             }
             StoredAccount::Locked | StoredAccount::ItemLocked { .. } => {
                 // Who has just opened the keyring is there to be asked. At a start nobody may be.
@@ -128,8 +138,11 @@ impl SignIn {
             }
             return;
         }
+        if matches!(self.held, HeldToken::Nothing) && self.resume_again(context) {
+            return;
+        }
         match &self.held {
-            HeldToken::Locked => self.read_store(context),
+            HeldToken::Locked | HeldToken::Missing => self.read_store(context),
             HeldToken::Unknown if by_keyring => self.read_store(context),
             HeldToken::Nothing if self.residue => {
                 context.push(Effect::Store(StoreCommand::ForgetAgain));
@@ -224,12 +237,27 @@ impl SignIn {
         }
     }
 
-    /// The store has forgotten what it was not to forget.
-    pub(super) fn store_again(&mut self, context: &mut Context<'_>) {
-        if let HeldToken::Token { storage, .. } = &mut self.held {
-            *storage = Storage::Memory;
+    /// The store does not have the account any more, and nobody was seen to remove it: it is
+    /// written anew from here.
+    pub fn lost(&mut self, message: String, context: &mut Context<'_>) {
+        if self.is_forgetting() {
+            return;
         }
-        self.store_held(context);
+        let ((Some(Arriving { stored: Some(storage), .. }), _)
+        | (None, HeldToken::Token { storage, .. })) = (&mut self.arriving, &mut self.held)
+        else {
+            return;
+        };
+        if *storage == Storage::SecretService {
+            *storage = Storage::Memory;
+            self.notice = Some(message);
+            self.store_from_memory(context);
+        }
+    }
+
+    /// The keyring said something that is to be heard twice.
+    pub fn doubted(&mut self, context: &Context<'_>) {
+        self.store.move_at = Some(context.now.boot + SECOND_LOOK);
     }
 
     /// The store did not forget after all: what waited for that is stored now.
@@ -283,11 +311,7 @@ impl SignIn {
                     context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
                 }
                 *held = storage;
-            }
-            // The sign-out overtook a record that was waiting for a slow store.
-            (None, HeldToken::Nothing, Some(_)) => {
-                self.residue = true;
-                context.push(Effect::Store(StoreCommand::Forget));
+                self.judge_replaced(context);
             }
             _ => {}
         }
@@ -300,9 +324,14 @@ impl SignIn {
             retry.delay = (retry.delay * 2).min(longest);
             retry.at = context.now.boot + retry.delay;
         }
+        if matches!(self.held, HeldToken::Nothing) && self.resume_again(context) {
+            return;
+        }
         match &self.held {
             _ if self.arriving.is_some() => {} // it takes the place of what is held
-            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked => self.read_store(context),
+            HeldToken::Pending | HeldToken::Unknown | HeldToken::Locked | HeldToken::Missing => {
+                self.read_store(context);
+            }
             HeldToken::Token { .. } if self.signing_out.is_none() && !self.is_storing() => {
                 self.store_held(context);
             }
@@ -323,6 +352,13 @@ impl SignIn {
         }
         let (first, _) = STORE_RETRY;
         self.store.retry.get_or_insert(Retry { at: context.now.boot + first, delay: first });
+    }
+
+    /// A login replaces what an earlier sign-out was to revoke.
+    pub(super) fn give_up_resuming(&mut self) {
+        if self.signing_out.take().is_some() {
+            self.unrevoked = true;
+        }
     }
 
     pub(super) fn store_works(&mut self) {

@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use super::{Change, HeldToken, SignIn, sign_out::Stage};
+use super::{
+    Change, HeldToken, SignIn,
+    revocation::{Of, earlier_not_revoked, whose_is_not_known},
+};
 use crate::{
-    account::{Pin, PinKind, Record, SavedLogin, User},
+    account::{Pin, PinKind, Record, SavedLogin, SignInId, User},
     clock::Boot,
     error::CallError,
     event::{
@@ -25,17 +28,22 @@ const FRUITLESS: (usize, Duration) = (6, Duration::from_secs(600));
 pub(super) const STORE_TIMEOUT: Duration = Duration::from_secs(3);
 pub(super) const NO_WORD_OF_STORE: &str = "The token's store has not answered within 3 s and is \
                                            asked again: look whether the keyring is waiting for you";
-const NAME_TIMEOUT: Duration = Duration::from_secs(3);
+pub(super) const NAME_TIMEOUT: Duration = Duration::from_secs(3);
 
 pub(super) const CANCELLED: &str =
     "The login was cancelled; start a new one when you want to sign in.";
 const TAKEN_BACK: &str = "plex.tv granted a code and took it back; start a new login.";
+
+/// So many logins that are over are remembered.
+const ENDED: usize = 4;
 
 /// A token that a login has brought, on its way to being held.
 #[derive(Debug)]
 pub(super) struct Arriving {
     pub(super) record: Record,
     pub(super) offer: LoginOffer,
+    /// While another token is held, plex.tv is asked first whose this is; the session that asks.
+    pub(super) asking_whose: Option<u64>,
     /// Where it is stored, once it is; then its name is asked.
     pub(super) stored: Option<Storage>,
     /// How long it waits for the store or the name; `None` before the store was asked.
@@ -44,6 +52,12 @@ pub(super) struct Arriving {
     pub(super) sign_outs: Vec<CallId>,
     /// `SignInWith`, if that brought it.
     pub(super) caller: Option<CallId>,
+}
+
+impl Arriving {
+    pub(super) fn is_asking_whose(&self) -> bool {
+        self.asking_whose.is_some()
+    }
 }
 
 impl SignIn {
@@ -66,7 +80,7 @@ impl SignIn {
     pub fn resume(&mut self, kept: SavedLogin, context: &mut Context<'_>) {
         let ours = kept.client_id == self.client_id
             && !matches!(self.held, HeldToken::Token { storage: Storage::Credential, .. });
-        let arrived = ours && self.has_brought(kept.began);
+        let arrived = ours && self.has_brought(kept.sign_in);
         let number = self.next_number();
         self.login = Login::resume(number, kept, context.now).filter(|_| ours);
         if arrived {
@@ -82,9 +96,10 @@ impl SignIn {
         }
     }
 
-    /// Whether the token held came after this (unix seconds).
-    pub(super) fn has_brought(&self, began: u64) -> bool {
-        matches!(&self.held, HeldToken::Token { record, .. } if record.signed_in_at >= began)
+    /// Whether the token held is of this sign-in.
+    pub(super) fn has_brought(&self, sign_in: SignInId) -> bool {
+        matches!(&self.held, HeldToken::Token { record, .. } if record.sign_in == sign_in)
+            && sign_in != SignInId::default()
     }
 
     /// The login had brought its token before the restart, which came before its end. plex.tv may
@@ -99,7 +114,7 @@ impl SignIn {
 
     fn no_login_now(&mut self, context: &Context<'_>) -> Option<CallError> {
         if self.is_given() {
-            return Some(given_by_unit());
+            return Some(self.given_by_unit());
         }
         let (most, span) = FRUITLESS;
         self.fruitless.retain(|at| context.now.boot.since(*at) < span);
@@ -154,6 +169,11 @@ impl SignIn {
         result: Result<Option<Token>, PlexTvError>,
         context: &mut Context<'_>,
     ) {
+        if self.login() != Some(number)
+            && let Ok(Some(token)) = result
+        {
+            return self.late_token(number, token, context);
+        }
         let mut word = None;
         self.advance(Some(number), context, |login, context| {
             let (progress, heard) = login.pin_polled(kind, result, context);
@@ -161,6 +181,25 @@ impl SignIn {
             progress
         });
         self.plex_tv = word.unwrap_or(self.plex_tv);
+    }
+
+    /// A login that is over brings a token after all; it may be one that came before, asked for
+    /// twice.
+    fn late_token(&mut self, number: u64, token: Token, context: &mut Context<'_>) {
+        let arriving = self.arriving.as_ref().map(|arriving| &arriving.record.token);
+        if arriving == Some(&token) || self.token() == Some(&token) {
+            return;
+        }
+        let ended = self.ended.iter().find(|(ended, _)| *ended == number);
+        let client_id = ended.map_or(&self.client_id, |(_, client_id)| client_id).clone();
+        self.token_came_late(token, client_id, context);
+    }
+
+    fn note_ended(&mut self, number: u64) {
+        self.ended.push_back((number, self.client_id.clone()));
+        if self.ended.len() > ENDED {
+            self.ended.pop_front();
+        }
     }
 
     /// Lets something happen to the login (to the one of this number only) and draws the
@@ -233,6 +272,7 @@ impl SignIn {
         let Some(mut login) = self.login.take() else {
             return;
         };
+        self.note_ended(login.number());
         let offer = login.offer().unwrap_or_default();
         for call in login.take_callers() {
             context.push(Effect::Reply(call, Ok(Answer::Offer(offer.clone()))));
@@ -242,16 +282,41 @@ impl SignIn {
             client_id: self.client_id.clone(),
             user: None,
             signed_in_at: context.now.unix,
+            sign_in: login.sign_in(),
         };
         self.newest = self.next_number();
-        self.arriving = Some(Arriving {
+        self.notice = None; // what is said from here on is of this token
+        let mut arriving = Arriving {
             record,
             offer,
+            asking_whose: None,
             stored: None,
             until: None,
             sign_outs: Vec::new(),
             caller: None,
-        });
+        };
+        if self.token().is_some() {
+            // The token held is revoked if it is of another account.
+            let session = self.next_number();
+            arriving.asking_whose = Some(session);
+            arriving.until = Some(context.now.boot + NAME_TIMEOUT);
+            context.push(Effect::PlexTv(PlexTvRequest::AskUser {
+                session,
+                token: arriving.record.token.clone(),
+            }));
+        }
+        self.arriving = Some(arriving);
+        if !self.is_forgetting() {
+            self.store_arriving(context);
+        }
+    }
+
+    /// plex.tv said whose the new token is, or did not in time.
+    pub(super) fn whose_arrives(&mut self, user: Option<User>, context: &mut Context<'_>) {
+        let Some(arriving) = &mut self.arriving else { return };
+        arriving.asking_whose = None;
+        arriving.until = None;
+        arriving.record.user = user;
         if !self.is_forgetting() {
             self.store_arriving(context);
         }
@@ -260,11 +325,15 @@ impl SignIn {
     /// Hands the new token to the store. Not while the store is forgetting the old one: the
     /// sign-out that asked for it ends this login as well, unless it fails.
     pub(super) fn store_arriving(&mut self, context: &mut Context<'_>) {
-        if let Some(arriving) = &mut self.arriving {
+        if let Some(arriving) = &mut self.arriving
+            && !arriving.is_asking_whose()
+        {
             arriving.until = Some(context.now.boot + STORE_TIMEOUT);
             let record = arriving.record.clone();
             self.residue = false;
             self.store.removed = false;
+            // What is left of an earlier sign-out goes with what the new record replaces.
+            self.give_up_resuming();
             self.hand_over(record, context);
         }
     }
@@ -274,6 +343,7 @@ impl SignIn {
         let Some(mut login) = self.login.take() else {
             return;
         };
+        self.note_ended(login.number());
         for call in login.take_callers() {
             context.fail(call, ErrorName::Cancelled, CANCELLED);
         }
@@ -305,6 +375,9 @@ impl SignIn {
             return self.arrive(None, context);
         }
         arriving.until = Some(context.now.boot + NAME_TIMEOUT);
+        if arriving.record.user.is_some() {
+            return self.arrive(None, context);
+        }
         let token = arriving.record.token.clone();
         context.push(Effect::PlexTv(PlexTvRequest::AskUser { session: self.session, token }));
         if arriving.sign_outs.is_empty() { Change::None } else { self.arrive(None, context) }
@@ -317,7 +390,11 @@ impl SignIn {
         result: Result<User, PlexTvError>,
         context: &mut Context<'_>,
     ) -> Change {
-        if session != self.session {
+        if self.arriving.as_ref().is_some_and(|a| a.asking_whose == Some(session)) {
+            self.whose_arrives(result.ok(), context);
+            return Change::None;
+        }
+        if self.revoking_user_answered(session, &result, context) || session != self.session {
             return Change::None;
         }
         if matches!(self.arriving, Some(Arriving { stored: Some(_), .. })) {
@@ -331,6 +408,7 @@ impl SignIn {
         }
         record.user = Some(user);
         self.store_held(context);
+        self.judge_replaced(context);
         if self.is_another_account() { Change::OtherAccount } else { Change::None }
     }
 
@@ -357,18 +435,26 @@ impl SignIn {
         let name_to_store = user.is_some() && kept;
         record.user = user.or(record.user);
         let name = record.user.as_ref().map(|user| user.username.clone()).unwrap_or_default();
-        self.held = HeldToken::Token { record, storage, rejected_since: None };
+        let held = HeldToken::Token { record, storage, rejected_since: None };
+        let before = std::mem::replace(&mut self.held, held);
+        let unseen = !matches!(before, HeldToken::Token { .. } | HeldToken::Nothing);
+        if let HeldToken::Token { record, .. } = before {
+            self.replaced.push(record);
+        }
         self.adopt_client_id();
         if name_to_store {
             self.store_held(context);
         }
-        if let Some(earlier) = self.signing_out.take_if(|s| s.stage == Stage::Revoking) {
-            // Its token is forgotten here, and this is about another one.
-            context.push(Effect::Store(StoreCommand::EndSignOut));
-            earlier.callers.into_iter().for_each(|call| context.done(call));
-        }
         self.fruitless.clear();
         self.revoked = None;
+        if std::mem::take(&mut self.unrevoked) {
+            self.notice = Some(earlier_not_revoked());
+        }
+        if unseen && self.notice.is_none() {
+            self.notice = Some(whose_is_not_known());
+        }
+        self.refusal = None;
+        self.judge_replaced(context);
         let why = |fault: &StoreFault| fault.message.clone();
         let unsaved = (!kept).then(|| self.store.fault.as_ref().map(why).unwrap_or_default());
         let message = unsaved.as_ref().map(|why| {
@@ -400,6 +486,27 @@ impl SignIn {
         change
     }
 
+    /// The new token is stored in the place of others: those of another account are revoked.
+    pub(super) fn judge_replaced(&mut self, context: &mut Context<'_>) {
+        let HeldToken::Token { record, storage, .. } = &self.held else { return };
+        if *storage == Storage::Memory || self.replaced.is_empty() {
+            return;
+        }
+        let id = |record: &Record| record.user.as_ref().map(|user| user.id);
+        let Some(now) = id(record) else {
+            self.notice = Some(whose_is_not_known());
+            return;
+        };
+        self.notice.take_if(|notice| *notice == whose_is_not_known());
+        for old in std::mem::take(&mut self.replaced) {
+            match id(&old) {
+                Some(before) if before != now => self.revoke(&old, Of::Replaced, context),
+                Some(_) => {}
+                None => self.notice = Some(whose_is_not_known()),
+            }
+        }
+    }
+
     /// Whether the servers known so far belong to another account than the token's.
     pub(super) fn is_another_account(&mut self) -> bool {
         let HeldToken::Token { record: Record { user: Some(user), .. }, .. } = &self.held else {
@@ -407,13 +514,17 @@ impl SignIn {
         };
         self.list_owner.replace(user.id).is_some_and(|owner| owner != user.id)
     }
-}
 
-pub(super) fn given_by_unit() -> CallError {
-    CallError::Account(
-        ErrorName::StorageFailed,
-        "The token is given by the unit's credential plex-token; change it there.".into(),
-    )
+    /// Why there is nothing to sign in to or out of.
+    pub(super) fn given_by_unit(&self) -> CallError {
+        let message = match &self.store.fault {
+            Some(fault) => fault.message.clone(),
+            None => {
+                "The token is given by the unit's credential plex-token; change it there.".into()
+            }
+        };
+        CallError::Account(ErrorName::StorageFailed, message)
+    }
 }
 
 /// Shows the code of a login that was not begun in a terminal.

@@ -1,51 +1,55 @@
-//! How a token goes: the store forgets it, then plex.tv.
+//! How a token goes. One order: the store is open? → a durable note, from which on it always ends
+//! signed out → plex.tv revokes the token, its record still in place → the record is deleted, and
+//! the note with it.
+//!
+//! So a caller is told that nothing was changed only where the note was not written; and a start
+//! that finds the note goes on at "revoke".
 
 use std::time::Duration;
 
 use super::{
     Change, HeldToken, SignIn,
-    sign_in::{CANCELLED, STORE_TIMEOUT, given_by_unit},
+    revocation::{Of, not_revoked},
+    sign_in::{CANCELLED, STORE_TIMEOUT},
 };
 use crate::{
+    account::{Record, Revocation},
     clock::Boot,
-    event::{
-        CallId, CallbackOutcome, Context, Effect, NotifyCommand, PlexTvRequest, StoreCommand,
-        StoreFault,
-    },
-    login::word_of,
-    plextv_error::PlexTvError,
-    verdict::{Means, Source, means},
+    event::{CallId, CallbackOutcome, Context, Effect, NotifyCommand, StoreCommand, StoreFault},
     words::{ErrorName, Outcome},
 };
 
-/// How long a sign-out waits for plex.tv.
-pub(super) const REVOKE_TIMEOUT: Duration = Duration::from_secs(5);
-/// Where a person removes a device by hand.
-const AUTHORIZED_DEVICES: &str = "https://app.plex.tv/desktop/#!/settings/devices/all";
 pub(super) const STORE_SLOW: &str =
     "The token's store did not answer within 3 s; nothing was changed, try again.";
+const STOPPING: &str = "plex-accountd is stopping; nothing was changed, sign out again.";
+/// The store has this long to delete; a caller does not wait longer.
+const DELETE_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// A sign-out under way.
 #[derive(Debug)]
 pub(super) struct SigningOut {
+    number: u64,
     pub(super) callers: Vec<CallId>,
-    pub(super) until: Boot,
     pub(super) stage: Stage,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// The store is to forget.
-    Forgetting,
-    /// The store did not answer in time: if it forgets after all, it gets the token again.
-    GivenUp,
-    /// plex.tv is to forget.
+    /// The store is to note it; nothing is changed before.
+    Noting { until: Boot },
+    /// It was noted before the daemon started, and the store is to give out the token.
+    Resuming,
+    /// plex.tv is to revoke the token.
     Revoking,
+    /// The store is to delete the token.
+    Deleting { until: Boot },
 }
 
 impl SignIn {
+    /// The store may be about to forget the account that is held, or is deleting it: nothing is to
+    /// be stored before that is known.
     pub(super) fn is_forgetting(&self) -> bool {
-        matches!(self.signing_out, Some(SigningOut { stage: Stage::Forgetting, .. }))
+        self.signing_out.as_ref().is_some_and(|s| s.stage != Stage::Resuming)
     }
 
     /// `SignOut`
@@ -56,17 +60,23 @@ impl SignIn {
             let named = arriving.stored.is_some();
             return if named { self.arrive(None, context) } else { Change::None };
         }
-        if let Some(SigningOut { callers, stage, .. }) = &mut self.signing_out
-            && *stage != Stage::GivenUp
-        {
-            callers.push(call);
-            if *stage == Stage::Revoking {
-                self.end_login(Outcome::Cancelled, CANCELLED, context);
-            }
+        if self.is_given() {
+            let error = self.given_by_unit();
+            context.push(Effect::Reply(call, Err(error)));
             return Change::None;
         }
-        if self.is_given() {
-            context.push(Effect::Reply(call, Err(given_by_unit())));
+        if let Some(SigningOut { callers, stage, .. }) = &mut self.signing_out {
+            match stage {
+                Stage::Noting { .. } => callers.push(call),
+                Stage::Revoking | Stage::Deleting { .. } => {
+                    callers.push(call);
+                    self.end_login(Outcome::Cancelled, CANCELLED, context);
+                }
+                Stage::Resuming => {
+                    self.end_login(Outcome::Cancelled, CANCELLED, context);
+                    context.done(call);
+                }
+            }
             return Change::None;
         }
         match self.held {
@@ -76,67 +86,66 @@ impl SignIn {
             }
             HeldToken::Nothing => {
                 self.end_login(Outcome::Cancelled, CANCELLED, context);
-                context.done(call);
+                self.delete(self.revoked.clone(), vec![call], context);
             }
-            HeldToken::Token { .. } => {
-                context.push(Effect::Store(StoreCommand::Forget));
+            HeldToken::Missing | HeldToken::Token { .. } => {
                 let until = context.now.boot + STORE_TIMEOUT;
-                self.signing_out =
-                    Some(SigningOut { callers: vec![call], until, stage: Stage::Forgetting });
+                self.begin_sign_out(vec![call], Stage::Noting { until }, context);
             }
         }
         Change::None
     }
 
-    /// The store has forgotten the account, or has not.
-    pub fn forgotten(
+    fn begin_sign_out(&mut self, callers: Vec<CallId>, stage: Stage, context: &mut Context<'_>) {
+        let number = self.next_number();
+        let wants_token = self.token().is_none();
+        context.push(Effect::Store(StoreCommand::NoteSignOut { number, wants_token }));
+        self.signing_out = Some(SigningOut { number, callers, stage });
+    }
+
+    /// A sign-out was under way when the daemon ended.
+    pub fn resume_sign_out(&mut self, context: &mut Context<'_>) {
+        self.begin_sign_out(Vec::new(), Stage::Resuming, context);
+    }
+
+    /// The store answered nothing about that sign-out that would let it go on.
+    pub(super) fn resume_again(&mut self, context: &mut Context<'_>) -> bool {
+        let is_resuming = self.signing_out.as_ref().is_some_and(|s| s.stage == Stage::Resuming);
+        if is_resuming {
+            self.resume_sign_out(context);
+        }
+        is_resuming
+    }
+
+    /// What the last sign-out came to, before this start.
+    pub fn signed_out_before(&mut self, revocation: Revocation) {
+        self.revoked = Some(revocation);
+    }
+
+    /// The note is written, or is not.
+    pub fn sign_out_noted(
         &mut self,
-        result: Result<(), StoreFault>,
+        number: u64,
+        result: Result<Option<Record>, StoreFault>,
         context: &mut Context<'_>,
     ) -> Change {
-        if self.residue && matches!(self.held, HeldToken::Nothing) {
-            match result {
-                Ok(()) => {
-                    self.residue = false;
-                    self.store_works();
-                    context.push(Effect::Store(StoreCommand::EndSignOut));
-                }
-                Err(fault) => self.store_fails(fault, context),
-            }
-            return Change::None;
-        }
-        let Some(signing_out) = &mut self.signing_out else {
-            if result.is_ok() {
-                self.store_again(context); // forgotten after all, when that was told to have failed
+        let signing_out = self.signing_out.as_mut();
+        let Some(signing_out) = signing_out.filter(|s| {
+            s.number == number && matches!(s.stage, Stage::Noting { .. } | Stage::Resuming)
+        }) else {
+            // That nothing was changed was told. The next sign-out finds the note, if there is one.
+            if result.is_ok() && self.signing_out.is_none() {
+                context.push(Effect::Store(StoreCommand::CancelSignOut));
             }
             return Change::None;
         };
-        match (signing_out.stage, result) {
-            (Stage::Forgetting, Ok(())) => {
-                let HeldToken::Token { record, rejected_since, .. } =
-                    std::mem::replace(&mut self.held, HeldToken::Nothing)
-                else {
-                    return Change::None;
-                };
-                self.list_owner = None;
-                self.unsaved = false;
-                self.store.removed = false;
-                self.counter += 1;
-                self.session = self.counter;
-                if rejected_since.is_none() {
-                    signing_out.stage = Stage::Revoking;
-                    signing_out.until = context.now.boot + REVOKE_TIMEOUT;
-                    context.push(Effect::PlexTv(PlexTvRequest::Revoke(record.token)));
-                }
-                self.drop_login(context);
-                self.store_works();
-                context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
-                if rejected_since.is_some() {
-                    self.signed_out(None, context);
-                }
-                Change::SignedOut
+        let is_resuming = signing_out.stage == Stage::Resuming;
+        match result {
+            Err(fault) if is_resuming => {
+                self.store_fails(fault, context);
+                Change::None
             }
-            (Stage::Forgetting, Err(fault)) => {
+            Err(fault) => {
                 for call in std::mem::take(&mut signing_out.callers) {
                     context.fail(call, fault.error_name(), fault.message.clone());
                 }
@@ -144,24 +153,52 @@ impl SignIn {
                 self.store_what_waited(context);
                 Change::None
             }
-            (Stage::GivenUp, result) => {
-                self.signing_out = None;
-                if result.is_ok() {
-                    self.store_again(context);
+            Ok(found) => {
+                signing_out.stage = Stage::Revoking;
+                let record = match std::mem::replace(&mut self.held, HeldToken::Nothing) {
+                    HeldToken::Token { record, .. } => Some(record),
+                    _ => found,
+                };
+                self.store_works();
+                if !is_resuming {
+                    self.account_gone(context);
                 }
-                Change::None
+                match record {
+                    Some(record) => self.revoke(&record, Of::SignOut, context),
+                    None if is_resuming => self.forget_revoked(self.revoked.clone(), context),
+                    None => {
+                        let why = "the token was not to be had, so plex.tv could not be told";
+                        self.forget_revoked(Some(not_revoked(why)), context);
+                    }
+                }
+                if is_resuming { Change::None } else { Change::SignedOut }
             }
-            (Stage::Revoking, _) => Change::None,
         }
     }
 
+    /// From now on nobody is signed in.
+    fn account_gone(&mut self, context: &mut Context<'_>) {
+        self.list_owner = None;
+        self.unsaved = false;
+        self.store.removed = false;
+        self.notice = None;
+        self.refusal = None;
+        for old in std::mem::take(&mut self.replaced) {
+            self.revoke(&old, Of::Replaced, context);
+        }
+        self.session = self.next_number();
+        self.drop_login(context);
+        context.push(Effect::Notify(NotifyCommand::WithdrawAccount));
+    }
+
     /// A sign-out ends whatever login there is, even one whose token has come.
-    pub(super) fn drop_login(&mut self, context: &mut Context<'_>) {
+    fn drop_login(&mut self, context: &mut Context<'_>) {
         self.end_login(Outcome::Cancelled, CANCELLED, context);
         if let Some(arriving) = self.arriving.take() {
             self.last_login = Some((Outcome::Cancelled, CANCELLED.into()));
             context.push(Effect::LoginFinished(Outcome::Cancelled, CANCELLED.into()));
             self.login_over(CallbackOutcome::Over, context);
+            self.revoke(&arriving.record, Of::Late, context);
             if let Some(signing_out) = &mut self.signing_out {
                 signing_out.callers.extend(arriving.sign_outs);
             }
@@ -171,36 +208,101 @@ impl SignIn {
         }
     }
 
-    /// plex.tv has revoked the token, or has not.
-    pub fn revoke_answered(&mut self, result: Result<(), PlexTvError>, context: &mut Context<'_>) {
-        if matches!(self.signing_out, Some(SigningOut { stage: Stage::Revoking, .. })) {
-            self.plex_tv = word_of(&result);
-            self.signed_out(Some(result), context);
+    /// plex.tv has answered, or not in time: the record may go.
+    pub(super) fn forget_revoked(
+        &mut self,
+        revocation: Option<Revocation>,
+        context: &mut Context<'_>,
+    ) {
+        self.revoked.clone_from(&revocation);
+        let callers = self.signing_out.take().map(|s| s.callers).unwrap_or_default();
+        self.delete(revocation, callers, context);
+    }
+
+    fn delete(
+        &mut self,
+        revocation: Option<Revocation>,
+        callers: Vec<CallId>,
+        context: &mut Context<'_>,
+    ) {
+        context.push(Effect::Store(StoreCommand::Forget(revocation)));
+        let stage = Stage::Deleting { until: context.now.boot + DELETE_TIMEOUT };
+        self.signing_out = Some(SigningOut { number: self.next_number(), callers, stage });
+    }
+
+    /// The store has deleted the account, or what was left of it, or has not.
+    pub fn forgotten(&mut self, result: Result<(), StoreFault>, context: &mut Context<'_>) {
+        let over = self.signing_out.take_if(|s| matches!(s.stage, Stage::Deleting { .. }));
+        if !matches!(self.held, HeldToken::Nothing) {
+            return; // a login was faster than a deletion that nobody waited for
+        }
+        self.residue = result.is_err();
+        match result {
+            Ok(()) => self.store_works(),
+            Err(fault) => self.store_fails(fault, context),
+        }
+        if let Some(over) = over {
+            self.sign_out_over(over, context);
         }
     }
 
-    /// The sign-out is over.
-    pub(super) fn signed_out(
-        &mut self,
-        revocation: Option<Result<(), PlexTvError>>,
-        context: &mut Context<'_>,
-    ) {
-        self.revoked = revocation.map(|result| match result {
-            Ok(()) => (true, "Signed out here and at plex.tv.".into()),
-            Err(failure) if means(Source::Revocation, &failure) == Means::Revoked => {
-                (true, "Signed out; plex.tv did not accept the token any more.".into())
-            }
-            Err(failure) => (
-                false,
-                format!(
-                    "Signed out here, but plex.tv could not be told, since {failure}; \
-                     remove the device at {AUTHORIZED_DEVICES}."
-                ),
-            ),
-        });
-        context.push(Effect::Store(StoreCommand::EndSignOut));
-        for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
+    fn sign_out_over(&mut self, over: SigningOut, context: &mut Context<'_>) {
+        for call in over.callers {
             context.done(call);
+        }
+        self.store_what_waited(context);
+    }
+
+    /// Time has passed.
+    pub(super) fn tick_sign_out(&mut self, context: &mut Context<'_>) {
+        let now = context.now.boot;
+        match self.signing_out.as_ref().map(|s| s.stage) {
+            Some(Stage::Noting { until }) if until <= now => {
+                for call in self.signing_out.take().map(|s| s.callers).unwrap_or_default() {
+                    context.fail(call, ErrorName::StorageFailed, STORE_SLOW);
+                }
+                self.store_what_waited(context);
+            }
+            Some(Stage::Deleting { until }) if until <= now => {
+                // It is on record, and deleted when it can be.
+                self.residue = true;
+                if let Some(over) = self.signing_out.take() {
+                    self.sign_out_over(over, context);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// When that has something to do.
+    pub(super) fn sign_out_wakeup(&self) -> Option<Boot> {
+        match self.signing_out.as_ref()?.stage {
+            Stage::Noting { until } | Stage::Deleting { until } => Some(until),
+            Stage::Resuming | Stage::Revoking => None,
+        }
+    }
+
+    /// The daemon is about to stop: who waits for a sign-out is told what is so by now.
+    pub fn stop(&mut self, context: &mut Context<'_>) {
+        let Some(signing_out) = &mut self.signing_out else { return };
+        let callers = std::mem::take(&mut signing_out.callers);
+        match signing_out.stage {
+            Stage::Noting { .. } => {
+                self.signing_out = None;
+                context.push(Effect::Store(StoreCommand::CancelSignOut));
+                for call in callers {
+                    context.fail(call, ErrorName::StorageFailed, STOPPING);
+                }
+            }
+            Stage::Revoking => {
+                let why = "plex-accountd stops before plex.tv has answered and tries again at its \
+                           next start";
+                self.revoked = Some(not_revoked(why));
+                callers.into_iter().for_each(|call| context.done(call));
+            }
+            Stage::Resuming | Stage::Deleting { .. } => {
+                callers.into_iter().for_each(|call| context.done(call));
+            }
         }
     }
 }

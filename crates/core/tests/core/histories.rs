@@ -14,7 +14,7 @@ use plex_account_core::{
         StoredAccount,
     },
     network::Connectivity,
-    notification::Notification,
+    notification::{Notification, ServerNews, ServerWord},
     plextv_error::PlexTvError,
     probe::Probed,
     server::{Lists, Row},
@@ -83,13 +83,15 @@ enum Question {
     User(u64, String),
     Lists(u64),
     Probe(String, u64, Boot),
-    Revoke,
+    Revoke(u64),
 }
 
 /// What the store was asked to do, in order.
 #[derive(Clone, Debug)]
 enum Job {
     Store(Record),
+    Note(u64),
+    Cancel,
     Forget,
     Read,
 }
@@ -117,6 +119,12 @@ struct World {
     unanswered: VecDeque<usize>,
     jobs: VecDeque<Job>,
     disk: Option<Record>,
+    /// The note "signing out" is there.
+    noted: bool,
+    /// Tokens that plex.tv gave us and was not told to revoke.
+    issued: HashSet<String>,
+    /// A message spoke of a token that may be valid there.
+    spoken: bool,
     /// The store is a keyring, and it is locked.
     keyring: bool,
     locked: bool,
@@ -165,6 +173,9 @@ impl World {
             unanswered: VecDeque::new(),
             jobs: VecDeque::new(),
             disk,
+            noted: false,
+            issued: HashSet::new(),
+            spoken: false,
             keyring,
             locked: false,
             held,
@@ -302,11 +313,22 @@ impl World {
         let event = match (self.jobs.pop_front(), works && !self.locked) {
             (None, _) => return,
             (Some(Job::Store(record)), true) => {
+                self.noted = false;
                 self.disk = Some(record);
                 Event::Stored(Ok(storage))
             }
             (Some(Job::Store(_)), false) => Event::Stored(Err(fault)),
+            (Some(Job::Note(number)), true) => {
+                self.noted = true;
+                Event::SignOutNoted { number, result: Ok(self.disk.clone()) }
+            }
+            (Some(Job::Note(number)), false) => Event::SignOutNoted { number, result: Err(fault) },
+            (Some(Job::Cancel), _) => {
+                self.noted = false;
+                return;
+            }
             (Some(Job::Forget), true) => {
+                self.noted = false;
                 self.disk = None;
                 Event::Forgotten(Ok(()))
             }
@@ -336,7 +358,9 @@ impl World {
                 let result = match how {
                     0..100 => {
                         self.tokens += 1;
-                        Ok(Some(token(&self.tokens.to_string())))
+                        let token = token(&self.tokens.to_string());
+                        self.issued.insert(token.expose().to_owned());
+                        Ok(Some(token))
                     }
                     100..200 => Ok(None),
                     _ => Err(failure),
@@ -344,9 +368,11 @@ impl World {
                 Event::PinPolled { login, kind, result }
             }
             Question::User(session, text) => {
-                // Two accounts, and each token belongs to one of them.
-                let id = 1 + text.bytes().map(u64::from).sum::<u64>() % 2;
+                let id = account_of(&text);
                 let result = if how < 150 { Ok(user(id)) } else { Err(failure) };
+                if result == Err(refused()) {
+                    self.issued.remove(&text); // plex.tv says that it is dead
+                }
                 Event::UserAnswered { session, result }
             }
             Question::Probe(id, number, began) => {
@@ -362,8 +388,9 @@ impl World {
                 }
                 Event::Probed { id, number, probed }
             }
-            Question::Revoke => {
-                Event::RevokeAnswered(if how < 150 { Ok(()) } else { Err(failure) })
+            Question::Revoke(number) => {
+                let result = if how < 150 { Ok(()) } else { Err(failure) };
+                Event::RevokeAnswered { number, result }
             }
             Question::Lists(refresh) => {
                 let lists = some_lists(how, index);
@@ -394,12 +421,15 @@ impl World {
         let stands_still = is_tick && due_then && still_due && self.p.effects.is_empty();
         assert!(!stands_still, "a tick that does nothing");
 
+        let details = &after.account.details;
+        self.spoken |= details.notice.is_some() || details.revoked.as_ref().is_some_and(|r| !r.0);
         let account_before = before.account.details.account.is_some();
         let account_after = after.account.details.account.is_some();
         let signed_out = |e: &Effect| {
             matches!(
                 e,
-                Effect::PlexTv(PlexTvRequest::Revoke(_)) | Effect::Store(StoreCommand::EndSignOut)
+                Effect::PlexTv(PlexTvRequest::Revoke { .. })
+                    | Effect::Store(StoreCommand::Forget(_))
             )
         };
         let told = self.p.place(signed_out).is_some();
@@ -503,14 +533,22 @@ impl World {
                     assert!(request.id != "a" && request.id != "b", "they have no address");
                     self.question(Question::Probe(request.id, number, self.p.now.boot));
                 }
-                Effect::PlexTv(PlexTvRequest::Revoke(_)) => self.question(Question::Revoke),
+                Effect::PlexTv(PlexTvRequest::Revoke { number, token, .. }) => {
+                    // plex.tv has one row for an account and this installation.
+                    let account = account_of(token.expose());
+                    self.issued.retain(|token| account_of(token) != account);
+                    self.question(Question::Revoke(number));
+                }
+                Effect::Store(StoreCommand::NoteSignOut { number, .. }) => {
+                    self.jobs.push_back(Job::Note(number))
+                }
+                Effect::Store(StoreCommand::CancelSignOut) => self.jobs.push_back(Job::Cancel),
                 Effect::Store(StoreCommand::Save(record)) => {
                     self.newest = Some(record.token.expose().to_owned());
                     self.jobs.push_back(Job::Store(record));
                 }
-                Effect::Store(StoreCommand::Forget | StoreCommand::ForgetAgain) => {
-                    self.jobs.push_back(Job::Forget);
-                }
+                Effect::Store(StoreCommand::Forget(_))
+                | Effect::Store(StoreCommand::ForgetAgain) => self.jobs.push_back(Job::Forget),
                 Effect::Store(StoreCommand::Read) => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Notify(NotifyCommand::Tell(notice)) => self.told(notice),
@@ -535,30 +573,26 @@ impl World {
     }
 
     fn told(&mut self, notice: Notification) {
-        let (gone, back) = match notice {
-            Notification::Unsteady { servers } => {
-                for id in ids(servers) {
+        let Notification::Servers { news, .. } = notice else { return };
+        for ServerNews { id, word, .. } in news {
+            match word {
+                ServerWord::Flapping { .. } => {
                     self.told.insert(id.clone());
                     let anew = self.withdrawn.remove(&id);
                     assert!(self.unsteady.insert(id) || anew, "unsteady was told twice");
                 }
-                return;
+                ServerWord::Offline { .. } => {
+                    let settled = self.unsteady.remove(&id);
+                    self.late.remove(&id);
+                    assert!(self.told.insert(id) || settled, "offline was told twice");
+                }
+                ServerWord::Back { .. } => {
+                    self.unsteady.remove(&id);
+                    let was_told = self.told.remove(&id) || self.late.remove(&id);
+                    assert!(was_told, "back, and nobody was told that it was offline");
+                }
+                ServerWord::WasOffline { .. } => panic!("no news"),
             }
-            Notification::ServerOffline { id, .. } => (vec![id], vec![]),
-            Notification::ManyOffline { servers } => (ids(servers), vec![]),
-            Notification::ServerBack { id, .. } => (vec![], vec![id]),
-            Notification::ManyBack { servers } => (vec![], ids(servers)),
-            _ => return,
-        };
-        for id in gone {
-            let settled = self.unsteady.remove(&id);
-            self.late.remove(&id);
-            assert!(self.told.insert(id) || settled, "offline was told twice");
-        }
-        for id in back {
-            self.unsteady.remove(&id);
-            let was_told = self.told.remove(&id) || self.late.remove(&id);
-            assert!(was_told, "back, and nobody was told that it was offline");
         }
     }
 
@@ -590,13 +624,20 @@ impl World {
             LoginState::SignedOut => assert_eq!(on_disk, None, "the sign-out left a token"),
             state => assert_eq!(state, LoginState::Unknown),
         }
+        assert!(!self.noted || self.held.is_none(), "a start would sign out");
+        for token in &self.issued {
+            let same = |held: &String| account_of(held) == account_of(token);
+            let is_ours = self.held.as_ref().is_some_and(same);
+            assert!(is_ours || self.spoken, "a token lives on and nobody knows: {token}");
+        }
         let all = format!("{:?}", self.p.domain);
         assert!(!all.contains("planted") && !all.contains(CODE) && !all.contains("98765432"));
     }
 }
 
-fn ids(servers: Vec<(String, String)>) -> Vec<String> {
-    servers.into_iter().map(|(id, _)| id).collect()
+/// Two accounts, and each token belongs to one of them.
+fn account_of(token: &str) -> u64 {
+    1 + token.bytes().map(u64::from).sum::<u64>() % 2
 }
 
 fn some_failure(how: u8) -> PlexTvError {

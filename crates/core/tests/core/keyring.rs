@@ -265,6 +265,7 @@ fn a_late_answer_about_one_login_says_nothing_of_the_next() {
         p.claimed(login, text);
         p.wait(3);
         p.wait(3);
+        p.wait(3);
     }
     assert_eq!(p.finished(), [Outcome::Succeeded; 2]);
     p.happens(Event::Stored(Ok(Storage::SecretService)));
@@ -369,6 +370,7 @@ fn a_move_before_the_name_has_come_is_the_new_accounts_only_if_it_was_stored() {
         let mut p = Player::signed_in(&[]);
         let login = p.login_waits();
         p.claimed(login, "new");
+        p.wait(3); // whose it is
         p.happens(Event::Stored(stored));
         p.happens(Event::Moved(Storage::SecretService));
         p.wait(3);
@@ -400,6 +402,7 @@ fn what_somebody_removed_is_used_and_not_written_back() {
     p.take();
     let login = p.login_waits();
     p.claimed(login, "new");
+    p.named(p.session().unwrap(), 1);
     assert_eq!(p.stored(), [token("new").expose()], "a new login is kept again");
 }
 
@@ -408,7 +411,7 @@ fn a_sign_out_that_the_keyring_stops_changes_nothing() {
     let mut p = Player::new(StoredAccount::InKeyring, None);
     p.happens(Event::StoreRead(in_keyring("old")));
     let call = p.sign_out();
-    p.happens(Event::Forgotten(Err(locked())));
+    p.noted(Err(locked()));
     assert_eq!(p.error(call), Some(ErrorName::KeyringLocked));
     assert_eq!(p.state(), LoginState::SignedIn);
 }
@@ -437,4 +440,41 @@ fn an_account_found_during_a_login_that_comes_to_nothing_has_its_own_client_id()
     assert_eq!(p.domain.client_id(), "client", "the PINs are bound to it");
     p.cancel_login();
     assert_eq!(p.domain.client_id(), "issued-to");
+}
+
+#[test]
+fn what_the_keyring_lost_is_written_anew_and_said() {
+    let mut p = Player::new(StoredAccount::InKeyring, None);
+    p.happens(Event::StoreRead(in_keyring("old")));
+    p.lists(complete(&[]));
+    p.take();
+    p.happens(Event::Doubted);
+    p.wait(4);
+    assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::Relocate)), 0);
+    p.wait(1);
+    assert_eq!(p.count(|e| *e == Effect::Store(StoreCommand::Relocate)), 1, "it is asked again");
+    p.happens(Event::Lost("lost".into()));
+    assert_eq!(p.stored(), [token("old").expose()]);
+    assert_eq!(p.state(), LoginState::SignedIn);
+    assert_eq!(p.snapshot().account.details.notice, Some("lost".into()));
+    p.happens(Event::Stored(Ok(Storage::SecretService)));
+    assert_eq!(storage(&p), Storage::SecretService);
+}
+
+#[test]
+fn an_account_that_an_open_keyring_lacks_is_unknown_until_it_is_back() {
+    let mut p = Player::new(StoredAccount::InKeyring, Some(remembered()));
+    p.happens(Event::StoreRead(StoredAccount::Missing("missing".into())));
+    assert_eq!(p.state(), LoginState::Unknown);
+    assert!(p.has_server("a"), "the list is kept");
+    let fault = p.snapshot().account.details.fault;
+    assert_eq!(fault, Some((ErrorName::KeyringLocked, "missing".into())));
+    assert_eq!(p.notices(), []);
+    p.take();
+    p.wait(10);
+    assert_eq!(p.count(reads), 1, "looked for again");
+    p.happens(Event::StoreRead(StoredAccount::Missing("missing".into())));
+    p.happens(Event::KeyringChanged);
+    p.happens(Event::StoreRead(in_keyring("old")));
+    assert_eq!(p.state(), LoginState::SignedIn);
 }

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use plex_account_core::{
-    account::{PinHost, PinKind, Record, SavedLogin},
+    account::{PinHost, PinKind, Record, SavedLogin, SignInId},
     event::{
         CallbackOutcome, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
         StoreFault, StoredAccount, SystemRequest,
@@ -374,10 +374,8 @@ fn the_order_of_success() {
     let login = p.login_waits();
     p.take();
     p.claimed(login, "new");
-    assert_eq!(p.stored(), [token("new").expose()]);
-    assert_eq!(p.count(|e| matches!(e, Effect::PlexTv(PlexTvRequest::AskUser { .. }))), 0);
+    assert_eq!(p.stored(), [""; 0], "first it is asked whose it is");
     assert_eq!(p.state(), LoginState::Waiting);
-    p.store_takes();
     let session = p.session().expect("its name is asked, with the new token");
     assert!(
         p.place(|e| matches!(e, Effect::PlexTv(PlexTvRequest::AskUser { token: t, .. }) if *t == token("new"))).is_some()
@@ -389,13 +387,17 @@ fn the_order_of_success() {
     assert_eq!(p.finished(), []);
     p.take();
     p.named(session, 2);
+    assert_eq!(p.stored(), [token("new").expose()], "with the name");
+    assert_eq!(p.state(), LoginState::Waiting);
+    assert_eq!(p.revocations(), [], "the old one is needed until the new one is stored");
+    p.store_takes();
     let snapshot = p.snapshot().account;
     assert_eq!((snapshot.login_state, snapshot.signed_in), (LoginState::SignedIn, true));
     assert_eq!(snapshot.username, "user2");
     assert_eq!(snapshot.details.last_login, Some(Outcome::Succeeded));
     assert_eq!(snapshot.details.account.unwrap().storage, Storage::File);
     assert_eq!(p.finished(), [Outcome::Succeeded]);
-    assert_eq!(p.stored(), [token("new").expose()], "now with the name");
+    assert_eq!(p.revocations(), [(token("old").expose(), "client")], "of another account");
     let asked = |e: &Effect| matches!(e, Effect::PlexTv(PlexTvRequest::AskLists { token: t, .. }) if *t == token("new"));
     assert!(p.place(asked).is_some(), "refreshed at once");
     assert_eq!(p.notices(), [Notification::LoginSucceeded { name: "user2".into(), unsaved: None }]);
@@ -496,11 +498,13 @@ fn cancel_ends_a_login_and_a_late_answer_changes_nothing() {
     assert_eq!(p.notices(), [], "whoever cancelled knows");
     let before = p.snapshot();
     p.take();
-    p.claimed(login, "late");
     p.polled(login, PinKind::Strong, Err(down()));
     p.pin(login, PinKind::Short, Ok(short(900)));
     assert_eq!(p.snapshot(), before);
     assert_eq!(p.take(), []);
+    p.claimed(login, "late");
+    assert_eq!(p.snapshot(), before);
+    assert_eq!(p.revocations(), [(token("late").expose(), "client")], "nobody wants it");
 }
 
 #[test]
@@ -516,6 +520,7 @@ fn start_login_overtaken_by_cancel_or_sign_out_is_cancelled() {
     let call = p.start_login();
     let sign_out = p.sign_out();
     assert_eq!(p.error(call), Some(ErrorName::Cancelled));
+    p.happens(Event::Forgotten(Ok(())));
     assert!(p.is_done(sign_out));
 }
 
@@ -560,15 +565,15 @@ fn the_answer_about_the_old_tokens_name_is_not_taken_for_the_new_ones() {
     let login = p.login_waits();
     p.take();
     p.claimed(login, "new");
-    p.named(old, 1);
-    assert_eq!(p.finished(), [], "the new one is not stored");
-    assert_eq!(p.stored(), [token("new").expose()], "and not written over");
-    p.store_takes();
     let new = p.session().unwrap();
     assert_ne!(new, old);
     p.named(old, 1);
-    assert_eq!(p.finished(), []);
+    assert_eq!(p.stored(), [""; 0], "whose the new one is is not known");
     p.named(new, 2);
+    assert_eq!(p.finished(), [], "the new one is not stored");
+    assert_eq!(p.stored(), [token("new").expose()], "and not written over");
+    p.store_takes();
+    p.named(old, 1);
     assert_eq!(p.snapshot().account.username, "user2");
 }
 
@@ -610,7 +615,7 @@ fn the_old_tokens_retry_does_not_overwrite_the_new_token() {
     p.wait(9);
     p.take();
     p.claimed(login, "new");
-    p.wait(2);
+    p.wait(3);
     assert_eq!(p.stored(), [token("new").expose()]);
 }
 
@@ -644,7 +649,14 @@ fn a_credential_is_changed_by_nobody() {
     }
     assert_eq!(p.state(), LoginState::SignedIn);
     assert_eq!(p.count(asks_pin), 0);
-    assert_eq!(p.count(|e| matches!(e, Effect::Store(StoreCommand::Forget))), 0);
+    assert_eq!(
+        p.count(|e| matches!(
+            e,
+            Effect::Store(StoreCommand::NoteSignOut { .. })
+                | Effect::Store(StoreCommand::Forget(_))
+        )),
+        0
+    );
 }
 
 #[test]
@@ -819,17 +831,18 @@ fn a_login_that_had_brought_its_token_before_the_restart_is_not_asked_after_agai
     let mut p = Player::signed_out();
     p.login_waits();
     let kept = p.kept()[0].clone();
-    let brought = |signed_in_at| StoredAccount::Account {
-        record: Record { signed_in_at, ..record("new") },
+    let brought = |sign_in| StoredAccount::Account {
+        // Whatever the clocks say.
+        record: Record { signed_in_at: 0, sign_in, ..record("new") },
         storage: Storage::SecretService,
         rejected_since: None,
     };
     // Known at the start, or later by a keyring; and an older account says nothing.
     for (found, late, arrived) in [
-        (brought(START + 5), None, true),
-        (StoredAccount::InKeyring, Some(brought(START + 5)), true),
-        (brought(START - 5), None, false),
-        (StoredAccount::InKeyring, Some(brought(START - 5)), false),
+        (brought(kept.sign_in), None, true),
+        (StoredAccount::InKeyring, Some(brought(kept.sign_in)), true),
+        (brought(SignInId(5)), None, false),
+        (StoredAccount::InKeyring, Some(brought(SignInId(5))), false),
     ] {
         let mut p = Player::new(found, None);
         p.sleep(10);
@@ -884,4 +897,91 @@ impl Player {
         self.effects.retain(|e| !matches!(e, Effect::LoginFinished(..)));
         self.log_in("again", 1);
     }
+}
+
+#[test]
+fn a_token_of_the_same_account_is_not_revoked_and_silence_counts_as_the_same() {
+    let mut p = Player::signed_in(&[]);
+    p.log_in("new", 1);
+    assert_eq!(p.revocations(), []);
+    assert_eq!(p.snapshot().account.details.notice, None);
+
+    let mut p = Player::signed_in(&[]);
+    let login = p.login_waits();
+    p.claimed(login, "new");
+    p.wait(3);
+    p.store_takes();
+    p.wait(3);
+    assert_eq!(p.state(), LoginState::SignedIn);
+    assert_eq!(p.revocations(), []);
+    let notice = p.snapshot().account.details.notice.unwrap();
+    assert!(notice.contains("devices"), "{notice}");
+    // The name comes with the first list.
+    p.lists(complete(&[]));
+    p.named(p.session().unwrap(), 2);
+    assert_eq!(p.revocations(), [(token("old").expose(), "client")]);
+    assert_eq!(p.snapshot().account.details.notice, None);
+}
+
+#[test]
+fn a_token_that_could_not_be_stored_costs_the_old_one_nothing() {
+    let mut p = Player::signed_in(&[]);
+    let login = p.login_waits();
+    p.claimed(login, "new");
+    p.named(p.session().unwrap(), 2);
+    p.happens(Event::Stored(Err(StoreFault::disk("full"))));
+    assert_eq!(p.state(), LoginState::SignedIn);
+    assert_eq!(p.revocations(), [], "the next start will need it");
+    p.wait(10);
+    p.store_takes();
+    assert_eq!(p.revocations(), [(token("old").expose(), "client")]);
+}
+
+#[test]
+fn what_could_not_be_revoked_of_a_replaced_token_is_said() {
+    let mut p = Player::signed_in(&[]);
+    p.log_in("new", 2);
+    p.revoked(Err(down()));
+    let notice = p.snapshot().account.details.notice.unwrap();
+    assert!(notice.contains("devices"), "{notice}");
+}
+
+#[test]
+fn a_token_that_comes_after_its_login_is_revoked_where_it_is_of_no_account_of_ours() {
+    for (id, revoked, said) in
+        [(Some(2), true, false), (Some(1), false, false), (None, false, true)]
+    {
+        let mut p = Player::signed_in(&[]);
+        let login = p.login_waits();
+        p.cancel_login();
+        p.claimed(login, "late");
+        let session = p.session().unwrap();
+        match id {
+            Some(id) => p.named(session, id),
+            None => p.wait(3),
+        }
+        assert_eq!(!p.revocations().is_empty(), revoked, "{id:?}");
+        assert_eq!(p.snapshot().account.details.notice.is_some(), said, "{id:?}");
+        assert_eq!(p.state(), LoginState::SignedIn);
+    }
+    // The same PIN was asked after twice.
+    let mut p = Player::signed_out();
+    let login = p.login_waits();
+    p.claimed(login, "new");
+    p.claimed(login, "new");
+    p.store_takes();
+    p.named(p.session().unwrap(), 1);
+    p.claimed(login, "new");
+    assert_eq!(p.revocations(), []);
+}
+
+#[test]
+fn a_clock_that_is_set_ends_no_login_at_a_restart() {
+    let mut p = Player::signed_out();
+    p.login_waits();
+    let kept = p.kept()[0].clone();
+    let mut p = Player::signed_out();
+    p.now.unix += 1_000_000;
+    p.happens(Event::Resume(kept));
+    assert_eq!(p.state(), LoginState::Waiting);
 }

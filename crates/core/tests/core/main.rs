@@ -14,6 +14,7 @@ mod network;
 mod news;
 mod player;
 mod probes;
+mod reaction_times;
 mod reasons;
 mod schedule;
 mod sign_out;

@@ -4,7 +4,8 @@ use plex_account_core::{
     event::{Effect, Event, NotifyCommand, Settings},
     network::Connectivity,
     notification::Notification,
-    probe::Probed,
+    plextv_error::PlexTvError,
+    probe::{ProbeScope, Probed},
     words::{ErrorName, Reason, State},
 };
 
@@ -67,12 +68,33 @@ fn behind_a_portal_a_failure_is_the_networks() {
     p.take();
     p.next_lists(failed(&down()));
     assert_eq!(p.is("a"), NETWORK_DOWN);
-    let near_only = |e: &Effect| matches!(e, Effect::Probe { on_link_only: true, .. });
+    let near_only = |e: &Effect| matches!(e, Effect::Probe { scope: ProbeScope::OnLink, .. });
     assert_eq!(p.count(near_only), p.probes().len());
     assert_eq!(p.probes().len(), 1);
     p.probed(&answers());
     assert_eq!(p.is("a"), (State::Online, Reason::Probe), "it answers from this network");
     assert_eq!(p.notices(), []);
+}
+
+#[test]
+fn an_answer_by_http_or_a_success_of_our_own_is_never_no_network() {
+    let broken = PlexTvError::ServerError { status: 503 };
+    let mut p = Player::signed_in(&[reachable("a", true)]);
+    says(&mut p, Connectivity::Limited);
+    p.next_lists(failed(&broken));
+    assert_eq!(p.is("a"), ONLINE, "plex.tv is what does not work");
+    // The same word again is no change of the network.
+    p.next_lists(complete(&[reachable("a", true)]));
+    says(&mut p, Connectivity::Limited);
+    p.next_lists(failed(&down()));
+    assert_eq!(p.is("a"), ONLINE, "it worked a moment ago");
+    says(&mut p, Connectivity::Portal);
+    p.next_lists(failed(&down()));
+    assert_eq!(p.is("a"), NETWORK_DOWN);
+    // What answers from this network is not lost at each of plex.tv's failures.
+    p.probed(&answers());
+    p.next_lists(failed(&down()));
+    assert_eq!(p.is("a"), (State::Online, Reason::Probe));
 }
 
 #[test]
@@ -136,7 +158,7 @@ fn plex_tv_is_away_for_nobody_once_they_are_signed_out() {
     let mut p = Player::with(settings, account("t"), None);
     p.lists(failed(&down()));
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.take();
     p.wait(3600);
     assert_eq!(p.notices(), []);

@@ -3,15 +3,15 @@
 use std::{sync::Arc, time::Duration};
 
 use plex_account_core::{
-    account::{Pin, PinHost, PinId, PinKind, Record, User},
+    account::{Pin, PinHost, PinId, PinKind, Record, SignInId, User},
     clock::{Boot, Now},
     domain::Domain,
     error::CallError,
     event::{
         Answer, CallId, Effect, Event, NotifyCommand, PlexTvRequest, Settings, StoreCommand,
-        StoredAccount,
+        StoreFault, StoredAccount,
     },
-    notification::Notification,
+    notification::{Notification, ServerNews, ServerWord},
     plextv_error::PlexTvError,
     presence::{CachedServers, RememberedServer},
     probe::Probed,
@@ -36,6 +36,8 @@ pub(crate) struct Player {
     pub(crate) effects: Vec<Effect>,
     /// The list on disk, for those who keep it.
     pub(crate) kept: Option<CachedServers>,
+    /// Nothing that is told of servers is shown.
+    pub(crate) no_desktop: bool,
     last_call: CallId,
 }
 
@@ -53,6 +55,7 @@ impl Player {
             boot: Boot::from_start(Duration::from_secs(1000)),
             unix: START,
             jitter_seed: u16::MAX / 2,
+            random: 77,
         };
         Self::with_clock(settings, found, remembered, now)
     }
@@ -67,7 +70,7 @@ impl Player {
         let kept = remembered.clone();
         let domain =
             Domain::new(settings, "client".into(), found, remembered, 0, now, &mut effects);
-        Self { domain, now, effects, kept, last_call: 0 }
+        Self { domain, now, effects, kept, no_desktop: false, last_call: 0 }
     }
 
     pub(crate) fn signed_out() -> Self {
@@ -83,7 +86,38 @@ impl Player {
     }
 
     pub(crate) fn happens(&mut self, event: Event) {
+        let before = self.effects.len();
         self.domain.handle(event, self.now, &mut self.effects);
+        if !self.no_desktop {
+            for ServerNews { id, number, .. } in server_news(&self.effects[before..]) {
+                let shown = Event::Shown { id, number };
+                self.domain.handle(shown, self.now, &mut self.effects);
+            }
+        }
+    }
+
+    /// What was told of servers, in words: "offline a", "back b", "flapping c".
+    pub(crate) fn heard(&self) -> Vec<String> {
+        let word = |news: &ServerNews| match news.word {
+            ServerWord::Offline { .. } => "offline",
+            ServerWord::WasOffline { .. } => "unknown",
+            ServerWord::Flapping { .. } => "flapping",
+            ServerWord::Back { .. } => "back",
+        };
+        let news = server_news(&self.effects);
+        news.iter().map(|news| format!("{} {}", word(news), news.id)).collect()
+    }
+
+    /// What of that which was told was corrected, in words.
+    pub(crate) fn corrections(&self) -> Vec<String> {
+        let corrections = self.effects.iter().filter_map(|effect| match effect {
+            Effect::Notify(NotifyCommand::CorrectServer(news)) => {
+                Some(format!("{} {:?}", news.id, news.word))
+            }
+            Effect::Notify(NotifyCommand::WithdrawServer(id)) => Some(format!("withdraw {id}")),
+            _ => None,
+        });
+        corrections.collect()
     }
 
     pub(crate) fn snapshot(&self) -> StateSnapshot {
@@ -285,6 +319,20 @@ impl Player {
         call
     }
 
+    pub(crate) fn probe_server(&mut self, id: &str) -> CallId {
+        let call = self.call();
+        self.happens(Event::ProbeServer { call, id: id.into() });
+        call
+    }
+
+    /// The number of the look that was asked for last.
+    pub(crate) fn look(&self) -> Option<u64> {
+        self.last(|effect| match effect {
+            Effect::ProbeAddresses { number, .. } => Some(*number),
+            _ => None,
+        })
+    }
+
     pub(crate) fn await_store(&mut self) -> CallId {
         let call = self.call();
         self.happens(Event::AwaitStore(call));
@@ -332,13 +380,48 @@ impl Player {
         self.happens(Event::UserAnswered { session, result: Ok(user(id)) });
     }
 
+    /// The store has answered whether the sign-out that was asked for last is noted.
+    pub(crate) fn noted(&mut self, result: Result<Option<Record>, StoreFault>) {
+        let number = self.last(|effect| match effect {
+            Effect::Store(StoreCommand::NoteSignOut { number, .. }) => Some(*number),
+            _ => None,
+        });
+        self.happens(Event::SignOutNoted { number: number.expect("a note"), result });
+    }
+
+    /// plex.tv has answered the revocation that was asked for last.
+    pub(crate) fn revoked(&mut self, result: Result<(), PlexTvError>) {
+        let number = self.last(|effect| match effect {
+            Effect::PlexTv(PlexTvRequest::Revoke { number, .. }) => Some(*number),
+            _ => None,
+        });
+        self.happens(Event::RevokeAnswered { number: number.expect("a revocation"), result });
+    }
+
+    /// The tokens that plex.tv was told to revoke.
+    pub(crate) fn revocations(&self) -> Vec<(&str, &str)> {
+        let tokens = self.effects.iter().filter_map(|effect| match effect {
+            Effect::PlexTv(PlexTvRequest::Revoke { token, client_id, .. }) => {
+                Some((token.expose(), client_id.as_str()))
+            }
+            _ => None,
+        });
+        tokens.collect()
+    }
+
     /// A whole login of this account.
     pub(crate) fn log_in(&mut self, text: &str, id: u64) {
+        let over_another = self.snapshot().account.details.account.is_some();
         let login = self.login_waits();
         self.claimed(login, text);
-        self.store_takes();
-        self.named(self.session().unwrap(), id);
-        self.store_takes();
+        if over_another {
+            self.named(self.session().unwrap(), id);
+            self.store_takes();
+        } else {
+            self.store_takes();
+            self.named(self.session().unwrap(), id);
+            self.store_takes();
+        }
         assert_eq!(self.finished(), [Outcome::Succeeded]);
     }
 
@@ -405,6 +488,7 @@ pub(crate) fn record(text: &str) -> Record {
         client_id: "client".into(),
         user: Some(user(1)),
         signed_in_at: START - 1000,
+        sign_in: SignInId(5),
     }
 }
 
@@ -548,9 +632,24 @@ pub(crate) fn reachable(id: &str, presence: impl Into<Option<bool>>) -> Row {
 
 pub(crate) fn answers() -> Probed {
     let uri = "https://a.example:32400".into();
-    Probed::Answered { route: Route::Remote, uri, latency: Duration::from_millis(20) }
+    Probed::Answered { route: Route::Remote, uri, latency: Duration::from_millis(20), near: false }
+}
+
+/// The same from a network that this machine is directly connected to.
+pub(crate) fn answers_near(id: &str) -> Probed {
+    let uri = format!("https://{id}.example:32400");
+    Probed::Answered { route: Route::Local, uri, latency: Duration::from_millis(2), near: true }
 }
 
 pub(crate) fn silent() -> Probed {
     Probed::Silent { why: "test".into() }
+}
+
+/// What was told of servers.
+fn server_news(effects: &[Effect]) -> Vec<ServerNews> {
+    let news = effects.iter().filter_map(|effect| match effect {
+        Effect::Notify(NotifyCommand::Tell(Notification::Servers { news, .. })) => Some(news),
+        _ => None,
+    });
+    news.flatten().cloned().collect()
 }

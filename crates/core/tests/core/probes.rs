@@ -3,11 +3,11 @@
 use std::{collections::VecDeque, time::Duration};
 
 use plex_account_core::{
-    event::{Effect, Event, Settings},
-    notification::Notification,
-    probe::Probed,
+    error::CallError,
+    event::{Answer, Effect, Event, Settings},
+    probe::{AddressReport, ProbeOutcome, Probed},
     server::{Connection, Row},
-    words::{Reason, Route, State},
+    words::{ErrorName, Reason, Route, State},
 };
 
 use crate::player::*;
@@ -93,8 +93,8 @@ fn a_server_that_plex_tv_reaches_and_we_do_not_is_online_without_a_route() {
     p.wait(1);
     assert_eq!(p.probes().len(), 1, "asked again");
     p.probed(&silent());
-    p.wait(59);
-    assert_eq!(p.probes(), []);
+    p.wait(119);
+    assert_eq!(p.probes(), [], "and rarer each time");
     p.wait(1);
     p.probed(&answers());
     assert_eq!(p.server("a").route, Route::Remote);
@@ -127,7 +127,7 @@ fn offline_takes_a_look_in_vain_and_one_more_list() {
     assert_eq!(p.is("a"), BY_PLEX_TV);
     p.lists(complete(&[reachable("a", false)]));
     assert_eq!(p.is("a"), OFFLINE);
-    assert_eq!(p.notices(), Notification::offline(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.heard(), ["offline a"]);
     assert_eq!(p.server("a").route, Route::None);
 }
 
@@ -169,8 +169,8 @@ fn told_of_dead(p: &mut Player, rows: &[Row], turn: Duration) -> (Duration, usiz
     let begin = p.now.boot;
     let mut queue = VecDeque::new();
     while p.now.boot.since(begin) < Duration::from_secs(3600) {
-        if let [Notification::ManyOffline { servers, .. }] = &*p.notices() {
-            return (p.now.boot.since(begin), servers.len());
+        if !p.heard().is_empty() {
+            return (p.now.boot.since(begin), p.heard().len());
         }
         queue.extend(p.probes());
         let asked = p.refresh();
@@ -197,10 +197,10 @@ fn each_of_many_dead_servers_has_its_turn() {
         p.probed(&answers());
     }
     p.next_lists(complete(&rows(false)));
-    // Two at a time, 5 s each.
-    let (after, servers) = told_of_dead(&mut p, &rows(false), Duration::from_millis(2500));
+    // Thirty-two at a time, 5 s each.
+    let (after, servers) = told_of_dead(&mut p, &rows(false), Duration::from_millis(160));
     assert_eq!(servers, 200, "of all of them");
-    assert!(after < Duration::from_secs(600), "{after:?}");
+    assert!(after < Duration::from_secs(240), "{after:?}");
 }
 
 #[test]
@@ -244,14 +244,10 @@ fn four_are_asked_again() -> Player {
     let mut p = four_are_asked();
     p.probed(&silent());
     p.lists(complete(&four(false)));
-    assert_eq!(p.notices(), Notification::offline(named(&FOUR)));
+    assert_eq!(p.heard(), FOUR.map(|id| format!("offline {id}")));
     p.take();
     p.wait(30);
     p
-}
-
-fn named(ids: &[&str]) -> Vec<(String, String)> {
-    ids.iter().map(|id| ((*id).into(), format!("Name of {id}"))).collect()
 }
 
 #[test]
@@ -273,45 +269,14 @@ fn a_list_that_comes_amid_a_look_does_not_split_those_that_went_together() {
 }
 
 #[test]
-fn what_one_look_finds_back_is_told_as_one() {
+fn each_that_is_back_is_told_without_waiting_for_the_others() {
     let mut p = four_are_asked_again();
-    p.probed(&answers());
-    assert_eq!(p.is("d"), BY_PROBE);
-    assert_eq!(p.notices(), Notification::back(named(&FOUR)));
-}
-
-/// One of them has answered, of which nothing is told yet; the probes of the others.
-fn one_of_four_is_back() -> (Player, Vec<(String, u64)>) {
-    let mut p = four_are_asked_again();
-    let mut probes = p.probes();
-    let (id, number) = probes.remove(0);
-    p.happens(Event::Probed { id, number, probed: answers() });
-    assert_eq!(p.is("a"), BY_PROBE);
-    assert_eq!(p.notices(), []);
-    (p, probes)
-}
-
-#[test]
-fn a_list_that_comes_amid_a_look_does_not_split_those_that_are_back_together() {
-    let (mut p, _) = one_of_four_is_back();
-    p.ask_refresh();
-    let rows = FOUR.map(|id| reachable(id, id == "b"));
-    let refresh = p.refresh().unwrap();
-    p.happens(Event::ListsAnswered { refresh, lists: complete(&rows), no_route: false });
-    assert_eq!(p.is("b"), BY_PLEX_TV);
-    assert!(p.remembered().is_some(), "the list is kept meanwhile");
-    p.probed(&answers());
-    let notices = p.notices();
-    assert!(matches!(&*notices, [Notification::ManyBack { servers }] if servers.len() == 4));
-}
-
-#[test]
-fn a_look_that_drags_on_keeps_nothing_back() {
-    let (mut p, mut probes) = one_of_four_is_back();
-    p.wait(30);
-    let (id, number) = probes.remove(0);
-    p.happens(Event::Probed { id, number, probed: silent() });
-    assert_eq!(p.notices(), Notification::back(named(&["a"])));
+    let probes = p.probes();
+    for (told, (id, number)) in (1..).zip(probes) {
+        p.happens(Event::Probed { id, number, probed: answers() });
+        assert_eq!(p.heard().len(), told);
+    }
+    assert_eq!(p.heard(), FOUR.map(|id| format!("back {id}")));
 }
 
 #[test]
@@ -327,19 +292,84 @@ fn while_offline_it_is_asked_again_and_its_own_answer_is_enough() {
     assert_eq!(p.probes().len(), 1);
     p.probed(&answers());
     assert_eq!(p.is("a"), BY_PROBE);
-    assert_eq!(p.notices(), Notification::back(vec![("a".into(), "Name of a".into())]));
+    assert_eq!(p.heard(), ["back a"]);
 }
 
 #[test]
 fn maintenance_is_not_offline() {
     let mut p = with(reachable("a", true), &answers());
     p.next_lists(complete(&[reachable("a", false)]));
-    for _ in 0..5 {
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+    for _ in 0..30 {
         p.take();
         p.wait(60);
         p.probed(&Probed::Maintenance);
-        assert_eq!(p.is("a"), BY_PLEX_TV);
+        if p.refresh().is_some() {
+            p.lists(complete(&[reachable("a", false)]));
+        }
+        assert_eq!(p.is("a"), (State::Unknown, Reason::NotReady), "what was seen before is over");
     }
+    p.probed(&silent());
+    assert_eq!(p.notices(), []);
+    for _ in 0..10 {
+        p.take();
+        p.wait(60);
+        p.probed(&silent());
+        if p.refresh().is_some() {
+            p.lists(complete(&[reachable("a", false)]));
+        }
+    }
+    assert_eq!(p.is("a"), OFFLINE, "then it went");
+    p.take();
+    p.wait(400);
+    p.probed(&Probed::Maintenance);
+    assert_eq!(p.is("a"), (State::Unknown, Reason::NotReady), "it is up again");
+    p.lists(complete(&[reachable("a", true)]));
+    assert_eq!(p.is("a"), BY_PLEX_TV);
+}
+
+#[test]
+fn a_person_s_look_is_shared_and_what_answers_is_evidence() {
+    let report = |outcome| {
+        let (uri, route) = ("https://a.example:32400".into(), Route::Remote);
+        vec![AddressReport { uri, route, outcome, latency: Duration::from_millis(20) }]
+    };
+    let mut p = Player::signed_in(&[row("b", true), reachable("a", false)]);
+    let [one, two] = [p.probe_server("a"), p.probe_server("a")];
+    let number = p.look().unwrap();
+    assert_eq!(p.count(|e| matches!(e, Effect::ProbeAddresses { .. })), 1);
+    let reports = report(ProbeOutcome::Ok);
+    p.happens(Event::AddressesProbed { id: "a".into(), number, reports: reports.clone() });
+    for call in [one, two] {
+        assert_eq!(p.answer(call), Some(Ok(Answer::Addresses(reports.clone()))));
+    }
+    assert_eq!(p.is("a"), BY_PROBE);
+    // What is in vain leaves the state to what is known otherwise.
+    p.take();
+    let call = p.probe_server("a");
+    let (number, reports) = (p.look().unwrap(), report(ProbeOutcome::Refused));
+    p.happens(Event::AddressesProbed { id: "a".into(), number, reports });
+    assert!(p.answer(call).is_some());
+    assert_eq!(p.is("a"), BY_PROBE);
+    let call = p.probe_server("z");
+    assert_eq!(p.error(call), Some(ErrorName::NoSuchServer));
+    // Whoever waits while the account goes is told so.
+    p.take();
+    let call = p.probe_server("a");
+    p.sign_out();
+    p.happens(Event::Forgotten(Ok(())));
+    assert_eq!(p.error(call), Some(ErrorName::NotSignedIn));
+    let call = p.probe_server("a");
+    assert_eq!(p.error(call), Some(ErrorName::NotSignedIn));
+}
+
+#[test]
+fn no_more_than_four_looks_of_people_are_under_way() {
+    let rows = ["a", "b", "c", "d", "e"].map(|id| reachable(id, true));
+    let mut p = Player::signed_in(&rows);
+    let calls = ["a", "b", "c", "d", "e"].map(|id| p.probe_server(id));
+    assert!(matches!(p.answer(calls[4]), Some(Err(CallError::LimitsExceeded(_)))));
+    assert!(calls[..4].iter().all(|call| p.answer(*call).is_none()));
 }
 
 #[test]
@@ -363,7 +393,7 @@ fn a_look_of_before_says_nothing_after_a_sign_out() {
     p.lists(complete(&[reachable("a", true)]));
     let probes = p.probes();
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.log_in_again();
     for (id, number) in probes {
         p.happens(Event::Probed { id, number, probed: answers() });
@@ -377,7 +407,7 @@ fn looks_that_a_sign_out_overtook_take_nobody_s_turn() {
     let mut p = Player::new(account("t"), None);
     p.lists(complete(&rows));
     p.sign_out();
-    p.happens(Event::Forgotten(Ok(())));
+    p.noted(Ok(None));
     p.take();
     p.log_in("new", 1);
     p.lists(complete(&rows));

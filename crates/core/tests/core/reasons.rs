@@ -6,6 +6,7 @@ use std::collections::BTreeSet;
 use plex_account_core::{
     event::{Event, StoredAccount},
     network::Connectivity,
+    probe::Probed,
     words::{Reason, State},
 };
 
@@ -51,6 +52,22 @@ fn scenario(reason: Reason) -> Option<Player> {
             for _ in 0..4 {
                 p.next_lists(failed(&down()));
             }
+            p
+        }
+        Reason::PlexTvRefused => {
+            let mut p = online();
+            for _ in 0..4 {
+                p.next_lists(failed(&forbidden()));
+            }
+            p
+        }
+        Reason::NotReady => {
+            let mut p = Player::new(account("old"), None);
+            p.lists(complete(&[reachable("a", true)]));
+            p.probed(&answers());
+            p.next_lists(complete(&[reachable("a", false)]));
+            p.wait(60);
+            p.probed(&Probed::Maintenance);
             p
         }
         Reason::NetworkDown => {

@@ -461,3 +461,19 @@ fn a_call_overtaken_by_a_new_sign_in_does_not_wait_longer_for_it() {
     p.wait(8);
     assert_eq!(p.error(call), Some(ErrorName::PlexTvUnreachable));
 }
+
+#[test]
+fn a_refusal_that_stands_is_said_from_the_second_refresh_on() {
+    let mut p = Player::signed_in(&[]);
+    let fault = |p: &Player| p.snapshot().account.details.fault;
+    p.next_lists(failed(&forbidden()));
+    assert_eq!(fault(&p), None);
+    p.next_lists(failed(&down()));
+    assert_eq!(fault(&p), None, "weather says nothing of it");
+    p.next_lists(failed(&forbidden()));
+    let (name, message) = fault(&p).unwrap();
+    assert_eq!(name, plex_account_core::words::ErrorName::PlexTvRefused);
+    assert!(message.contains("403"), "{message}");
+    p.next_lists(complete(&[]));
+    assert_eq!(fault(&p), None);
+}
