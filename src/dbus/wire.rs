@@ -34,6 +34,7 @@ pub fn without_nul(text: &str) -> Cow<'_, str> {
 /// A row of `ListServers`.
 #[derive(Debug, SerializeDict, Type)]
 #[zbus(signature = "a{sv}")]
+#[allow(clippy::struct_excessive_bools)] // each is a key of the contract
 pub(super) struct ServerRow<'a> {
     id: &'a str,
     path: ObjectPath<'a>,

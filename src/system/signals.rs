@@ -97,6 +97,7 @@ impl Signals {
 
 /// The owner that the bus says the name has now; `None` if this is no such message, or not the
 /// bus's.
+#[allow(clippy::option_option)] // two questions
 fn new_owner(name: &str, message: &Message) -> Option<Option<OwnedUniqueName>> {
     let header = message.header();
     let is_of_bus = header.sender().is_some_and(|sender| sender.as_str() == BUS)

@@ -21,7 +21,7 @@ impl Vandal {
         let path = address.strip_prefix("unix:path=").unwrap();
         let mut stream = UnixStream::connect(path.split(',').next().unwrap()).unwrap();
         let uid = rustix::process::getuid().as_raw().to_string();
-        let uid: String = uid.bytes().map(|digit| format!("{digit:02x}")).collect();
+        let uid: String = uid.chars().flat_map(|digit| ['3', digit]).collect(); // in hex
         stream.write_all(format!("\0AUTH EXTERNAL {uid}\r\n").as_bytes()).unwrap();
         let mut answer = [0; 128];
         let read = stream.read(&mut answer).unwrap();

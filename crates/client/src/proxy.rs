@@ -260,6 +260,7 @@ pub struct LoginDetails {
 /// A server as `ListServers` tells it. Serializes as a plain map, for JSON.
 #[derive(Clone, Debug, PartialEq, Eq, DeserializeDict, Type, serde::Serialize)]
 #[zbus(signature = "a{sv}")]
+#[allow(clippy::struct_excessive_bools)] // each is a key of the contract
 pub struct ServerInfo {
     /// The server's clientIdentifier, the only key.
     pub id: String,
