@@ -357,6 +357,7 @@ fn a_person_s_look_is_shared_and_what_answers_is_evidence() {
     p.take();
     let call = p.probe_server("a");
     p.sign_out();
+    p.noted(Ok(None));
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.error(call), Some(ErrorName::NotSignedIn));
     let call = p.probe_server("a");

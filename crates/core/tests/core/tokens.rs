@@ -193,6 +193,7 @@ fn one_token_at_a_time_and_none_after_a_sign_out() {
     assert_eq!(p.error(901), Some(ErrorName::Cancelled));
     p.sign_out();
     assert_eq!(p.error(900), Some(ErrorName::Cancelled));
+    p.noted(Ok(None));
     p.happens(Event::OwnerAnswered { number, result: Ok(owner()) });
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(p.state(), LoginState::SignedOut);
@@ -215,6 +216,7 @@ fn a_sign_out_answers_whom_it_leaves_without_a_token() {
     p.lists(complete(&[with_access("first")]));
     ask(&mut p, 900);
     p.sign_out();
+    p.noted(Ok(None));
     p.happens(Event::Forgotten(Ok(())));
     assert_eq!(reply(&p, 900), Some(Err(ErrorName::NotSignedIn)));
 }
