@@ -150,7 +150,7 @@ async fn run(setup: Setup) -> ExitCode {
     let token_services = TokenServices::start(transport::session, &sender).await;
     drop(sender);
     info!(version = env!("CARGO_PKG_VERSION"), "on the bus");
-    match daemon.run(&bus, service, token_services, commands, signals).await {
+    match Box::pin(daemon.run(&bus, service, token_services, commands, signals)).await {
         Ended::Stopped => ExitCode::SUCCESS,
         ended => failed(&ended.to_string()),
     }
