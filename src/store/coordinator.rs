@@ -324,8 +324,8 @@ impl Coordinator {
             return Err(Credential::given());
         }
         let noted = self.disk(move |keeper| keeper.note_revocation(revocation)).await?;
-        let may_have_item =
-            self.disk(|keeper| keeper.item_is_left()).await? || self.choice != TokenStore::File;
+        let may_have_item = self.disk(|keeper| keeper.item_is_left()).await?
+            || (self.choice != TokenStore::File && self.keyring.there().await == Availability::Yes);
         let patience = latest.saturating_duration_since(Instant::now());
         let deleted = if may_have_item { self.keyring.forget(patience).await } else { Ok(()) };
         let (is_on_record, was_in_keyring) = self
