@@ -80,7 +80,6 @@ fn login(opened: OpenedStore) -> Answered {
 fn sign_out(opened: OpenedStore) -> Answered {
     let mut custody = begun(opened).custody;
     let forgotten = forget(&mut custody);
-    if forgotten.is_ok() {}
     forgotten.map_or(Nothing, |()| Promised(None))
 }
 

@@ -111,6 +111,7 @@ struct Answered {
     rows: HashMap<String, Option<bool>>,
 }
 
+#[allow(clippy::struct_excessive_bools)] // each is a fact of its own
 struct World {
     p: Player,
     settings: Settings,
@@ -540,15 +541,16 @@ impl World {
                     self.question(Question::Revoke(number));
                 }
                 Effect::Store(StoreCommand::NoteSignOut { number, .. }) => {
-                    self.jobs.push_back(Job::Note(number))
+                    self.jobs.push_back(Job::Note(number));
                 }
                 Effect::Store(StoreCommand::CancelSignOut) => self.jobs.push_back(Job::Cancel),
                 Effect::Store(StoreCommand::Save(record)) => {
                     self.newest = Some(record.token.expose().to_owned());
                     self.jobs.push_back(Job::Store(record));
                 }
-                Effect::Store(StoreCommand::Forget(_))
-                | Effect::Store(StoreCommand::ForgetAgain) => self.jobs.push_back(Job::Forget),
+                Effect::Store(StoreCommand::Forget(_) | StoreCommand::ForgetAgain) => {
+                    self.jobs.push_back(Job::Forget)
+                }
                 Effect::Store(StoreCommand::Read) => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Notify(NotifyCommand::Tell(notice)) => self.told(notice),

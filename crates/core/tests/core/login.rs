@@ -652,8 +652,7 @@ fn a_credential_is_changed_by_nobody() {
     assert_eq!(
         p.count(|e| matches!(
             e,
-            Effect::Store(StoreCommand::NoteSignOut { .. })
-                | Effect::Store(StoreCommand::Forget(_))
+            Effect::Store(StoreCommand::NoteSignOut { .. } | StoreCommand::Forget(_))
         )),
         0
     );
