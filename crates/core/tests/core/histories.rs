@@ -549,7 +549,7 @@ impl World {
                     self.jobs.push_back(Job::Store(record));
                 }
                 Effect::Store(StoreCommand::Forget(_) | StoreCommand::ForgetAgain) => {
-                    self.jobs.push_back(Job::Forget)
+                    self.jobs.push_back(Job::Forget);
                 }
                 Effect::Store(StoreCommand::Read) => self.jobs.push_back(Job::Read),
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
