@@ -176,8 +176,8 @@ mod tests {
     #[test]
     fn tokens_go_where_nobody_else_listens() {
         let mut request = request(&[
-            "http://192.0.2.7:32400",
-            "https://192-0-2-7.abc.plex.direct:32400",
+            "http://203.0.113.7:32400",
+            "https://203-0-113-7.abc.plex.direct:32400",
             "http://10.0.0.7:32400 l",
             "http://127.0.0.1:32400 l",
             "https://relay.example:443 r",
@@ -185,7 +185,7 @@ mod tests {
         let uris = |request: &ProbeRequest| -> Vec<String> {
             secure_addresses(request).into_iter().map(|(uri, _)| uri).collect()
         };
-        let https = ["https://192-0-2-7.abc.plex.direct:32400", "https://relay.example:443"];
+        let https = ["https://203-0-113-7.abc.plex.direct:32400", "https://relay.example:443"];
         assert_eq!(uris(&request), [https[0], "http://127.0.0.1:32400", https[1]]);
         // This machine is no place of somebody else's server.
         request.owned = false;

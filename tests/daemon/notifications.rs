@@ -68,7 +68,7 @@ async fn what_was_told_is_told_once_and_what_happened_meanwhile_is_told() {
 
     let mut watch = session.watch().await;
     let daemon = session.daemon().await;
-    watch.server("attic", "offline").await;
+    watch.refreshed().await;
     watch.so_far().await;
     assert!(desktop.pending().is_none(), "told once");
     daemon.stop().await;
@@ -105,7 +105,7 @@ async fn what_was_not_seen_to_be_shown_when_we_were_killed_is_told_again() {
     daemon.kill().await;
     let mut watch = session.watch().await;
     let daemon = session.daemon().await;
-    watch.server("attic", "offline").await;
+    watch.refreshed().await;
     session.fake.order("presence", json!({ "id": "attic", "present": true })).await;
     assert_eq!(desktop.news().await.says(), "Attic is back");
     daemon.stop().await;
@@ -329,7 +329,7 @@ async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
     session.write_config();
     let mut watch = session.watch().await;
     let daemon = session.daemon().await;
-    watch.server("attic", "offline").await;
+    watch.refreshed().await;
     undelivered(&session, true).await;
     daemon.stop().await;
 
@@ -344,7 +344,7 @@ async fn what_nobody_has_seen_is_told_after_a_restart_once_and_if_still_true() {
 
     let mut watch = session.watch().await;
     let daemon = session.daemon().await;
-    watch.server("attic", "offline").await;
+    watch.refreshed().await;
     // It is told once: the next that is told is of the other one. And what the settings silence is
     // taken away.
     session.fake.order("presence", json!({ "id": "cellar", "present": false })).await;

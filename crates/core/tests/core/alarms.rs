@@ -150,7 +150,8 @@ impl World {
         let told = self.p.domain.announced_offline();
         self.screen.retain(|id, word| !word.is_back() && told.contains(id));
         self.asked.clear();
-        self.shown.clear();
+        // What was known outlives the restart.
+        self.shown = self.p.snapshot().servers;
         self.looked = [None; 4];
         if !self.network {
             self.asked.push((now.boot, Asked::Word(false)));
@@ -247,6 +248,8 @@ impl World {
                     is_online == (state != State::Unknown).then_some(state == State::Online)
                 }
                 (ServerWord::WasOffline { .. }, Some((State::Unknown, _))) => true,
+                // After a restart it may be known again at once, and the words say no less.
+                (ServerWord::WasOffline { at }, Some((State::Offline, since))) => at == since,
                 _ => false,
             };
             assert!(is_true, "the screen says {id} {word:?}, and it is {state:?}");
