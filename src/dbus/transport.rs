@@ -1,5 +1,5 @@
 //! The connection to the session bus that our names are owned on: a Unix socket whose calls pass
-//! the [`Admission`] before zbus sees them.
+//! the `Admission` before zbus sees them.
 //!
 //! zbus makes a task of each call and lets its replies pile up, and it takes in a message of
 //! any length before it looks at it. Neither can be bounded behind its socket, so it is bounded

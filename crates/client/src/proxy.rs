@@ -398,7 +398,7 @@ impl AccountProperties {
     ///
     /// # Errors
     ///
-    /// As any call's: see [`CallFailure`].
+    /// As any call's: see [`CallFailure`](crate::CallFailure).
     pub async fn read(bus: &Connection) -> zbus::Result<Self> {
         let interface = Some("org.freedesktop.DBus.Properties");
         let asked = (ACCOUNT_INTERFACE,);

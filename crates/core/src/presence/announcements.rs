@@ -59,7 +59,7 @@ pub(super) enum Correction {
     Withdraw,
 }
 
-/// Changes between online and offline with less than [`STEADY`] between one and the next.
+/// Changes between online and offline with less than `STEADY` between one and the next.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Run {
     /// Unix seconds of the first.
