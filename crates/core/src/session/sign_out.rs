@@ -133,8 +133,9 @@ impl SignIn {
         let Some(signing_out) = signing_out.filter(|s| {
             s.number == number && matches!(s.stage, Stage::Noting { .. } | Stage::Resuming)
         }) else {
-            // That nothing was changed was told. The next sign-out finds the note, if there is one.
-            if result.is_ok() && self.signing_out.is_none() {
+            // That nothing was changed was told, of this one and maybe of an earlier one whose note
+            // is there. The next sign-out finds the note, if there is one.
+            if self.signing_out.is_none() {
                 context.push(Effect::Store(StoreCommand::CancelSignOut));
             }
             return Change::None;
@@ -150,6 +151,8 @@ impl SignIn {
                     context.fail(call, fault.error_name(), fault.message.clone());
                 }
                 self.signing_out = None;
+                // The note of an earlier sign-out may be there, of which the same was said.
+                context.push(Effect::Store(StoreCommand::CancelSignOut));
                 self.store_what_waited(context);
                 Change::None
             }

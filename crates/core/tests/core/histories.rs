@@ -347,6 +347,8 @@ impl World {
     }
 
     fn answer(&mut self, index: usize, how: u8) {
+        // A request has one answer; whatever else comes in its name is nobody's token.
+        let is_first = self.unanswered.contains(&index);
         self.unanswered.retain(|other| *other != index);
         let failure = some_failure(how);
         let event = match self.questions[index].clone() {
@@ -360,7 +362,9 @@ impl World {
                     0..100 => {
                         self.tokens += 1;
                         let token = token(&self.tokens.to_string());
-                        self.issued.insert(token.expose().to_owned());
+                        if is_first {
+                            self.issued.insert(token.expose().to_owned());
+                        }
                         Ok(Some(token))
                     }
                     100..200 => Ok(None),
