@@ -79,7 +79,7 @@ asked() { fake state | jq .last_n; }
 network_says() { equals "$1" root nmcli --terse --get-values CONNECTIVITY general status; }
 # A list that was asked for after request N; prints the milliseconds since START.
 list_after() {
-  fake "wait?endpoint=v2&after=$1&answered=1&timeout_ms=20000" > /dev/null
+  fake "wait?endpoint=v2&after=$1&answered=1&timeout_ms=70000" > /dev/null
   echo $((${EPOCHREALTIME//[.,]/} / 1000 - $2))
 }
 now() { echo $((${EPOCHREALTIME//[.,]/} / 1000)); }
@@ -115,8 +115,8 @@ fake fault "$(jq -n --arg body "$portal" \
 root sh -c "echo '$portal' > /run/check/ok"
 ok 'a portal comes up: NetworkManager says so' within 10 network_says portal
 ok 'Refresh is tried, and fails' within 8 fails 1 plex.tv account Refresh
-ok 'Attic, before it, answers; Cellar, beyond it, is unknown' within 10 equals \
-  '["Attic online probe","Cellar unknown network-down"]' states
+ok 'what was seen a moment ago still holds: the portal answers, so there is a network' equals \
+  '["Attic online plex-tv","Cellar online plex-tv"]' states
 ok 'nobody was told anything' equals '' all_notices
 
 root sh -c "echo 'NetworkManager is online' > /run/check/ok"
@@ -141,14 +141,15 @@ ok 'and plex.tv was not asked' equals "$asked" asked
 behind ip link set far0 up
 since=$(now)
 after=$(list_after "$asked" "$since")
+# Not more often than once a minute for changes of the network.
 ok "plugged in: a list is asked for ($after ms later)" test "$after" -ge 3000
-ok 'both are online' within 10 equals '["Attic online plex-tv","Cellar online plex-tv"]' states
+ok 'both are online' within 70 equals '["Attic online plex-tv","Cellar online plex-tv"]' states
 
 # --- suspended, with one server gone just before, one meanwhile, and one that stays
 
 # When logind's journal said last that the machine was awake again, in microseconds.
 woke() {
-  root journalctl --unit=systemd-logind --output=json --no-pager --grep='sleep. finished' |
+  root journalctl --unit=systemd-logind --output=json --no-pager --grep='(sleep|suspend). finished' |
     jq -rs 'last | .__REALTIME_TIMESTAMP | tonumber'
 }
 # called_offline NAME: when it was, likewise.
