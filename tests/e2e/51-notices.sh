@@ -168,6 +168,7 @@ ok 'opens Plex in the browser' within 10 equals https://app.plex.tv/desktop open
 ok 'Office is back' returns Office
 ok 'and said to be' within 5 equals '["Office is offline","Office is back"]' titles Office
 ok 'on the screen, too' shot dunst-back.png Dunst
+ok 'it is asked' account ProbeServer s Office
 ok 'it is reached' within 10 equals local server Office route
 sleep 1.2 # not in its first second
 ok 'a middle click' user dunstctl action 0

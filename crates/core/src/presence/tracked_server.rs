@@ -121,6 +121,10 @@ impl TrackedServer {
         let grace = context.settings.grace;
         match entry.presence {
             Some(true) => {
+                if self.snapshot.state == State::Offline {
+                    // Where it is reached is worth knowing at once, too.
+                    self.probing.probe_now(context.now.boot);
+                }
                 self.absence = None;
                 self.expiring = false;
                 self.seen_at = context.now.unix;
