@@ -89,7 +89,8 @@ impl Desktop {
 fn show(title: &str, summary: &str, body: &str) {
     let line = "─".repeat(WIDTH + 2);
     let mut text = format!("╭{line}╮\n");
-    for (part, marked) in [(title, "◆ "), (summary, ""), (body, "")] {
+    let parts = [(title, "◆ "), (summary, ""), (body, "")];
+    for (part, marked) in parts.into_iter().filter(|(part, _)| !part.is_empty()) {
         for row in wrapped(&format!("{marked}{part}")) {
             let _ = writeln!(text, "│ {row:<WIDTH$} │");
         }

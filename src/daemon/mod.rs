@@ -91,7 +91,7 @@ pub struct Daemon {
     notices_file: Option<PathBuf>,
     client_id: String,
     client: Client,
-    custody: Store,
+    store: Store,
     /// Where the page of the login was that waits since before this start.
     page: Option<String>,
 }
@@ -114,7 +114,7 @@ impl Daemon {
     pub fn new(setup: Setup) -> Self {
         let Setup { config, config_path, config_must_exist, notices_file, opened, log } = setup;
         let OpenedStore {
-            custody,
+            store,
             client_id,
             found,
             remembered,
@@ -159,7 +159,7 @@ impl Daemon {
             log,
             notices_file,
             client_id,
-            custody,
+            store,
             page,
         }
     }
@@ -182,10 +182,10 @@ impl Daemon {
         let (incoming_sender, mut incoming) = mpsc::unbounded_channel();
         let (store_tasks, task_queue) = mpsc::channel(STORE_TASKS);
         let (click_sender, mut clicks) = mpsc::unbounded_channel();
-        let keyring = self.custody.keyring();
+        let keyring = self.store.keyring();
         let probe_timeout = self.config.presence.probe_timeout;
-        let wants_keyring = self.custody.wants_keyring();
-        let keeper = tokio::spawn(work(self.custody, task_queue, incoming_sender.clone()));
+        let wants_keyring = self.store.wants_keyring();
+        let keeper = tokio::spawn(work(self.store, task_queue, incoming_sender.clone()));
         let mut event_loop = EventLoop {
             domain: self.domain,
             snapshot: self.snapshot,

@@ -1,4 +1,4 @@
-//! Every step that custody takes on the disk, one method each, so that tests can stop or fail
+//! Every step that the store takes on the disk, one method each, so that tests can stop or fail
 //! each of them.
 
 use std::{
@@ -14,7 +14,7 @@ use rustix::{
     io::Errno,
 };
 
-/// What custody needs to know of a file or folder without following a link.
+/// What the store needs to know of a file or folder without following a link.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Facts {
     /// Permission bits.

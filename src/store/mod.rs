@@ -59,7 +59,7 @@ use state_dir::StateDir;
 #[derive(Debug)]
 pub struct OpenedStore {
     /// For what is to be kept from now on.
-    pub custody: Store,
+    pub store: Store,
     /// The identifier of this installation towards plex.tv. After a [`StoredAccount::Account`] it is the
     /// record's.
     pub client_id: String,
@@ -188,11 +188,7 @@ impl Store {
             grants,
             sign_out: sign_out.filter(|_| !given),
             complaints: start.complaints,
-            custody: Self {
-                coordinator: Arc::new(Mutex::new(coordinator)),
-                secrets,
-                wants_keyring,
-            },
+            store: Self { coordinator: Arc::new(Mutex::new(coordinator)), secrets, wants_keyring },
         })
     }
 

@@ -211,7 +211,7 @@ async fn gnome_keyring_keeps_locks_gives_back_and_forgets() {
     drop(daemon);
 }
 
-/// What custody makes of it, from one start of ours to the next.
+/// What the store makes of it, from one start of ours to the next.
 #[tokio::test]
 async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
     if !installed() {
@@ -232,40 +232,40 @@ async fn an_account_moves_into_gnome_keyring_and_outlives_lock_and_deletion() {
         rejected_since: None,
     };
 
-    let mut custody = open(TokenStore::Auto).custody;
-    assert_eq!(custody.store(record()).await, Ok(Storage::File), "nothing else is there");
+    let mut store = open(TokenStore::Auto).store;
+    assert_eq!(store.store(record()).await, Ok(Storage::File), "nothing else is there");
     let daemon = Daemon::start(&bus, home.path(), true).await;
     let person = Person(bus.connect().await);
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::SecretService));
     assert_eq!(person.items().await.len(), 1);
     assert!(!state.join("token.json").exists());
 
     person.lock().await;
     let mut opened = open(TokenStore::Auto);
     assert_eq!(opened.found, StoredAccount::InKeyring);
-    let custody = &mut opened.custody;
-    assert_eq!(custody.read_again().await, StoredAccount::Locked);
+    let store = &mut opened.store;
+    assert_eq!(store.read_again().await, StoredAccount::Locked);
     let newer = Record { signed_in_at: 2, sign_in: SignInId(2), ..record() };
-    assert_eq!(custody.store(newer.clone()).await.unwrap_err().of, FaultOf::LockedKeyring);
-    assert_eq!(sign_out(custody).await.unwrap_err().of, FaultOf::LockedKeyring);
+    assert_eq!(store.store(newer.clone()).await.unwrap_err().of, FaultOf::LockedKeyring);
+    assert_eq!(sign_out(store).await.unwrap_err().of, FaultOf::LockedKeyring);
     person.unlock().await;
-    assert_eq!(custody.read_again().await, account);
+    assert_eq!(store.read_again().await, account);
 
     person.delete(&person.items().await[0]).await;
-    assert_eq!(custody.settle().await, Relocation::Doubted);
+    assert_eq!(store.settle().await, Relocation::Doubted);
     tokio::time::sleep(std::time::Duration::from_millis(4100)).await;
-    assert!(matches!(custody.settle().await, Relocation::Gone(_)));
+    assert!(matches!(store.settle().await, Relocation::Gone(_)));
     assert!(person.items().await.is_empty());
-    assert_eq!(custody.store(newer).await, Ok(Storage::SecretService));
+    assert_eq!(store.store(newer).await, Ok(Storage::SecretService));
 
-    let mut custody = open(TokenStore::File).custody;
-    custody.read_again().await;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
+    let mut store = open(TokenStore::File).store;
+    store.read_again().await;
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::File));
     assert!(person.items().await.is_empty());
 
-    let mut custody = open(TokenStore::Auto).custody;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
-    sign_out(&mut custody).await.unwrap();
+    let mut store = open(TokenStore::Auto).store;
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::SecretService));
+    sign_out(&mut store).await.unwrap();
     assert!(person.items().await.is_empty());
     assert_eq!(open(TokenStore::Auto).found, StoredAccount::Nothing);
     drop(daemon);

@@ -38,20 +38,20 @@ impl Desk {
 
     /// A start of the daemon, and what it finds.
     async fn start(&self, choice: TokenStore) -> (Store, StoredAccount) {
-        let OpenedStore { mut custody, mut found, .. } = self.open(choice);
+        let OpenedStore { mut store, mut found, .. } = self.open(choice);
         if found == StoredAccount::InKeyring {
-            found = custody.read_again().await;
+            found = store.read_again().await;
         }
-        (custody, found)
+        (store, found)
     }
 
     /// A keyring, and an account in it that a list belongs to.
     async fn with_account(&self) -> Keyring {
         let keyring = Keyring::start(&self.bus, State::default()).await;
-        let mut custody = self.open(TokenStore::Auto).custody;
-        assert_eq!(custody.store(record(1)).await, Ok(Storage::SecretService));
+        let mut store = self.open(TokenStore::Auto).store;
+        assert_eq!(store.store(record(1)).await, Ok(Storage::SecretService));
         let list = CachedServers { last_refresh: 42, ..CachedServers::default() };
-        custody.remember(list, true).await.unwrap();
+        store.remember(list, true).await.unwrap();
         keyring
     }
 
@@ -109,17 +109,17 @@ async fn an_account_in_the_keyring_outlives_a_restart_and_leaves_no_secret_on_th
     assert_eq!((opened.remembered.unwrap().last_refresh, opened.list_of), (42, 7));
     assert_eq!(opened.client_id, "client-1");
 
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, None));
-    custody.set_rejected(Some(99)).await.unwrap();
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    store.set_rejected(Some(99)).await.unwrap();
+    assert_eq!(store.settle().await, Relocation::AsItWas);
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(99)));
     assert_eq!(desk.file("token.json"), None);
     assert_eq!(desk.named(), "secret-service");
 
     // A new one is not refused, and is the only one.
-    assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
+    assert_eq!(store.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
     assert_eq!(keyring.state().items.len(), 1);
 }
@@ -129,23 +129,23 @@ async fn a_locked_keyring_keeps_its_account_and_no_file_takes_its_place() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, StoredAccount::Locked);
     let before = desk.file("account.json");
-    assert_eq!(of(sign_out(&mut custody).await), FaultOf::LockedKeyring);
-    assert_eq!(of(custody.store(record(2)).await), FaultOf::LockedKeyring);
+    assert_eq!(of(sign_out(&mut store).await), FaultOf::LockedKeyring);
+    assert_eq!(of(store.store(record(2)).await), FaultOf::LockedKeyring);
     // What is said now is about the account in memory.
-    custody.set_rejected(Some(9)).await.unwrap();
-    custody.remember(CachedServers::default(), true).await.unwrap();
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    store.set_rejected(Some(9)).await.unwrap();
+    store.remember(CachedServers::default(), true).await.unwrap();
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert_eq!(desk.file("account.json"), before);
     assert!(desk.file("servers.json").unwrap().contains("42"));
     assert_eq!(desk.file("token.json"), None);
     assert!(!keyring.was_asked("Unlock"), "nobody is asked by ourselves");
 
     keyring.set_locked(false).await;
-    assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
-    assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
+    assert_eq!(store.read_again().await, found(1, Storage::SecretService, None));
+    assert_eq!(store.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
 }
 
@@ -154,55 +154,51 @@ async fn an_unlock_is_seen_once_though_the_item_stays_locked() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.state().confirms = true;
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, StoredAccount::ItemLocked { opened: false }, "it was open before");
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
-    assert_eq!(of(sign_out(&mut custody).await), FaultOf::LockedKeyring);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
+    assert_eq!(of(sign_out(&mut store).await), FaultOf::LockedKeyring);
     keyring.set_locked(true).await;
-    assert_eq!(custody.read_again().await, StoredAccount::Locked);
+    assert_eq!(store.read_again().await, StoredAccount::Locked);
     keyring.set_locked(false).await;
     for opened in [true, false] {
-        assert_eq!(custody.read_again().await, StoredAccount::ItemLocked { opened });
+        assert_eq!(store.read_again().await, StoredAccount::ItemLocked { opened });
     }
 
     let items = keyring.vanish().await;
     let state = State { items, confirms: true, ..State::default() };
     let keyring = Keyring::start(&desk.bus, state).await;
-    tokio::time::timeout(Duration::from_secs(20), custody.keyring().changed()).await.unwrap();
+    tokio::time::timeout(Duration::from_secs(20), store.keyring().changed()).await.unwrap();
     for opened in [true, false] {
-        assert_eq!(
-            custody.read_again().await,
-            StoredAccount::ItemLocked { opened },
-            "it is another"
-        );
+        assert_eq!(store.read_again().await, StoredAccount::ItemLocked { opened }, "it is another");
     }
-    assert!(!keyring.was_asked("Unlock"), "that is not for custody to decide");
+    assert!(!keyring.was_asked("Unlock"), "that is not for the store to decide");
 }
 
 #[tokio::test]
 async fn without_a_keyring_it_is_the_file_until_one_appears() {
     let desk = Desk::new();
-    let (mut custody, _) = desk.start(TokenStore::SecretService).await;
-    assert_eq!(of(custody.store(record(1)).await), FaultOf::Keyring);
+    let (mut store, _) = desk.start(TokenStore::SecretService).await;
+    assert_eq!(of(store.store(record(1)).await), FaultOf::Keyring);
     assert_eq!(desk.file("token.json"), None);
 
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
-    custody.set_rejected(Some(5)).await.unwrap();
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
+    assert_eq!(store.store(record(1)).await, Ok(Storage::File));
+    store.set_rejected(Some(5)).await.unwrap();
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     let keyring = Keyring::start(&desk.bus, State { locked: true, ..State::default() }).await;
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert!(desk.file("token.json").is_some());
     keyring.set_locked(false).await;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::SecretService));
     assert_eq!(desk.file("token.json"), None);
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, Some(5)));
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
 
     // And back.
-    let (mut custody, read) = desk.start(TokenStore::File).await;
+    let (mut store, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, found(1, Storage::SecretService, Some(5)));
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::File));
     assert!(keyring.state().items.is_empty());
     assert_eq!(desk.start(TokenStore::File).await.1, found(1, Storage::File, Some(5)));
 }
@@ -213,36 +209,36 @@ async fn a_move_to_the_file_waits_for_the_unlock_and_for_nothing_else() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.set_locked(true).await;
-    let (mut custody, read) = desk.start(TokenStore::File).await;
+    let (mut store, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, StoredAccount::Locked);
-    assert!(custody.wants_keyring());
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert!(store.wants_keyring());
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     keyring.set_locked(false).await;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
-    assert_eq!(custody.read_again().await, found(1, Storage::File, None));
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::File));
+    assert_eq!(store.read_again().await, found(1, Storage::File, None));
     assert!(keyring.state().items.is_empty());
-    let (custody, read) = desk.start(TokenStore::File).await;
+    let (store, read) = desk.start(TokenStore::File).await;
     assert_eq!(read, found(1, Storage::File, None));
-    assert!(!custody.wants_keyring());
+    assert!(!store.wants_keyring());
 }
 
 /// Refused by a person: they are asked again at the next login, not at each change.
 #[tokio::test]
 async fn a_move_that_is_refused_is_not_tried_again_and_again() {
     let desk = Desk::new();
-    let mut custody = desk.open(TokenStore::Auto).custody;
-    assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
+    let mut store = desk.open(TokenStore::Auto).store;
+    assert_eq!(store.store(record(1)).await, Ok(Storage::File));
     let state = State { asks: true, person: Person::Refuses, ..State::default() };
     let keyring = Keyring::start(&desk.bus, state).await;
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert!(keyring.was_asked("Prompt"));
     keyring.state().calls.clear();
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert!(!keyring.was_asked("Prompt"));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::File, None));
     // The name that was added goes where the account is.
-    assert_eq!(custody.store(record(1)).await, Ok(Storage::File));
-    assert_eq!(of(custody.store(record(2)).await), FaultOf::Declined);
+    assert_eq!(store.store(record(1)).await, Ok(Storage::File));
+    assert_eq!(of(store.store(record(2)).await), FaultOf::Declined);
     assert!(keyring.was_asked("Prompt"));
 }
 
@@ -250,18 +246,18 @@ async fn a_move_that_is_refused_is_not_tried_again_and_again() {
 async fn an_item_that_somebody_removed_is_told_once_and_not_written_back() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
     keyring.delete_all().await;
-    assert_eq!(custody.settle().await, Relocation::Doubted, "once proves nothing");
-    assert_eq!(custody.settle().await, Relocation::Doubted, "nor does at once again");
+    assert_eq!(store.settle().await, Relocation::Doubted, "once proves nothing");
+    assert_eq!(store.settle().await, Relocation::Doubted, "nor does at once again");
     some_seconds().await;
-    let Relocation::Gone(sentence) = custody.settle().await else { panic!("gone") };
+    let Relocation::Gone(sentence) = store.settle().await else { panic!("gone") };
     assert!(sentence.contains("sign in again"), "{sentence}");
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
-    custody.set_rejected(Some(1)).await.unwrap();
+    assert_eq!(store.settle().await, Relocation::AsItWas);
+    store.set_rejected(Some(1)).await.unwrap();
     assert!(keyring.state().items.is_empty());
     assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
-    assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
+    assert_eq!(store.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(2, Storage::SecretService, None));
 }
 
@@ -271,13 +267,13 @@ async fn an_item_that_is_gone_at_a_start_is_missing_until_it_is_back() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     let items = std::mem::take(&mut keyring.state().items);
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     let StoredAccount::Missing(sentence) = read else { panic!("{read:?}") };
     assert!(sentence.contains(COLLECTION), "{sentence}");
     some_seconds().await;
-    assert!(matches!(custody.read_again().await, StoredAccount::Missing(_)));
+    assert!(matches!(store.read_again().await, StoredAccount::Missing(_)));
     keyring.state().items = items;
-    assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
+    assert_eq!(store.read_again().await, found(1, Storage::SecretService, None));
 }
 
 #[tokio::test]
@@ -285,11 +281,11 @@ async fn an_item_that_makes_no_sense_is_left_for_people_to_look_at() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     keyring.state().items.values_mut().for_each(|item| item.value.truncate(9));
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert!(matches!(read, StoredAccount::Missing(_)), "{read:?}");
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert_eq!(keyring.state().items.len(), 1);
-    assert_eq!(custody.store(record(2)).await, Ok(Storage::SecretService));
+    assert_eq!(store.store(record(2)).await, Ok(Storage::SecretService));
     assert_eq!(keyring.state().items.len(), 1);
 }
 
@@ -301,7 +297,7 @@ async fn what_a_keyring_lost_is_written_anew() {
     for way in ways {
         let desk = Desk::new();
         let mut keyring = desk.with_account().await;
-        let (mut custody, _) = desk.start(TokenStore::Auto).await;
+        let (mut store, _) = desk.start(TokenStore::Auto).await;
         match way {
             "emptied" => drop(std::mem::take(&mut keyring.state().items)),
             "made anew" => {
@@ -319,15 +315,15 @@ async fn what_a_keyring_lost_is_written_anew() {
             _ => {
                 keyring.vanish().await;
                 keyring = Keyring::start(&desk.bus, State::default()).await;
-                tokio::time::timeout(Duration::from_secs(20), custody.keyring().changed())
+                tokio::time::timeout(Duration::from_secs(20), store.keyring().changed())
                     .await
                     .unwrap();
             }
         }
-        assert_eq!(custody.settle().await, Relocation::Doubted, "{way}");
+        assert_eq!(store.settle().await, Relocation::Doubted, "{way}");
         some_seconds().await;
-        assert!(matches!(custody.settle().await, Relocation::Lost(_)), "{way}");
-        assert_eq!(custody.store(record(1)).await, Ok(Storage::SecretService), "{way}");
+        assert!(matches!(store.settle().await, Relocation::Lost(_)), "{way}");
+        assert_eq!(store.store(record(1)).await, Ok(Storage::SecretService), "{way}");
         assert_eq!(keyring.state().items.len(), 1, "{way}");
         let read = desk.start(TokenStore::Auto).await.1;
         assert_eq!(read, found(1, Storage::SecretService, None), "{way}");
@@ -338,15 +334,15 @@ async fn what_a_keyring_lost_is_written_anew() {
 async fn one_wrong_answer_changes_nothing() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
     let before = desk.file("account.json");
     let items = std::mem::take(&mut keyring.state().items);
-    assert_eq!(custody.settle().await, Relocation::Doubted);
+    assert_eq!(store.settle().await, Relocation::Doubted);
     keyring.state().items = items.clone();
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     some_seconds().await;
     keyring.state().items.clear();
-    assert_eq!(custody.settle().await, Relocation::Doubted, "that was another time");
+    assert_eq!(store.settle().await, Relocation::Doubted, "that was another time");
     assert_eq!(desk.file("account.json"), before);
 }
 
@@ -366,44 +362,44 @@ async fn a_keyring_that_is_away_is_no_account_lost() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
     let items = keyring.vanish().await;
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     let StoredAccount::Unreadable(fault) = read else { panic!("{read:?}") };
     assert_eq!(fault.of, FaultOf::Keyring);
-    assert_eq!(of(sign_out(&mut custody).await), FaultOf::Keyring);
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(of(sign_out(&mut store).await), FaultOf::Keyring);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     let _keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
-    assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
+    assert_eq!(store.read_again().await, found(1, Storage::SecretService, None));
 }
 
 #[tokio::test]
 async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    sign_out(&mut custody).await.unwrap();
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
+    sign_out(&mut store).await.unwrap();
     assert!(keyring.state().items.is_empty());
     assert!(!desk.file("account.json").unwrap().contains("true"));
     assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
 
     // Killed after the note was written; now the keyring is not there.
-    custody.store(record(1)).await.unwrap();
+    store.store(record(1)).await.unwrap();
     let path = desk.home.path().join(".local/state/plex-accountd/state/account.json");
     let text = fs::read_to_string(&path).unwrap();
     fs::write(path, text.replace("\"signing_out\": false", "\"signing_out\": true")).unwrap();
     let items = keyring.vanish().await;
     assert_eq!(items.len(), 1);
     for _ in 0..2 {
-        let (mut custody, read) = desk.start(TokenStore::Auto).await;
+        let (mut store, read) = desk.start(TokenStore::Auto).await;
         assert_eq!(read, StoredAccount::Nothing);
-        assert_eq!(custody.settle().await, Relocation::AsItWas);
+        assert_eq!(store.settle().await, Relocation::AsItWas);
         assert!(desk.file("account.json").unwrap().contains("\"signing_out\": true"));
     }
     let keyring = Keyring::start(&desk.bus, State { items, ..State::default() }).await;
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, StoredAccount::Nothing);
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert_eq!(keyring.state().items.len(), 1, "it is to be revoked first");
-    sign_out(&mut custody).await.unwrap();
+    sign_out(&mut store).await.unwrap();
     assert!(keyring.state().items.is_empty());
     assert!(!desk.file("account.json").unwrap().contains("true"));
 }
@@ -413,11 +409,11 @@ async fn a_sign_out_deletes_the_item_and_later_if_it_has_to() {
 async fn a_silent_keyring_is_a_fault_and_nothing_is_changed() {
     let desk = Desk::new();
     let keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
     let before = desk.file("account.json");
     keyring.hang("SearchItems");
     let began = std::time::Instant::now();
-    assert_eq!(of(sign_out(&mut custody).await), FaultOf::Disk, "no answer is StorageFailed");
+    assert_eq!(of(sign_out(&mut store).await), FaultOf::Disk, "no answer is StorageFailed");
     assert!(began.elapsed() < Duration::from_secs(8), "{:?}", began.elapsed());
     assert_eq!(desk.file("account.json"), before);
     keyring.state().hangs = None;
@@ -431,16 +427,16 @@ async fn a_deletion_that_is_not_answered_leaves_an_orphan_on_record_and_never_an
     for deletes_after_all in [false, true] {
         let desk = Desk::new();
         let keyring = desk.with_account().await;
-        let (mut custody, _) = desk.start(TokenStore::Auto).await;
+        let (mut store, _) = desk.start(TokenStore::Auto).await;
         keyring.hang("Delete");
-        assert_eq!(of(sign_out(&mut custody).await), FaultOf::Keyring);
+        assert_eq!(of(sign_out(&mut store).await), FaultOf::Keyring);
         if deletes_after_all {
             keyring.delete_all().await;
         }
         let opened = desk.open(TokenStore::Auto);
         assert_eq!((opened.found, opened.sign_out), (StoredAccount::Nothing, None));
         keyring.state().hangs = None;
-        assert_eq!(custody.settle().await, Relocation::AsItWas);
+        assert_eq!(store.settle().await, Relocation::AsItWas);
         assert!(keyring.state().items.is_empty());
         assert!(!desk.file("account.json").unwrap().contains("true"));
         assert_eq!(desk.start(TokenStore::Auto).await.1, StoredAccount::Nothing);
@@ -451,25 +447,25 @@ async fn a_deletion_that_is_not_answered_leaves_an_orphan_on_record_and_never_an
 async fn a_start_after_the_note_gives_out_the_token_to_be_revoked_once_and_then_what_was_said() {
     let desk = Desk::new();
     let _keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
     let latest = tokio::time::Instant::now() + Duration::from_secs(2);
-    assert_eq!(custody.note_sign_out(false, latest).await, Ok(None));
+    assert_eq!(store.note_sign_out(false, latest).await, Ok(None));
 
     let mut opened = desk.open(TokenStore::Auto);
     assert_eq!(opened.found, StoredAccount::Nothing);
     assert_eq!(opened.sign_out, Some(FoundSignOut::ToBeRevoked));
-    assert_eq!(opened.custody.settle().await, Relocation::AsItWas, "plex.tv is not told yet");
+    assert_eq!(opened.store.settle().await, Relocation::AsItWas, "plex.tv is not told yet");
     let latest = tokio::time::Instant::now() + Duration::from_secs(2);
-    let given = opened.custody.note_sign_out(true, latest).await.unwrap().unwrap();
+    let given = opened.store.note_sign_out(true, latest).await.unwrap().unwrap();
     assert_eq!(given.token, record(1).token);
     let said = Revocation { revoked: false, message: "not".into() };
-    opened.custody.forget(Some(said.clone())).await.unwrap();
+    opened.store.forget(Some(said.clone())).await.unwrap();
     for _ in 0..2 {
         let opened = desk.open(TokenStore::Auto);
         assert_eq!(opened.found, StoredAccount::Nothing);
         assert_eq!(opened.sign_out, Some(FoundSignOut::Over(said.clone())));
     }
-    opened.custody.store(record(2)).await.unwrap();
+    opened.store.store(record(2)).await.unwrap();
     assert_eq!(desk.open(TokenStore::Auto).sign_out, None, "until the next login");
 }
 
@@ -477,14 +473,14 @@ async fn a_start_after_the_note_gives_out_the_token_to_be_revoked_once_and_then_
 async fn a_note_that_is_taken_back_leaves_all_as_it_was() {
     let desk = Desk::new();
     let _keyring = desk.with_account().await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
     let latest = tokio::time::Instant::now() + Duration::from_secs(2);
-    custody.note_sign_out(false, latest).await.unwrap();
-    custody.cancel_sign_out().await.unwrap();
+    store.note_sign_out(false, latest).await.unwrap();
+    store.cancel_sign_out().await.unwrap();
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
     // And none is written when that was told already.
     let passed = tokio::time::Instant::now();
-    custody.note_sign_out(false, passed).await.unwrap_err();
+    store.note_sign_out(false, passed).await.unwrap_err();
     assert_eq!(desk.start(TokenStore::Auto).await.1, found(1, Storage::SecretService, None));
 }
 
@@ -495,8 +491,8 @@ async fn a_sign_out_when_signed_out_deletes_items_of_ours() {
     let keyring = desk.with_account().await;
     let state = desk.home.path().join(".local/state/plex-accountd/state");
     fs::remove_file(state.join("account.json")).unwrap();
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    custody.forget(None).await.unwrap();
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
+    store.forget(None).await.unwrap();
     assert!(keyring.state().items.is_empty());
 }
 
@@ -505,10 +501,10 @@ async fn a_sign_out_when_signed_out_deletes_items_of_ours() {
 async fn a_login_writes_the_secret_once_and_a_name_writes_none() {
     let desk = Desk::new();
     let keyring = Keyring::start(&desk.bus, State::default()).await;
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    custody.store(Record { user: None, ..record(1) }).await.unwrap();
-    custody.store(record(1)).await.unwrap();
-    custody.settle().await;
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
+    store.store(Record { user: None, ..record(1) }).await.unwrap();
+    store.store(record(1)).await.unwrap();
+    store.settle().await;
     let count = |member: &str| keyring.state().calls.iter().filter(|c| *c == member).count();
     assert_eq!((count("CreateItem"), count("GetSecrets")), (1, 2));
     let secret = keyring.state().items.values().next().unwrap().value.clone();
@@ -551,14 +547,14 @@ async fn an_account_in_a_locked_collection_is_not_gone_because_another_one_is_th
     keyring.state().calls.clear();
     assert_eq!(running.settle().await, Relocation::AsItWas);
     assert_eq!(of(sign_out(&mut running).await), FaultOf::LockedKeyring);
-    let (mut custody, read) = desk.start(TokenStore::Auto).await;
+    let (mut store, read) = desk.start(TokenStore::Auto).await;
     assert_eq!(read, StoredAccount::Locked);
     assert!(!keyring.was_asked("SearchItems"), "KeePassXC would ask for the password");
     assert_eq!(desk.file("account.json"), before);
 
     keyring.set_locked(false).await;
     assert_eq!(running.settle().await, Relocation::AsItWas);
-    assert_eq!(custody.read_again().await, found(1, Storage::SecretService, None));
+    assert_eq!(store.read_again().await, found(1, Storage::SecretService, None));
     assert_eq!(desk.file("account.json"), before);
     keyring.delete_all().await;
     assert_eq!(running.settle().await, Relocation::Doubted);
@@ -612,27 +608,27 @@ async fn a_deletion_that_nobody_answers_is_not_asked_for_again_and_again() {
     let prompts =
         |keyring: &Keyring| keyring.state().calls.iter().filter(|call| *call == "Prompt").count();
     // What is left over from a move to the file.
-    let (mut custody, _) = desk.start(TokenStore::File).await;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::File));
+    let (mut store, _) = desk.start(TokenStore::File).await;
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::File));
     for _ in 0..2 {
-        assert_eq!(custody.settle().await, Relocation::AsItWas);
+        assert_eq!(store.settle().await, Relocation::AsItWas);
     }
     assert_eq!(prompts(&keyring), 1);
     keyring.set_locked(true).await;
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     keyring.set_locked(false).await;
     keyring.state().person = Person::Agrees;
-    assert_eq!(custody.settle().await, Relocation::AsItWas);
+    assert_eq!(store.settle().await, Relocation::AsItWas);
     assert!(keyring.state().items.is_empty());
 
     // What is left over from a sign-out.
-    let (mut custody, _) = desk.start(TokenStore::Auto).await;
-    assert_eq!(custody.settle().await, Relocation::Moved(Storage::SecretService));
+    let (mut store, _) = desk.start(TokenStore::Auto).await;
+    assert_eq!(store.settle().await, Relocation::Moved(Storage::SecretService));
     (keyring.state().asks, keyring.state().person) = (true, Person::Away);
     keyring.state().calls.clear();
-    assert_eq!(of(sign_out(&mut custody).await), FaultOf::Declined);
-    assert_eq!(of(custody.forget_again().await), FaultOf::Declined);
+    assert_eq!(of(sign_out(&mut store).await), FaultOf::Declined);
+    assert_eq!(of(store.forget_again().await), FaultOf::Declined);
     assert_eq!(prompts(&keyring), 1);
     keyring.state().person = Person::Agrees;
-    sign_out(&mut custody).await.unwrap();
+    sign_out(&mut store).await.unwrap();
 }

@@ -26,7 +26,7 @@ fn new() -> Record {
 
 fn old_home() -> Home {
     let home = Home::with_account(&old());
-    run(home.open().custody.set_rejected(Some(5))).unwrap();
+    run(home.open().store.set_rejected(Some(5))).unwrap();
     home
 }
 
@@ -54,7 +54,7 @@ fn is_new(opened: &OpenedStore) -> bool {
 fn is_nothing(home: &Home, opened: &OpenedStore) -> bool {
     if opened.sign_out == Some(FoundSignOut::ToBeRevoked) {
         // As the daemon goes on.
-        forget(&mut home.open().custody).unwrap();
+        forget(&mut home.open().store).unwrap();
     }
     let traces = home.holds("token-of") || home.has("servers.json");
     matches!(opened.found, StoredAccount::Nothing) && !traces && opened.remembered.is_none()
@@ -77,7 +77,7 @@ fn book(programs: &[&str]) -> Book {
 
 fn granting_home() -> Home {
     let home = old_home();
-    run(home.open().custody.keep_grants(book(&["app:a"]), true)).unwrap();
+    run(home.open().store.keep_grants(book(&["app:a"]), true)).unwrap();
     home
 }
 
@@ -86,8 +86,8 @@ const SCENARIOS: &[Scenario] = &[
         name: "a verdict after another, and none any more",
         before: granting_home,
         act: |mut opened| {
-            drop(run(opened.custody.keep_grants(book(&["app:a", "app:b"]), true)));
-            drop(run(opened.custody.keep_grants(Book::default(), true)));
+            drop(run(opened.store.keep_grants(book(&["app:a", "app:b"]), true)));
+            drop(run(opened.store.keep_grants(Book::default(), true)));
         },
         check: |_, opened| {
             assert!(is_old(&opened));
@@ -113,19 +113,19 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "first login",
         before: Home::new,
-        act: |mut opened| drop(run(opened.custody.store(new()))),
+        act: |mut opened| drop(run(opened.store.store(new()))),
         check: |home, opened| assert!(is_new(&opened) || is_nothing(home, &opened)),
     },
     Scenario {
         name: "login over an account",
         before: old_home,
-        act: |mut opened| drop(run(opened.custody.store(new()))),
+        act: |mut opened| drop(run(opened.store.store(new()))),
         check: |_, opened| assert!(is_new(&opened) || is_old(&opened), "{opened:?}"),
     },
     Scenario {
         name: "sign-out",
         before: old_home,
-        act: |mut opened| drop(forget(&mut opened.custody)),
+        act: |mut opened| drop(forget(&mut opened.store)),
         check: |home, opened| assert!(is_old(&opened) || is_nothing(home, &opened)),
     },
     Scenario {
@@ -138,8 +138,8 @@ const SCENARIOS: &[Scenario] = &[
         name: "login during a sign-out",
         before: old_home,
         act: |mut opened| {
-            drop(forget(&mut opened.custody));
-            drop(run(opened.custody.store(new())));
+            drop(forget(&mut opened.store));
+            drop(run(opened.store.store(new())));
         },
         check: |home, opened| {
             assert!(is_old(&opened) || is_nothing(home, &opened) || is_new(&opened));
@@ -148,7 +148,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "refused",
         before: || Home::with_account(&old()),
-        act: |mut opened| drop(run(opened.custody.set_rejected(Some(5)))),
+        act: |mut opened| drop(run(opened.store.set_rejected(Some(5)))),
         check: |_, opened| {
             let (record, since) = account(&opened.found).expect("an account");
             assert_eq!(record, &old());
@@ -158,7 +158,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "server list",
         before: || Home::with_account(&old()),
-        act: |mut opened| drop(run(opened.custody.remember(list("new"), true))),
+        act: |mut opened| drop(run(opened.store.remember(list("new"), true))),
         check: |_, opened| {
             assert!(account(&opened.found).is_some());
             let list_found = opened.remembered;
@@ -168,7 +168,7 @@ const SCENARIOS: &[Scenario] = &[
     Scenario {
         name: "server list, not waited for",
         before: || Home::with_account(&old()),
-        act: |mut opened| drop(run(opened.custody.remember(list("new"), false))),
+        act: |mut opened| drop(run(opened.store.remember(list("new"), false))),
         check: |_, opened| {
             assert!(account(&opened.found).is_some());
             let found = opened.remembered;
@@ -293,11 +293,11 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
     let count = |act: fn(&mut Store)| {
         let disk = Arc::new(FaultyDisk::new(Fault::None));
         let shared: Arc<dyn Fs> = disk.clone();
-        act(&mut old_home().open_on(&shared).custody);
+        act(&mut old_home().open_on(&shared).store);
         disk.steps()
     };
-    let stored = count(|custody| drop(run(custody.store(new()))));
-    let forgotten = count(|custody| drop(forget(custody)));
+    let stored = count(|store| drop(run(store.store(new()))));
+    let forgotten = count(|store| drop(forget(store)));
     for errno in [Errno::IO, Errno::NOSPC, Errno::ROFS] {
         for at in 0..=stored.max(forgotten) {
             for fault in [Fault::FailAt(at, errno), Fault::ChangesFailFrom(at, errno)] {
@@ -305,7 +305,7 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
 
                 let home = old_home();
                 let mut opened = home.open_on(&disk);
-                let lasting = run(opened.custody.store(new())).is_ok();
+                let lasting = run(opened.store.store(new())).is_ok();
                 let again = home.open();
                 // Only a disk that takes no more writes at all may keep what it did not promise.
                 let undone = is_old(&again) || !matches!(fault, Fault::FailAt(..));
@@ -315,9 +315,9 @@ fn what_was_answered_with_success_is_on_the_disk_and_a_failed_sign_out_changed_n
                 let home = old_home();
                 let mut opened = home.open_on(&disk);
                 let readable = account(&opened.found).is_some();
-                let noted = note(&mut opened.custody);
+                let noted = note(&mut opened.store);
                 if noted.is_ok() {
-                    drop(run(opened.custody.forget(None)));
+                    drop(run(opened.store.forget(None)));
                 }
                 let again = home.open();
                 match noted {
@@ -353,14 +353,14 @@ fn a_login_over_what_cannot_be_read_leaves_it_in_its_place_until_the_new_token_i
     };
     let disk = Arc::new(FaultyDisk::new(Fault::None));
     let home = newer();
-    run(home.open_faulty(&disk).unwrap().custody.store(new())).unwrap();
+    run(home.open_faulty(&disk).unwrap().store.store(new())).unwrap();
     assert!(is_new(&home.open()));
     assert_eq!(home.aside().len(), 2);
     for at in 0..=disk.steps() {
         let home = newer();
         let before = files(&home);
         let disk = Arc::new(FaultyDisk::new(Fault::FailAt(at, Errno::NOSPC)));
-        let stored = run(home.open_faulty(&disk).unwrap().custody.store(new()));
+        let stored = run(home.open_faulty(&disk).unwrap().store.store(new()));
         if stored.is_ok() {
             assert!(is_new(&home.open()), "step {at}");
         } else {
@@ -377,8 +377,8 @@ fn a_login_that_overtook_a_sign_out_is_kept_if_it_was_said_to_be() {
         for fault in [Fault::FailAt(at, Errno::IO), Fault::ChangesFailFrom(at, Errno::NOSPC)] {
             let home = old_home();
             let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(fault));
-            let mut custody = home.open_on(&disk).custody;
-            if forget(&mut custody).is_ok() && run(custody.store(new())).is_ok() {
+            let mut store = home.open_on(&disk).store;
+            if forget(&mut store).is_ok() && run(store.store(new())).is_ok() {
                 assert!(is_new(&home.open()), "{fault:?}");
             }
         }
@@ -391,17 +391,17 @@ fn what_was_answered_with_success_outlives_a_power_cut() {
     /// What is done, and what must be found afterwards.
     type Step = (fn(&mut Store) -> Result<(), StoreFault>, fn(&Home, OpenedStore));
     let steps: [Step; 5] = [
-        (|custody| run(custody.store(new())).map(drop), |_, opened| assert!(is_new(&opened))),
+        (|store| run(store.store(new())).map(drop), |_, opened| assert!(is_new(&opened))),
         (
-            |custody| run(custody.set_rejected(Some(6))),
+            |store| run(store.set_rejected(Some(6))),
             |_, opened| assert_eq!(account(&opened.found), Some((&old(), Some(6)))),
         ),
         (
-            |custody| run(custody.remember(list("new"), true)),
+            |store| run(store.remember(list("new"), true)),
             |_, opened| assert_eq!(opened.remembered, Some(list("new"))),
         ),
-        (|custody| forget(custody), |home, opened| assert!(is_nothing(home, &opened))),
-        (|custody| forget(custody), |home, opened| assert!(is_nothing(home, &opened))),
+        (|store| forget(store), |home, opened| assert!(is_nothing(home, &opened))),
+        (|store| forget(store), |home, opened| assert!(is_nothing(home, &opened))),
     ];
     for (n, (act, check)) in steps.into_iter().enumerate() {
         for lost in 0.. {
@@ -414,7 +414,7 @@ fn what_was_answered_with_success_outlives_a_power_cut() {
             }
             let disk = Arc::new(FaultyDisk::new(Fault::None));
             let shared: Arc<dyn Fs> = disk.clone();
-            act(&mut home.open_on(&shared).custody).unwrap();
+            act(&mut home.open_on(&shared).store).unwrap();
             if lost > disk.at_risk() {
                 break;
             }
@@ -442,7 +442,7 @@ fn an_account_that_cannot_be_read_for_a_moment_is_unreadable_and_comes_back() {
             let disk: Arc<dyn Fs> = Arc::new(FaultyDisk::new(Fault::FailAt(at, Errno::IO)));
             let mut opened = home.open_on(&disk);
             let found = match opened.found {
-                StoredAccount::Unreadable(_) => run(opened.custody.read_again()),
+                StoredAccount::Unreadable(_) => run(opened.store.read_again()),
                 found => found,
             };
             assert_eq!(account(&found), Some((&old(), Some(5))), "step {at}");

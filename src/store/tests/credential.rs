@@ -56,14 +56,14 @@ fn it_goes_before_the_account_beneath_and_changes_nothing_of_it() {
 
     let user = Some(User { id: 8, ..User::default() });
     let named = Record { user, ..record };
-    assert_eq!(run(opened.custody.store(named)), Ok(Storage::Credential));
-    run(opened.custody.set_rejected(Some(3))).unwrap();
-    run(opened.custody.remember(list("unit"), true)).unwrap();
-    let refused = forget(&mut opened.custody).unwrap_err();
+    assert_eq!(run(opened.store.store(named)), Ok(Storage::Credential));
+    run(opened.store.set_rejected(Some(3))).unwrap();
+    run(opened.store.remember(list("unit"), true)).unwrap();
+    let refused = forget(&mut opened.store).unwrap_err();
     assert_eq!(refused.of, FaultOf::Disk);
     assert!(refused.message.contains("unit"), "{refused}");
 
-    assert_eq!(run(opened.custody.settle()), Relocation::AsItWas);
+    assert_eq!(run(opened.store.settle()), Relocation::AsItWas);
     assert_eq!(unit.beneath(), before);
     assert!(!unit.home.holds("token-of-unit"));
 
@@ -104,9 +104,9 @@ fn one_that_makes_no_sense_is_said_and_costs_the_account_beneath_nothing() {
         let mut opened = unit.open();
         let StoredAccount::Damaged(sentence) = &opened.found else { panic!("{:?}", opened.found) };
         assert!(sentence.contains("plex-token"), "{sentence}");
-        let stored = run(opened.custody.store(record("berta", 8)));
+        let stored = run(opened.store.store(record("berta", 8)));
         assert_eq!(stored.unwrap_err().message, *sentence);
-        run(opened.custody.remember(list("new"), true)).unwrap();
+        run(opened.store.remember(list("new"), true)).unwrap();
         assert_eq!(unit.beneath(), before);
         assert!(account(&unit.home.open_clean().found).is_some());
     }

@@ -25,7 +25,7 @@ fn an_account_is_found_where_an_older_systemd_put_it_and_stays_there() {
     assert_eq!(account(&opened.found), Some((&record("anna", 7), None)));
     assert_eq!(opened.client_id, "client-1");
     assert_eq!(opened.remembered, Some(list("old")));
-    run(opened.custody.store(record("berta", 8))).unwrap();
+    run(opened.store.store(record("berta", 8))).unwrap();
     assert!(fs::read_to_string(home.old_state().join("token.json")).unwrap().contains("berta"));
     assert!(!home.dir.path().join("given").exists());
 }
@@ -40,7 +40,7 @@ fn the_first_folder_that_holds_an_account_is_used_and_a_sign_out_clears_them_all
     }
     let mut opened = home.open_clean();
     assert_eq!(account(&opened.found), Some((&record("berta", 8), None)));
-    forget(&mut opened.custody).unwrap();
+    forget(&mut opened.store).unwrap();
 
     assert!(!home.holds("token-of"));
     assert!(
@@ -70,7 +70,7 @@ fn what_a_folder_further_down_holds_is_not_known_while_it_is_closed() {
         assert!(matches!(opened.found, StoredAccount::Unreadable(_)));
         assert!(home.files().is_empty(), "not even a client id: {:?}", home.files());
         let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
-        run(opened.custody.store(record.clone())).unwrap();
+        run(opened.store.store(record.clone())).unwrap();
         assert!(home.file("token.json").exists());
         assert_eq!(account(&home.open_clean().found), Some((&record, None)));
     }
@@ -90,9 +90,9 @@ fn a_read_only_folder_is_no_reason_not_to_start() {
     assert!(matches!(opened.found, StoredAccount::Nothing));
     assert_eq!(opened.client_id.len(), 36);
     assert!(opened.complaints.iter().all(|c| c.contains("read-only")), "{opened:?}");
-    let refused = run(opened.custody.store(record("anna", 7))).unwrap_err().to_string();
+    let refused = run(opened.store.store(record("anna", 7))).unwrap_err().to_string();
     assert!(refused.contains("make it writable"), "{refused}");
-    forget(&mut opened.custody).unwrap();
+    forget(&mut opened.store).unwrap();
 }
 
 #[test]
@@ -118,7 +118,7 @@ fn a_client_id_that_could_not_be_kept_is_kept_with_the_account() {
         .unwrap();
     assert!(opened.complaints[0].contains("disk is full"), "{opened:?}");
     let record = Record { client_id: opened.client_id.clone(), ..record("anna", 7) };
-    run(opened.custody.store(record)).unwrap();
+    run(opened.store.store(record)).unwrap();
     assert_eq!(fs::read_to_string(home.file("client-id")).unwrap().trim(), opened.client_id);
 }
 
@@ -146,7 +146,7 @@ fn a_folder_that_vanishes_is_made_again() {
     let home = Home::new();
     let mut opened = home.open_clean();
     fs::remove_dir_all(home.state()).unwrap();
-    run(opened.custody.store(record("anna", 7))).unwrap();
+    run(opened.store.store(record("anna", 7))).unwrap();
     assert_eq!(mode(&home.state()), 0o700);
     assert_eq!(account(&home.open_clean().found), Some((&record("anna", 7), None)));
 }

@@ -94,8 +94,8 @@ impl Home {
     fn with_account(record: &Record) -> Self {
         let home = Self::new();
         let mut opened = home.open();
-        run(opened.custody.store(record.clone())).unwrap();
-        run(opened.custody.remember(list("old"), true)).unwrap();
+        run(opened.store.store(record.clone())).unwrap();
+        run(opened.store.remember(list("old"), true)).unwrap();
         home
     }
 

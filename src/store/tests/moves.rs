@@ -49,7 +49,7 @@ fn in_file() -> Home {
 fn in_keyring() -> Home {
     let mut home = in_file();
     home.choice = TokenStore::Auto;
-    assert_eq!(run(home.open().custody.settle()), Relocation::Moved(Storage::SecretService));
+    assert_eq!(run(home.open().store.settle()), Relocation::Moved(Storage::SecretService));
     assert!(!home.has("token.json"));
     home
 }
@@ -67,24 +67,24 @@ fn in_both() -> Home {
 /// As the daemon begins: what is in the keyring is read.
 fn begun(mut opened: OpenedStore) -> OpenedStore {
     if opened.found == StoredAccount::InKeyring {
-        opened.found = run(opened.custody.read_again());
+        opened.found = run(opened.store.read_again());
     }
     opened
 }
 
 fn login(opened: OpenedStore) -> Answered {
-    let stored = run(begun(opened).custody.store(new()));
+    let stored = run(begun(opened).store.store(new()));
     stored.map_or(Nothing, |_| Promised(Some(new())))
 }
 
 fn sign_out(opened: OpenedStore) -> Answered {
-    let mut custody = begun(opened).custody;
-    let forgotten = forget(&mut custody);
+    let mut store = begun(opened).store;
+    let forgotten = forget(&mut store);
     forgotten.map_or(Nothing, |()| Promised(None))
 }
 
 fn settle(opened: OpenedStore) -> Answered {
-    run(begun(opened).custody.settle());
+    run(begun(opened).store.settle());
     Nothing
 }
 
@@ -157,9 +157,9 @@ const SCENARIOS: &[Scenario] = &[
         choice: TokenStore::Auto,
         before: in_keyring,
         act: |opened| {
-            let mut custody = begun(opened).custody;
-            drop(forget(&mut custody));
-            let stored = run(custody.store(new()));
+            let mut store = begun(opened).store;
+            drop(forget(&mut store));
+            let stored = run(store.store(new()));
 
             stored.map_or(Nothing, |_| Promised(Some(new())))
         },
@@ -171,11 +171,11 @@ const SCENARIOS: &[Scenario] = &[
         before: || {
             let home = Home { choice: TokenStore::Auto, ..keyring() };
             let nameless = Record { user: None, ..old() };
-            run(home.open().custody.store(nameless)).unwrap();
+            run(home.open().store.store(nameless)).unwrap();
             home
         },
         act: |opened| {
-            let stored = run(begun(opened).custody.store(old()));
+            let stored = run(begun(opened).store.store(old()));
             stored.map_or(Nothing, |_| Promised(Some(old())))
         },
         allowed: || vec![Some(old()), Some(Record { user: None, ..old() })],
@@ -199,9 +199,9 @@ fn end(home: &Home) -> Option<Record> {
     };
     let mut opened = begun(home.open());
     let found = record(&opened);
-    run(opened.custody.settle());
+    run(opened.store.settle());
     if opened.sign_out == Some(FoundSignOut::ToBeRevoked) {
-        forget(&mut opened.custody).unwrap();
+        forget(&mut opened.store).unwrap();
     }
     let in_file = home.has("token.json");
     let in_keyring = home.vault.lock().unwrap().item.is_some();
@@ -279,7 +279,7 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
         ] {
             let home = Home { choice, ..Home::new() };
             home.vault.lock().unwrap().mood = mood;
-            let stored = run(home.open().custody.store(new())).map_err(|fault| fault.of);
+            let stored = run(home.open().store.store(new())).map_err(|fault| fault.of);
             assert_eq!(stored, expected, "{mood:?} {choice:?}");
             assert_eq!(home.has("token.json"), stored == file, "{mood:?} {choice:?}");
         }
@@ -289,15 +289,15 @@ fn where_a_login_goes_is_what_was_chosen_and_never_a_file_because_of_a_lock_or_s
 #[test]
 fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
     let home = Home { choice: TokenStore::SecretService, ..in_file() };
-    let mut custody = home.open().custody;
+    let mut store = home.open().store;
     home.vault.lock().unwrap().mood = Mood::Locked;
-    run(custody.store(new())).unwrap_err();
-    run(custody.set_rejected(Some(9))).unwrap();
-    run(custody.remember(list("new"), true)).unwrap();
+    run(store.store(new())).unwrap_err();
+    run(store.set_rejected(Some(9))).unwrap();
+    run(store.remember(list("new"), true)).unwrap();
     let opened = home.open();
     assert_eq!(account(&opened.found), Some((&old(), None)), "it is as it was");
     assert_eq!(opened.remembered, Some(list("old")));
-    forget(&mut custody).unwrap();
+    forget(&mut store).unwrap();
 
     assert!(!home.holds("token-of"));
     assert_eq!(home.open().found, StoredAccount::Nothing);
@@ -306,35 +306,35 @@ fn a_sign_out_forgets_the_account_that_a_new_one_could_not_be_stored_over() {
 #[test]
 fn who_said_no_is_asked_again_after_an_unlock_a_new_owner_or_a_new_login_only() {
     let home = Home { choice: TokenStore::Auto, ..Home::new() };
-    let mut custody = home.open().custody;
+    let mut store = home.open().store;
     let mood = |mood| home.vault.lock().unwrap().mood = mood;
-    let asked = |custody: &mut Store, record| {
-        run(custody.settle()); // the keyring changed
+    let asked = |store: &mut Store, record| {
+        run(store.settle()); // the keyring changed
         let before = home.vault.lock().unwrap().asked;
-        assert_eq!(run(custody.store(record)).unwrap_err().of, FaultOf::Declined);
+        assert_eq!(run(store.store(record)).unwrap_err().of, FaultOf::Declined);
         home.vault.lock().unwrap().asked - before
     };
     mood(Mood::Declines);
-    assert_eq!(asked(&mut custody, old()), 1);
-    assert_eq!(asked(&mut custody, old()), 0, "the same sign-in");
-    assert_eq!(asked(&mut custody, Record { user: None, ..old() }), 0, "and with another name");
-    assert_eq!(asked(&mut custody, new()), 1, "another one");
+    assert_eq!(asked(&mut store, old()), 1);
+    assert_eq!(asked(&mut store, old()), 0, "the same sign-in");
+    assert_eq!(asked(&mut store, Record { user: None, ..old() }), 0, "and with another name");
+    assert_eq!(asked(&mut store, new()), 1, "another one");
     mood(Mood::Locked);
-    run(custody.settle());
+    run(store.settle());
     mood(Mood::Declines);
-    assert_eq!(asked(&mut custody, new()), 1, "unlocked anew");
+    assert_eq!(asked(&mut store, new()), 1, "unlocked anew");
     home.vault.lock().unwrap().owners += 1;
-    assert_eq!(asked(&mut custody, new()), 1, "another keyring");
-    assert_eq!(asked(&mut custody, new()), 0);
+    assert_eq!(asked(&mut store, new()), 1, "another keyring");
+    assert_eq!(asked(&mut store, new()), 0);
 }
 
 #[test]
 fn who_said_no_to_a_move_is_not_asked_about_it_at_each_change() {
     let home = Home { choice: TokenStore::Auto, ..in_file() };
-    let mut custody = home.open().custody;
+    let mut store = home.open().store;
     home.vault.lock().unwrap().mood = Mood::Declines;
     for _ in 0..3 {
-        assert_eq!(run(custody.settle()), Relocation::AsItWas);
+        assert_eq!(run(store.settle()), Relocation::AsItWas);
     }
     assert_eq!(home.vault.lock().unwrap().asked, 1);
     assert!(home.has("token.json"));

@@ -45,10 +45,10 @@ fn damaged(home: &Home) -> String {
 fn a_restart_finds_the_account_with_all_that_belongs_to_it() {
     let record = record("anna", 7);
     let home = Home::new();
-    let mut custody = Store::open(&home.directories(), TokenStore::File).unwrap().custody;
-    run(custody.store(record.clone())).unwrap();
-    run(custody.remember(list("old"), true)).unwrap();
-    run(custody.set_rejected(Some(99))).unwrap();
+    let mut store = Store::open(&home.directories(), TokenStore::File).unwrap().store;
+    run(store.store(record.clone())).unwrap();
+    run(store.remember(list("old"), true)).unwrap();
+    run(store.set_rejected(Some(99))).unwrap();
     let opened = Store::open(&home.directories(), TokenStore::File).unwrap();
     assert_eq!(account(&opened.found), Some((&record, Some(99))));
     assert_eq!(opened.client_id, record.client_id);
@@ -59,11 +59,11 @@ fn a_restart_finds_the_account_with_all_that_belongs_to_it() {
 fn a_new_sign_in_is_not_refused_because_the_last_one_was() {
     let home = home();
     let mut opened = home.open_clean();
-    run(opened.custody.set_rejected(Some(99))).unwrap();
+    run(opened.store.set_rejected(Some(99))).unwrap();
     // The name that came later is the same sign-in.
-    run(opened.custody.store(record("anna", 7))).unwrap();
+    run(opened.store.store(record("anna", 7))).unwrap();
     assert_eq!(account(&home.open_clean().found), Some((&record("anna", 7), Some(99))));
-    run(opened.custody.store(record("berta", 8))).unwrap();
+    run(opened.store.store(record("berta", 8))).unwrap();
     let again = home.open_clean();
     assert_eq!(account(&again.found), Some((&record("berta", 8), None)));
     assert_eq!(again.remembered, None, "the list is another account's");
@@ -92,18 +92,18 @@ fn a_sign_out_leaves_no_trace_but_the_client_id_and_the_note_until_it_is_removed
     damaged(&home);
     assert_eq!(home.aside().len(), 1);
     let mut opened = home.open_clean();
-    run(opened.custody.store(record("anna", 7))).unwrap();
-    run(opened.custody.remember(list("old"), true)).unwrap();
+    run(opened.store.store(record("anna", 7))).unwrap();
+    run(opened.store.remember(list("old"), true)).unwrap();
 
-    note(&mut opened.custody).unwrap();
+    note(&mut opened.store).unwrap();
     assert!(home.holds("\"signing_out\": true"));
     assert!(home.holds("token-of-anna"), "it is to be revoked first");
     assert_eq!(home.open_clean().found, StoredAccount::Nothing);
-    run(opened.custody.forget(None)).unwrap();
+    run(opened.store.forget(None)).unwrap();
     assert!(!home.holds("token-of-anna"), "not even in a damaged copy");
     assert!(!home.has("servers.json"));
     // A list that comes late is nobody's.
-    run(opened.custody.remember(list("late"), true)).unwrap();
+    run(opened.store.remember(list("late"), true)).unwrap();
     assert!(!home.has("servers.json"));
 
     assert!(!home.holds("\"signing_out\": true"));
@@ -112,7 +112,7 @@ fn a_sign_out_leaves_no_trace_but_the_client_id_and_the_note_until_it_is_removed
     assert_eq!(again.client_id, "client-1");
 
     // Signed out already is no error.
-    forget(&mut opened.custody).unwrap();
+    forget(&mut opened.store).unwrap();
 }
 
 #[test]
@@ -213,13 +213,13 @@ fn what_is_there_but_cannot_be_read_is_left_alone_and_tried_again() {
 
         let mut opened = home.open();
         assert_eq!(opened.remembered, Some(list("old")));
-        let refused = forget(&mut opened.custody).unwrap_err().to_string();
+        let refused = forget(&mut opened.store).unwrap_err().to_string();
         assert!(refused.contains(name), "{refused}");
-        assert!(matches!(run(opened.custody.read_again()), StoredAccount::Unreadable(_)));
+        assert!(matches!(run(opened.store.read_again()), StoredAccount::Unreadable(_)));
         fs::rename(&away, &path).unwrap();
-        let found = run(opened.custody.read_again());
+        let found = run(opened.store.read_again());
         assert_eq!(account(&found), Some((&record("anna", 7), None)));
-        forget(&mut opened.custody).unwrap();
+        forget(&mut opened.store).unwrap();
     }
 }
 
@@ -242,7 +242,7 @@ fn a_sign_in_over_what_cannot_be_read_keeps_it_aside() {
     let home = home();
     edit(&home, "token.json", "\"version\": 1", "\"version\": 2");
     let mut opened = home.open();
-    run(opened.custody.store(record("berta", 8))).unwrap();
+    run(opened.store.store(record("berta", 8))).unwrap();
     assert_eq!(account(&home.open_clean().found), Some((&record("berta", 8), None)));
     assert!(home.holds("token-of-anna"));
 }
@@ -303,9 +303,9 @@ fn a_note_that_came_too_late_is_taken_back() {
     let home = home();
     let (let_go, wait) = mpsc::channel();
     let disk: Arc<dyn Fs> = Arc::new(SlowDisk(Mutex::new(wait)));
-    let mut custody = home.open_on(&disk).custody;
+    let mut store = home.open_on(&disk).store;
     run(async {
-        let mut noting = Box::pin(custody.note_sign_out(false, Instant::now() + FORGET_TIMEOUT));
+        let mut noting = Box::pin(store.note_sign_out(false, Instant::now() + FORGET_TIMEOUT));
         // The first poll gives the work away.
         std::future::poll_fn(|context| {
             assert!(noting.as_mut().poll(context).is_pending());
@@ -315,7 +315,7 @@ fn a_note_that_came_too_late_is_taken_back() {
         drop(noting);
         drop(let_go);
         // The next call waits for its turn.
-        custody.cancel_sign_out().await.unwrap();
+        store.cancel_sign_out().await.unwrap();
     });
     assert_eq!(account(&home.open_clean().found), Some((&record("anna", 7), None)));
 }

@@ -559,9 +559,7 @@ impl World {
                 Effect::LoginFinished(Outcome::Succeeded, _) => self.held.clone_from(&self.newest),
                 Effect::Notify(NotifyCommand::Tell(notice)) => self.told(notice),
                 Effect::Notify(NotifyCommand::WithdrawServer(id)) => {
-                    {
-                        self.withdrawn.insert(id);
-                    };
+                    self.withdrawn.insert(id);
                 }
                 Effect::Notify(NotifyCommand::WithdrawServers) => {
                     self.told.clear();

@@ -254,7 +254,7 @@ fn who_does_not_let_the_keyring_keep_the_token_is_not_asked_again_by_the_clock()
     let fault = p.snapshot().account.details.fault;
     assert_eq!(fault, Some((ErrorName::KeyringLocked, "no".into())));
     p.happens(Event::KeyringChanged);
-    assert_eq!(p.stored(), [token("new").expose()], "custody knows whether they may be asked");
+    assert_eq!(p.stored(), [token("new").expose()], "the store knows whether they may be asked");
 }
 
 #[test]
