@@ -682,7 +682,8 @@ impl Domain {
             self.presence.tick(context);
         }
         // One write for what one look finds.
-        if !self.presence.is_probing() && self.presence.take_learned() {
+        let is_found = !self.presence.is_probing() && self.presence.take_learned();
+        if self.presence.take_withdrawn() || is_found {
             self.remember(false, context);
         }
         match self.reach() {

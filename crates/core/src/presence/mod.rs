@@ -120,6 +120,8 @@ pub struct Presence {
     early_list: Option<Boot>,
     /// What is known has changed since [`Presence::take_learned`] was last asked.
     learned: bool,
+    /// Evidence was taken back since [`Presence::take_withdrawn`] was last asked.
+    withdrawn: bool,
     /// Both clocks at the latest event.
     clock: Now,
     /// The views have changed since [`Presence::take_changed`] was last asked.
@@ -199,6 +201,7 @@ impl Presence {
             wants_early_list: false,
             early_list: None,
             learned: false,
+            withdrawn: false,
             clock,
             changed: true,
         }
@@ -237,6 +240,12 @@ impl Presence {
         self.servers.iter().map(|known| Arc::clone(&known.snapshot)).collect()
     }
 
+    /// Whether evidence was taken back: what is on disk is to say so before a restart reads it.
+    #[must_use]
+    pub fn take_withdrawn(&mut self) -> bool {
+        std::mem::take(&mut self.withdrawn)
+    }
+
     /// Whether what is known has changed by a probe since this was last asked, so that it is to be
     /// kept for a restart.
     pub fn take_learned(&mut self) -> bool {
@@ -270,6 +279,7 @@ impl Presence {
     /// Nothing can be known of any server, from now on and until new evidence comes.
     pub fn invalidate(&mut self, reason: Reason, context: &Context<'_>) {
         for known in &mut self.servers {
+            self.withdrawn |= known.absence.is_some() || known.good_until.is_some();
             known.absence = None;
             known.good_until = None;
             known.expiring = false;
@@ -300,6 +310,7 @@ impl Presence {
     /// may have gone. It takes a list and the whole grace time again.
     pub fn woke(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
+            self.withdrawn |= known.absence.is_some();
             known.absence = None;
             known.probing.probe_now(context.now.boot);
         }

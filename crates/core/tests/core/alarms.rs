@@ -243,9 +243,7 @@ impl World {
             let state = server.map(|server| (server.state, server.since));
             let is_true = match (*word, state) {
                 (ServerWord::Offline { since }, Some((State::Offline, at)))
-                | (ServerWord::Back { since, .. }, Some((State::Online, at)))
-                // After a restart it may be known again at once, and the words say no less.
-                | (ServerWord::WasOffline { at }, Some((State::Offline, since))) => since == at,
+                | (ServerWord::Back { since, .. }, Some((State::Online, at))) => since == at,
                 (ServerWord::Flapping { is_online, .. }, Some((state, _))) => {
                     is_online == (state != State::Unknown).then_some(state == State::Online)
                 }
