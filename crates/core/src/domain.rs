@@ -681,9 +681,7 @@ impl Domain {
         if !self.refresh.is_running() {
             self.presence.tick(context);
         }
-        // One write for what one look finds.
-        let is_found = !self.presence.is_probing() && self.presence.take_learned();
-        if self.presence.take_withdrawn() || is_found {
+        if self.presence.take_unwritten() {
             self.remember(false, context);
         }
         match self.reach() {

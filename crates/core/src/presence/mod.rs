@@ -118,10 +118,7 @@ pub struct Presence {
     wants_early_list: bool,
     /// When plex.tv was asked early for the last time.
     early_list: Option<Boot>,
-    /// What is known has changed since [`Presence::take_learned`] was last asked.
-    learned: bool,
-    /// Evidence was taken back since [`Presence::take_withdrawn`] was last asked.
-    withdrawn: bool,
+    unwritten: Unwritten,
     /// Both clocks at the latest event.
     clock: Now,
     /// The views have changed since [`Presence::take_changed`] was last asked.
@@ -157,6 +154,16 @@ impl Listed {
             _ => Reason::PlexTvUnreachable,
         }
     }
+}
+
+/// What of that which is known is not on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Unwritten {
+    Nothing,
+    /// A probe found it: written when no server is being asked, so that one look is one write.
+    Found,
+    /// Evidence was taken back: written at once, or a restart would bring it again.
+    Withdrawn,
 }
 
 impl Presence {
@@ -200,8 +207,7 @@ impl Presence {
             near_at: Boot::default(),
             wants_early_list: false,
             early_list: None,
-            learned: false,
-            withdrawn: false,
+            unwritten: Unwritten::Nothing,
             clock,
             changed: true,
         }
@@ -240,16 +246,17 @@ impl Presence {
         self.servers.iter().map(|known| Arc::clone(&known.snapshot)).collect()
     }
 
-    /// Whether evidence was taken back: what is on disk is to say so before a restart reads it.
-    #[must_use]
-    pub fn take_withdrawn(&mut self) -> bool {
-        std::mem::take(&mut self.withdrawn)
-    }
-
-    /// Whether what is known has changed by a probe since this was last asked, so that it is to be
-    /// kept for a restart.
-    pub fn take_learned(&mut self) -> bool {
-        std::mem::take(&mut self.learned)
+    /// Whether what is known is to be kept for a restart now, without a list that is kept anyway.
+    pub fn take_unwritten(&mut self) -> bool {
+        let is_due = match self.unwritten {
+            Unwritten::Nothing => false,
+            Unwritten::Found => !self.is_probing(),
+            Unwritten::Withdrawn => true,
+        };
+        if is_due {
+            self.unwritten = Unwritten::Nothing;
+        }
+        is_due
     }
 
     /// Time goes on. A wall clock that was set back moves what was noted by it along.
@@ -278,8 +285,12 @@ impl Presence {
 
     /// Nothing can be known of any server, from now on and until new evidence comes.
     pub fn invalidate(&mut self, reason: Reason, context: &Context<'_>) {
+        let is_evidence =
+            |known: &TrackedServer| known.absence.is_some() || known.good_until.is_some();
+        if self.unwritten != Unwritten::Nothing || self.servers.iter().any(is_evidence) {
+            self.unwritten = Unwritten::Withdrawn;
+        }
         for known in &mut self.servers {
-            self.withdrawn |= known.absence.is_some() || known.good_until.is_some();
             known.absence = None;
             known.good_until = None;
             known.expiring = false;
@@ -310,10 +321,10 @@ impl Presence {
     /// may have gone. It takes a list and the whole grace time again.
     pub fn woke(&mut self, context: &Context<'_>) {
         for known in &mut self.servers {
-            self.withdrawn |= known.absence.is_some();
             known.absence = None;
             known.probing.probe_now(context.now.boot);
         }
+        self.unwritten = Unwritten::Withdrawn;
     }
 
     /// Asks the servers that are to be asked now.
@@ -368,7 +379,7 @@ impl Presence {
 
     /// Whether a server is being asked.
     #[must_use]
-    pub fn is_probing(&self) -> bool {
+    fn is_probing(&self) -> bool {
         self.under_way() > 0
     }
 
@@ -397,7 +408,9 @@ impl Presence {
             let renewed = known.expiring;
             let changed = known.probed(probed, look, context);
             self.changed |= changed;
-            self.learned |= changed || renewed;
+            if changed || renewed {
+                self.unwritten = self.unwritten.max(Unwritten::Found);
+            }
             self.wants_early_list |= known.fell_silent(context.settings);
         }
     }
